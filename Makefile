@@ -1,0 +1,45 @@
+# make demo   the main job end to end        make test    all tests
+# make setup  the environment, .venv         make lint    ruff and mypy
+# make bench  the benchmarks                 make lock    pin the dependencies anew
+
+# The project's own uv: a fresh machine has none, and pip may take a torch build that no torchvision matches.
+UV := .tools/bin/uv
+PYTHON ?= python3
+BIN := .venv/bin
+export UV_NO_CONFIG := 1
+
+.PHONY: setup demo test lint bench lock clean
+
+setup: .venv/ready
+
+$(UV):
+	$(PYTHON) -m venv .tools
+	.tools/bin/pip install --quiet --disable-pip-version-check uv
+
+.venv/ready: requirements-dev.lock pyproject.toml | $(UV)
+	test -x $(BIN)/python || $(UV) venv --quiet --python $(PYTHON) .venv
+	$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements-dev.lock
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	touch $@
+
+demo: setup
+	$(BIN)/xrv-node demo
+
+test: setup
+	$(BIN)/python -m pytest $(TESTS)
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: setup
+	for file in tests/bench/bench_*.py; do $(BIN)/python $$file || exit 1; done
+
+LOCK := $(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11
+lock: | $(UV)
+	$(LOCK) --upgrade pyproject.toml -o requirements.lock
+	$(LOCK) --constraint requirements.lock pyproject.toml --group dev -o requirements-dev.lock
+
+clean:
+	rm -rf .venv .tools demo-results

@@ -1,0 +1,1 @@
+"""What a site edits or a reviewer reads: configuration, vocabularies and code tables, all of it data."""

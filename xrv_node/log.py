@@ -1,0 +1,50 @@
+"""The log: lines for people or JSON for programs, to standard error, without patient data."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+
+import structlog
+
+from xrv_node.settings import LogSection
+
+
+def configure(settings: LogSection, process: str) -> None:
+    """Set the log up for this process.
+
+    The libraries' own messages are left out: pydicom and pynetdicom quote attribute values in their
+    warnings, which may be a patient's name.
+    """
+    warnings.simplefilter("ignore")
+    for name in ("pydicom", "pynetdicom", "highdicom", "apscheduler", "py.warnings"):
+        library = logging.getLogger(name)
+        library.handlers, library.propagate = [logging.NullHandler()], False
+    structlog.contextvars.bind_contextvars(process=process)
+    renderer: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer()
+        if settings.as_json
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=0)
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.ExceptionRenderer(_traceback),
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(settings.level),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+    )
+
+
+def _traceback(exc_info: structlog.typing.ExcInfo) -> str:
+    """Where it happened and the exception's class, not its text: libraries quote what they choked on."""
+    kind, _, trace = exc_info
+    frames = []
+    while trace is not None:
+        frames.append(f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}")
+        trace = trace.tb_next
+    return " < ".join([kind.__name__, *reversed(frames)])

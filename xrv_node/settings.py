@@ -1,0 +1,290 @@
+"""The node's configuration: one TOML file, each key also an environment variable.
+
+It is checked before anything starts. The commented default is ``dicom_config/node.toml``. Unknown keys are
+errors: a misspelt key that is silently ignored is a route that silently does not work.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from xrv_node.errors import ConfigError
+
+ENV_PREFIX = "XRV_NODE__"
+CONFIG_VARIABLE = "XRV_NODE_CONFIG"
+
+ResultKind = Literal["report", "sr", "seg"]
+RESULT_KINDS: tuple[str, ...] = get_args(ResultKind)
+
+
+def _ae_title(value: str) -> str:
+    """1 to 16 printable ASCII characters, no backslash, not only spaces (PS3.5 6.2, VR AE)."""
+    title = value.strip(" ")
+    if not 1 <= len(title) <= 16 or not all(" " <= c <= "~" and c != "\\" for c in title):
+        raise ValueError("an AE title is 1 to 16 printable ASCII characters without backslash")
+    return title
+
+
+def _home(value: Any) -> Any:
+    return os.path.expanduser(value) if isinstance(value, str) else value
+
+
+AETitle = Annotated[str, AfterValidator(_ae_title)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+PathText = Annotated[Path, BeforeValidator(_home)]
+
+
+class Section(BaseModel):
+    """A table of the file. Frozen, and strict about keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class NodeSection(Section):
+    name: str = Field(default="xrv-node", min_length=1)
+    data_dir: PathText = Path("data")
+
+
+class ReceiveSection(Section):
+    ae_title: AETitle = "XRVNODE"
+    host: str = "127.0.0.1"
+    port: Port = 11112
+    allowed_calling_ae: tuple[AETitle, ...] = ()
+
+
+class StudySection(Section):
+    quiet_seconds: float = Field(default=10.0, ge=0, le=86400)
+    close_on_release: bool = False
+    report_skipped: bool = False
+
+
+class FrontalSection(Section):
+    unknown: Literal["skip", "analyse"] = "skip"
+    min_age_years: float = Field(default=18, ge=0, le=150)
+
+
+class ModelsSection(Section):
+    classifier: str = "densenet121-res224-all"
+    segmenter: str = "chestx_det"
+    autoencoder: str = "101-elastic"
+    device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$")
+    dir: str = ""
+
+    @property
+    def names(self) -> tuple[str, str, str]:
+        """The three chosen: classifier, segmenter, autoencoder."""
+        return (self.classifier, self.segmenter, self.autoencoder)
+
+
+class DestinationSection(Section):
+    name: str = Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")
+    kind: Literal["dimse", "folder"]
+    ae_title: AETitle | None = None
+    host: str | None = None
+    port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    path: PathText | None = None
+    send: tuple[ResultKind, ...] = ("report", "sr", "seg")
+
+    @model_validator(mode="after")
+    def _complete(self) -> DestinationSection:
+        needed = {"dimse": ("ae_title", "host", "port"), "folder": ("path",)}[self.kind]
+        missing = [key for key in needed if getattr(self, key) in (None, "")]
+        if missing:
+            raise ValueError(f"a {self.kind} destination needs {', '.join(missing)}")
+        return self
+
+
+class DatabaseSection(Section):
+    url: str = Field(default="", pattern=r"^($|sqlite(\+\w+)?:|postgresql(\+\w+)?:)")
+
+
+class LogSection(Section):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    as_json: bool = Field(default=False, alias="json")
+
+
+class Settings(BaseSettings):
+    """Everything the node can be told. See ``dicom_config/node.toml`` for what each key means."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    node: NodeSection = NodeSection()
+    receive: ReceiveSection = ReceiveSection()
+    study: StudySection = StudySection()
+    frontal: FrontalSection = FrontalSection()
+    models: ModelsSection = ModelsSection()
+    destinations: tuple[DestinationSection, ...] = ()
+    database: DatabaseSection = DatabaseSection()
+    log: LogSection = LogSection()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment wins over the file: a container is configured without editing it."""
+        return (env_settings, init_settings)
+
+    @model_validator(mode="after")
+    def _one_name_each(self) -> Settings:
+        names = [d.name for d in self.destinations]
+        twice = sorted({n for n in names if names.count(n) > 1})
+        if twice:
+            raise ValueError(f"two destinations are named {twice[0]}: give each its own name")
+        return self
+
+    @property
+    def data_dir(self) -> Path:
+        """The directory that holds all state."""
+        return self.node.data_dir
+
+    @property
+    def models_dir(self) -> Path:
+        """Where the weights are read from."""
+        return Path(self.models.dir) if self.models.dir else self.data_dir / "models"
+
+    @property
+    def database_url(self) -> str:
+        """SQLAlchemy URL of the audit database."""
+        return self.database.url or f"sqlite:///{self.data_dir / 'xrv-node.sqlite'}"
+
+    def destination(self, name: str) -> DestinationSection:
+        """The destination of that name.
+
+        Raises
+        ------
+        ConfigError
+            When there is none.
+        """
+        for destination in self.destinations:
+            if destination.name == name:
+                return destination
+        known = ", ".join(d.name for d in self.destinations) or "none"
+        raise ConfigError(f"there is no destination named {name!r}; configured: {known}")
+
+
+def default_text() -> str:
+    """The commented default configuration, as ``xrv-node init`` writes it."""
+    return (files("dicom_config") / "node.toml").read_text(encoding="utf-8")
+
+
+def find(path: Path | None) -> Path | None:
+    """The configuration file to use: the one given, ``$XRV_NODE_CONFIG``, ``./node.toml``, or none."""
+    if path is not None:
+        return path
+    if named := os.environ.get(CONFIG_VARIABLE):
+        return Path(named)
+    here = Path("node.toml")
+    return here if here.is_file() else None
+
+
+def load(path: Path | None = None) -> Settings:
+    """Read and check the configuration.
+
+    Parameters
+    ----------
+    path
+        The TOML file; see :func:`find` for what is used when it is None.
+
+    Raises
+    ------
+    ConfigError
+        With one line for each thing that is wrong: file, key, and what is accepted.
+    """
+    file = find(path)
+    table: dict[str, Any] = {}
+    if file is not None:
+        try:
+            table = tomllib.loads(file.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ConfigError(
+                f"{file}: cannot be read ({error.strerror}); `xrv-node init` writes one to start from"
+            ) from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{file}: not valid TOML: {error}") from error
+    _unknown_variables()
+    try:
+        settings = Settings(**table)
+    except ValidationError as error:
+        where = str(file) if file else "environment"
+        raise ConfigError("\n".join(f"{where}: {_line(e)}" for e in error.errors())) from error
+    except (
+        ValueError
+    ) as error:  # pydantic-settings: an environment value that is not JSON where a list is needed
+        raise ConfigError(f"environment: {error}") from error
+    return _absolute(settings, file.resolve().parent if file else Path.cwd())
+
+
+def _unknown_variables() -> None:
+    """Complain of ``XRV_NODE__...`` variables that name no table (pydantic-settings ignores them)."""
+    known = tuple(f"{ENV_PREFIX}{name.upper()}" for name in Settings.model_fields)
+    for variable in os.environ:
+        if variable.upper().startswith(ENV_PREFIX) and not any(
+            variable.upper() == k or variable.upper().startswith(k + "__") for k in known
+        ):
+            raise ConfigError(
+                f"environment: {variable} names no table; accepted: {', '.join(Settings.model_fields)}"
+            )
+
+
+def _line(error: ErrorDetails) -> str:
+    key = ".".join(str(part) for part in error["loc"]) or "configuration"
+    if error["type"] == "extra_forbidden":
+        return f"{key}: unknown key; accepted here: {', '.join(_keys_beside(error['loc']))}"
+    return f"{key}: {error['msg'].removeprefix('Value error, ')} (got {_shown(error['input'])})"
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
+    """The keys that the table at `location` does accept."""
+    model: type[BaseModel] = Settings
+    for part in location[:-1]:
+        if isinstance(part, int):
+            continue
+        annotation = model.model_fields[str(part)].annotation
+        inner = next((a for a in get_args(annotation) if isinstance(a, type)), annotation)
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            break
+        model = inner
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _absolute(settings: Settings, base: Path) -> Settings:
+    """Make every path absolute, relative ones from the file's own directory: a service starts in ``/``."""
+    node = settings.node.model_copy(update={"data_dir": base / settings.node.data_dir})
+    models = settings.models
+    if models.dir:
+        models = models.model_copy(update={"dir": str(base / Path(models.dir).expanduser())})
+    destinations = tuple(
+        d.model_copy(update={"path": base / d.path}) if d.path is not None else d
+        for d in settings.destinations
+    )
+    return settings.model_copy(update={"node": node, "models": models, "destinations": destinations})

@@ -1,0 +1,190 @@
+"""The values that travel between the rooms. All frozen: a room hands a value on and never changes it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from pydicom import Dataset
+
+OPERATING_POINT = 0.5
+"""The score at which a finding counts as present. torchxrayvision rescales every score so that the
+threshold of its head (Youden's index on held-out training data) lies here (``models.op_norm``)."""
+
+Point = tuple[float, float]
+"""(column, row) in pixels of the source image, as in DICOM Graphic Data: the top left pixel's centre is
+(0.5, 0.5), its outer corner (0, 0) (PS3.3 C.18.6.1.1)."""
+
+
+class Verdict(StrEnum):
+    """What the frontal filter says of an image."""
+
+    FRONTAL = "frontal"
+    LATERAL = "lateral"
+    NOT_CHEST = "not_chest"
+    NOT_SUITABLE = "not_suitable"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One attribute that spoke for a verdict."""
+
+    attribute: str
+    """DICOM keyword, e.g. ``ViewPosition``."""
+    value: str
+    indicates: str
+    """What the value stands for, e.g. ``frontal``."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrontalDecision:
+    """Whether an image is analysed, and why."""
+
+    verdict: Verdict
+    view: str | None
+    """``PA``, ``AP``, ``LL``, ``RL`` ... as in View Position (0018,5101), where the header tells."""
+    reasons: tuple[str, ...]
+    """Sentences for the audit trail and the report, strongest first. Never empty."""
+    evidence: tuple[Evidence, ...] = ()
+
+
+Role = Literal["classifier", "segmenter", "autoencoder"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelIdentity:
+    """One network with its weights, as it is named in every result."""
+
+    role: Role
+    name: str
+    """As torchxrayvision calls it, e.g. ``densenet121-res224-all``."""
+    sha256: str
+    """Digest of the tensors that were loaded (seeded weights have one too)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSet:
+    """The networks that produced a result, together."""
+
+    classifier: ModelIdentity
+    segmenter: ModelIdentity
+    autoencoder: ModelIdentity
+    commissioning: bool = False
+    """Untrained, seeded networks: nothing that comes out is a result."""
+
+    @property
+    def models(self) -> tuple[ModelIdentity, ...]:
+        """The three identities in the order classifier, segmenter, autoencoder."""
+        return (self.classifier, self.segmenter, self.autoencoder)
+
+    @property
+    def digest(self) -> str:
+        """Hex SHA-256 over names and weights: the identity of the set in derived UIDs."""
+        text = "\n".join(f"{m.role} {m.name} {m.sha256}" for m in self.models)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Where the square that the networks saw lies in the source image. All in source pixels."""
+
+    rows: int
+    columns: int
+    top: int
+    left: int
+    side: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One finding of the classifier on one image."""
+
+    label: str
+    """torchxrayvision's name, e.g. ``Effusion``."""
+    score: float
+    """Operating-point-normalised, in [0, 1]; not a probability."""
+    sigmoid: float
+    """The network's own output before the rescaling, in [0, 1]."""
+    region: tuple[Point, ...] = ()
+    """Closed polygon (first point repeated) around the strongest part of the class activation map; empty
+    for a finding below its operating point."""
+
+    @property
+    def present(self) -> bool:
+        """Whether the score reaches the operating point."""
+        return self.score >= OPERATING_POINT
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Analysis:
+    """What the networks say of one image."""
+
+    sop_instance_uid: str
+    model_set: ModelSet
+    findings: tuple[Finding, ...]
+    """In the classifier's label order; labels that it was not trained on are absent."""
+    structures: tuple[str, ...]
+    """Names of the masks' channels, torchxrayvision's, in channel order."""
+    masks: NDArray[np.bool_]
+    """``[len(structures), n, n]`` over the square of ``frame``; channels may overlap."""
+    frame: Frame
+    reconstruction_error: float
+    """Mean absolute difference between input and reconstruction on the [-1024, 1024] scale."""
+    embedding: NDArray[np.float32]
+    """The autoencoder's latent averaged over space, ``[512]``."""
+    resampler: str
+    """How the pixels were brought to the networks' sizes; it moves scores (say so with the result)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ImageOutcome:
+    """One image of a study as the report sees it."""
+
+    header: Dataset
+    """The source's attributes without pixel data."""
+    decision: FrontalDecision
+    analysis: Analysis | None = None
+    error: str | None = None
+    """Why an image that should have been analysed was not; one sentence without patient data."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StudyOutcome:
+    """A closed study, ready to be reported."""
+
+    study_instance_uid: str
+    images: tuple[ImageOutcome, ...]
+    """Every object of the study, in the order (series, instance number, SOP Instance UID)."""
+    model_set: ModelSet
+    closed_at: datetime
+    """When the study was closed, aware; it dates the results, so that a repeated run gives the same ones."""
+    predecessors: dict[str, Predecessor] = field(default_factory=dict)
+    """By result kind: the report that this one supersedes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Predecessor:
+    """An earlier result of the same kind (Predecessor Documents Sequence (0040,A360))."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    series_instance_uid: str
+    study_instance_uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredResult:
+    """A result object on disk, as ``deliver`` sends it."""
+
+    kind: str
+    sop_class_uid: str
+    sop_instance_uid: str
+    path: Path
