@@ -1,0 +1,1 @@
+"""The record: tables, transactions, and the trail that cannot be changed unseen."""

@@ -1,0 +1,261 @@
+"""The database's tables, one class each. No patient data: UIDs, states, times and digests only.
+
+Times are UTC, stored as ISO 8601 text of fixed width, so that they sort and read the same in SQLite and
+PostgreSQL.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, ClassVar
+
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, MetaData, String, UniqueConstraint
+from sqlalchemy.engine import Dialect
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from sqlalchemy.types import TypeDecorator
+
+
+class StudyState(StrEnum):
+    """Where a study is on its way."""
+
+    OPEN = "open"
+    """Images are still coming."""
+    CLOSED = "closed"
+    """Complete; its analyses or its report are under way."""
+    REPORTED = "reported"
+    """The results exist; their deliveries have a state of their own."""
+    FAILED = "failed"
+    """The report job was parked."""
+
+
+class InstanceState(StrEnum):
+    """What became of one received object."""
+
+    QUEUED = "queued"
+    ANALYSED = "analysed"
+    SKIPPED = "skipped"
+    """Kept and reported, not analysed: the verdict says why."""
+    FAILED = "failed"
+    """Its analyse job was parked."""
+
+
+class JobState(StrEnum):
+    """The states of a job. Done, parked and cancelled are final until a person says otherwise."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    PARKED = "parked"
+    CANCELLED = "cancelled"
+
+
+class DeliveryState(StrEnum):
+    """What became of one object on its way to one destination."""
+
+    WAITING = "waiting"
+    DELIVERED = "delivered"
+    WARNING = "warning"
+    """Stored by the peer with a warning status (0xBxxx)."""
+    REJECTED = "rejected"
+    """The peer will not take it, however often it is sent."""
+    PARKED = "parked"
+    """Tried `max_attempts` times."""
+
+
+class UtcText(TypeDecorator[datetime]):
+    """An aware UTC datetime as ISO 8601 text with microseconds."""
+
+    impl = String(32)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
+        """To text."""
+        return None if value is None else value.astimezone(UTC).isoformat(timespec="microseconds")
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:
+        """From text."""
+        return None if value is None else datetime.fromisoformat(value)
+
+
+class Base(DeclarativeBase):
+    """Shared by all tables; constraint names are fixed so that migrations can name them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        datetime: UtcText(),
+        dict[str, Any]: JSON,
+        list[Any]: JSON,
+    }
+
+
+class Study(Base):
+    """A study as far as it has come."""
+
+    __tablename__ = "study"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_instance_uid: Mapped[str] = mapped_column(String(64), unique=True)
+    state: Mapped[str] = mapped_column(String(16), default=StudyState.OPEN)
+    revision: Mapped[int] = mapped_column(default=0)
+    """How often it was closed: a late image opens it again."""
+    received_at: Mapped[datetime]
+    """When the newest object came."""
+    closed_at: Mapped[datetime | None]
+    reported_at: Mapped[datetime | None]
+
+    instances: Mapped[list[Instance]] = relationship(back_populates="study")
+
+    __table_args__ = (Index(None, "state", "received_at"),)
+
+
+class Instance(Base):
+    """One received object. The same SOP Instance UID with other bytes is a row of its own."""
+
+    __tablename__ = "instance"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_id: Mapped[int] = mapped_column(ForeignKey("study.id"), index=True)
+    sop_instance_uid: Mapped[str] = mapped_column(String(64))
+    sop_class_uid: Mapped[str] = mapped_column(String(64))
+    series_instance_uid: Mapped[str] = mapped_column(String(64))
+    transfer_syntax_uid: Mapped[str] = mapped_column(String(64))
+    modality: Mapped[str] = mapped_column(String(16))
+    sha256: Mapped[str] = mapped_column(String(64))
+    """Of the dataset's bytes as they came, without file meta information."""
+    size: Mapped[int]
+    path: Mapped[str] = mapped_column(String(255))
+    """Relative to the data directory."""
+    calling_ae: Mapped[str] = mapped_column(String(16))
+    received_at: Mapped[datetime]
+    state: Mapped[str] = mapped_column(String(16))
+    verdict: Mapped[str] = mapped_column(String(16))
+    view: Mapped[str | None] = mapped_column(String(16))
+    reasons: Mapped[list[Any]]
+    evidence: Mapped[list[Any]]
+    error: Mapped[str | None]
+
+    study: Mapped[Study] = relationship(back_populates="instances")
+
+    __table_args__ = (UniqueConstraint("sop_instance_uid", "sha256"),)
+
+
+class Job(Base):
+    """One unit of work. Claimed under a lease, so that it survives the process that runs it."""
+
+    __tablename__ = "job"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(String(16))
+    state: Mapped[str] = mapped_column(String(16), default=JobState.QUEUED)
+    study_id: Mapped[int] = mapped_column(ForeignKey("study.id"), index=True)
+    instance_id: Mapped[int | None] = mapped_column(ForeignKey("instance.id"), index=True)
+    delivery_id: Mapped[int | None] = mapped_column(ForeignKey("delivery.id"), index=True)
+    attempts: Mapped[int] = mapped_column(default=0)
+    max_attempts: Mapped[int]
+    not_before: Mapped[datetime]
+    lease: Mapped[str | None] = mapped_column(String(36))
+    """Names the claim; only its holder may finish the job."""
+    owner: Mapped[str | None] = mapped_column(String(128), index=True)
+    """The seat (host and process role) that claimed it last."""
+    lease_until: Mapped[datetime | None]
+    error: Mapped[str | None]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+    __table_args__ = (
+        Index(None, "state", "kind", "not_before"),
+        CheckConstraint("kind IN ('analyse', 'report', 'deliver')", name="kind"),
+    )
+
+
+class AnalysisRow(Base):
+    """Where the analysis of one instance by one model set lies."""
+
+    __tablename__ = "analysis"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    instance_id: Mapped[int] = mapped_column(ForeignKey("instance.id"))
+    model_set: Mapped[str] = mapped_column(String(64))
+    """Digest of the model set."""
+    models: Mapped[dict[str, Any]]
+    """Name and digest by role."""
+    commissioning: Mapped[bool]
+    scores: Mapped[dict[str, Any]]
+    """Score by label, so that a study can be read without its files."""
+    reconstruction_error: Mapped[float]
+    path: Mapped[str] = mapped_column(String(255))
+    created_at: Mapped[datetime]
+
+    __table_args__ = (UniqueConstraint("instance_id", "model_set"),)
+
+
+class ResultRow(Base):
+    """One object that the node made."""
+
+    __tablename__ = "result"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_id: Mapped[int] = mapped_column(ForeignKey("study.id"), index=True)
+    kind: Mapped[str] = mapped_column(String(16))
+    revision: Mapped[int]
+    """The study's revision that it was made for."""
+    sop_class_uid: Mapped[str] = mapped_column(String(64))
+    sop_instance_uid: Mapped[str] = mapped_column(String(64), unique=True)
+    series_instance_uid: Mapped[str] = mapped_column(String(64))
+    model_set: Mapped[str] = mapped_column(String(64))
+    sha256: Mapped[str] = mapped_column(String(64))
+    size: Mapped[int]
+    path: Mapped[str] = mapped_column(String(255))
+    created_at: Mapped[datetime]
+
+
+class Delivery(Base):
+    """One result to one destination: the outbox."""
+
+    __tablename__ = "delivery"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    result_id: Mapped[int] = mapped_column(ForeignKey("result.id"))
+    destination: Mapped[str] = mapped_column(String(64), index=True)
+    state: Mapped[str] = mapped_column(String(16), default=DeliveryState.WAITING)
+    status: Mapped[str | None] = mapped_column(String(8))
+    """The peer's last DIMSE status, e.g. ``0x0000``."""
+    error: Mapped[str | None]
+    updated_at: Mapped[datetime]
+
+    __table_args__ = (UniqueConstraint("result_id", "destination"),)
+
+
+class AuditEvent(Base):
+    """One thing that happened. Rows are only ever added; each holds the hash of the one before."""
+
+    __tablename__ = "audit_event"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    """1, 2, 3 ... without a gap."""
+    at: Mapped[str] = mapped_column(String(32))
+    event: Mapped[str] = mapped_column(String(48), index=True)
+    study_instance_uid: Mapped[str | None] = mapped_column(String(64), index=True)
+    sop_instance_uid: Mapped[str | None] = mapped_column(String(64))
+    detail: Mapped[str]
+    """Canonical JSON, kept as text because it is hashed."""
+    hash: Mapped[str] = mapped_column(String(64))
+
+
+class AuditHead(Base):
+    """The chain's end, one row: what makes a row missing at the end noticeable."""
+
+    __tablename__ = "audit_head"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    count: Mapped[int]
+    hash: Mapped[str] = mapped_column(String(64))

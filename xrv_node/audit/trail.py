@@ -1,0 +1,103 @@
+"""The audit trail: append-only, each row hashed together with the one before it.
+
+A changed row breaks the chain from there on, a missing row leaves a gap, and rows missing at the end
+disagree with ``audit_head``. The database refuses UPDATE and DELETE on the table (migration 0001).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from xrv_node.audit.tables import AuditEvent, AuditHead
+
+GENESIS = "0" * 64
+"""Stands for the hash before the first row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """The first place where the chain does not hold."""
+
+    row: int
+    why: str
+
+
+def record(
+    session: Session,
+    event: str,
+    *,
+    study: str | None = None,
+    instance: str | None = None,
+    **detail: Any,
+) -> None:
+    """Append one event, in the caller's transaction: it is on record exactly when the change is.
+
+    Parameters
+    ----------
+    event
+        What happened, e.g. ``instance.received``.
+    study, instance
+        Study and SOP Instance UID that it happened to.
+    detail
+        JSON values. Never patient data.
+    """
+    head = session.scalars(select(AuditHead).with_for_update()).one()
+    row = AuditEvent(
+        id=head.count + 1,
+        at=datetime.now(UTC).isoformat(timespec="microseconds"),
+        event=event,
+        study_instance_uid=study,
+        sop_instance_uid=instance,
+        detail=json.dumps(detail, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str),
+    )
+    row.hash = _digest(row, head.hash)
+    session.add(row)
+    head.count, head.hash = row.id, row.hash
+    session.flush()
+
+
+def verify(session: Session) -> Broken | int:
+    """Walk the chain from its first row.
+
+    Returns
+    -------
+    Broken or int
+        The first row that does not fit, or the number of rows when all do.
+    """
+    previous, count = GENESIS, 0
+    for row in _rows(session):
+        count += 1
+        if row.id != count:
+            return Broken(count, f"row {count} is missing")
+        if row.hash != _digest(row, previous):
+            return Broken(row.id, f"row {row.id} was changed")
+        previous = row.hash
+    head = session.scalars(select(AuditHead)).one()
+    if (head.count, head.hash) != (count, previous):
+        return Broken(count + 1, f"{head.count - count} rows are missing at the end")
+    return count
+
+
+def _rows(session: Session) -> Iterator[AuditEvent]:
+    return iter(session.scalars(select(AuditEvent).order_by(AuditEvent.id).execution_options(yield_per=1000)))
+
+
+def _digest(row: AuditEvent, previous: str) -> str:
+    fields = [
+        previous,
+        row.id,
+        row.at,
+        row.event,
+        row.study_instance_uid,
+        row.sop_instance_uid,
+        row.detail,
+    ]
+    return hashlib.sha256(json.dumps(fields, ensure_ascii=False).encode()).hexdigest()

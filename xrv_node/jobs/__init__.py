@@ -1,0 +1,1 @@
+"""The queue: durable jobs of three kinds, and what follows from each."""
