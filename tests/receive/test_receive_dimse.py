@@ -1,0 +1,220 @@
+"""The SCP over real associations, with pynetdicom as the sender."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+from made import CR, SECRET, radiograph
+from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless
+from pynetdicom import AE, _config
+from pynetdicom.association import Association
+from pynetdicom.sop_class import Verification
+from sqlalchemy import select
+
+from xrv_node import settings as configuration
+from xrv_node.audit import queries
+from xrv_node.audit.store import Store
+from xrv_node.audit.tables import Instance, Study
+from xrv_node.errors import ConfigError
+from xrv_node.receive import dimse
+from xrv_node.receive.spool import Spool
+
+Listen = Callable[..., int]
+
+
+@pytest.fixture
+def listen(store: Store, spool: Spool, tmp_path: Path) -> Iterator[Listen]:
+    """Start receivers with the TOML text given; returns the port."""
+    servers: list[Any] = []
+
+    def start(text: str = "") -> int:
+        path = tmp_path / "node.toml"
+        path.write_text(text if "[receive]" in text else text + "\n[receive]\nport = 0\n")
+        servers.append(dimse.start(configuration.load(path), store, spool))
+        return int(servers[-1].server_address[1])
+
+    yield start
+    for server in servers:
+        dimse.drain(server, 1)
+    _config.UNRESTRICTED_STORAGE_SERVICE = False  # one switch for the whole process; the receiver has its own
+
+
+@contextmanager
+def association(
+    port: int, *, calling: str = "PACS", called: str = "XRVNODE", contexts: list[Any] | None = None
+) -> Iterator[Association]:
+    ae = AE(ae_title=calling)
+    for context in contexts or [(CR, ExplicitVRLittleEndian)]:
+        ae.add_requested_context(*context)
+    ae.add_requested_context(Verification)
+    made = ae.associate("127.0.0.1", port, ae_title=called)
+    yield made
+    if made.is_established:
+        made.release()
+
+
+def test_echo_and_store_answer_success(listen: Listen, store: Store) -> None:
+    with association(listen()) as peer:
+        assert peer.send_c_echo().Status == 0
+        assert peer.send_c_store(radiograph()).Status == 0
+    with store.read() as db:
+        assert db.scalars(select(Instance)).one().calling_ae == "PACS"
+
+
+def test_another_called_title_is_refused_and_the_line_to_change_is_on_record(
+    listen: Listen, store: Store
+) -> None:
+    with association(listen(), called="OTHER") as peer:
+        assert peer.is_rejected
+    event = _refusal(store)
+    assert event["detail"]["remedy"] == "it called OTHER, this node is XRVNODE (receive.ae_title)"
+
+
+def test_a_caller_that_is_not_allowed_is_refused_and_named(listen: Listen, store: Store) -> None:
+    port = listen('[receive]\nport = 0\nallowed_calling_ae = ["PACS"]')
+    with association(port, calling="STRANGER") as peer:
+        assert peer.is_rejected
+    with association(port) as peer:
+        assert peer.is_established
+    event = _refusal(store)
+    assert event["detail"]["remedy"] == 'add "STRANGER" to receive.allowed_calling_ae'
+
+
+def test_every_storage_class_is_kept_and_only_radiographs_are_analysed(
+    listen: Listen, store: Store
+) -> None:
+    classes = {
+        "1.2.840.10008.5.1.4.1.1.2": "CT",
+        "1.2.840.10008.5.1.4.1.1.104.1": "encapsulated PDF",
+        "1.2.826.0.1.3680043.9.1.1": "a private class",
+        CR: "CR",
+    }
+    with association(listen(), contexts=[(c, ExplicitVRLittleEndian) for c in classes]) as peer:
+        for number, sop_class in enumerate(classes, 1):
+            assert peer.send_c_store(radiograph(number, SOPClassUID=sop_class)).Status == 0, sop_class
+    with store.read() as db:
+        states = {classes[i.sop_class_uid]: i.state for i in db.scalars(select(Instance))}
+    assert states == {"CT": "skipped", "encapsulated PDF": "skipped", "a private class": "skipped", "CR": "queued"}
+
+
+def test_compressed_syntaxes_are_taken_as_they_are(listen: Listen) -> None:
+    with association(listen(), contexts=[(CR, JPEG2000Lossless)]) as peer:
+        assert [c.transfer_syntax[0] for c in peer.accepted_contexts if c.abstract_syntax == CR] == [
+            JPEG2000Lossless
+        ]
+
+
+def test_an_object_that_is_refused_does_not_end_the_association(listen: Listen, store: Store) -> None:
+    with association(listen()) as peer:
+        assert peer.send_c_store(radiograph(StudyInstanceUID="../../etc/passwd")).Status == 0xC000
+        assert peer.send_c_store(radiograph(2)).Status == 0
+    with store.read() as db:
+        assert [e["event"] for e in queries.events(db)] == ["instance.refused", "instance.received"]
+
+
+def test_a_path_for_a_uid_on_the_wire_is_refused(listen: Listen, spool: Spool, store: Store) -> None:
+    with association(listen()) as peer:
+        evil = radiograph()
+        evil.SOPInstanceUID = "../../../../tmp/x"
+        status = peer.send_c_store(evil)
+        assert status.get("Status") != 0
+    with association(listen()) as peer:
+        assert peer.send_c_store(radiograph()).Status == 0
+    assert len([p for p in spool.root.rglob("*.dcm") if p.is_file()]) == 1
+
+
+def test_a_full_disk_answers_a700(listen: Listen, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_handle: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    port = listen()
+    with association(port) as peer:
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "fsync", full)
+            assert peer.send_c_store(radiograph()).Status == 0xA700
+        assert peer.send_c_store(radiograph()).Status == 0
+
+
+def test_a_fault_of_ours_answers_0110_without_patient_data(
+    listen: Listen, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from xrv_node.log import configure
+    from xrv_node.settings import LogSection
+
+    configure(LogSection(), "receiver")
+
+    def broken(*_: Any, **__: Any) -> None:
+        raise RuntimeError(f"cannot do {SECRET}")
+
+    monkeypatch.setattr("xrv_node.receive.intake.accept", broken)
+    with association(listen()) as peer:
+        assert peer.send_c_store(radiograph()).Status == 0x0110
+    captured = capsys.readouterr()
+    structlog.reset_defaults()
+    assert "RuntimeError" in captured.err
+    assert SECRET not in captured.err + captured.out
+
+
+@pytest.mark.parametrize(("setting", "state"), [("true", "closed"), ("false", "open")])
+def test_release_closes_the_study_where_configured(
+    listen: Listen, store: Store, setting: str, state: str
+) -> None:
+    with association(listen(f"[study]\nclose_on_release = {setting}")) as peer:
+        peer.send_c_store(radiograph())
+    _until(lambda: _state(store) == state)
+    assert _state(store) == state
+
+
+def test_an_association_that_breaks_off_does_not_close_the_study(listen: Listen, store: Store) -> None:
+    with association(listen("[study]\nclose_on_release = true")) as peer:
+        peer.send_c_store(radiograph())
+        peer.abort()
+    assert _state(store) == "open"
+
+
+def test_garbage_on_the_port_takes_nothing_down(listen: Listen) -> None:
+    port = listen()
+    for junk in (b"GET / HTTP/1.1\r\n\r\n", b"\x01\x00\xff\xff\xff\xff" + b"\x00" * 100, os.urandom(4096), b""):
+        with socket.create_connection(("127.0.0.1", port)) as connection:
+            connection.sendall(junk)
+    with association(port) as peer:
+        assert peer.send_c_echo().Status == 0
+
+
+def test_a_port_that_is_taken_is_named(listen: Listen) -> None:
+    port = listen()
+    with pytest.raises(ConfigError, match=rf"receive\.port: cannot listen on 127\.0\.0\.1:{port}"):
+        listen(f"[receive]\nport = {port}")
+
+
+def _refusal(store: Store) -> dict[str, Any]:
+    """The one refusal on record; it is written after the caller has its answer."""
+
+    def found() -> list[dict[str, Any]]:
+        with store.read() as db:
+            return list(queries.events(db, event="association.refused"))
+
+    _until(lambda: bool(found()))
+    (event,) = found()
+    return event
+
+
+def _state(store: Store) -> str:
+    with store.read() as db:
+        return db.scalars(select(Study.state)).one()
+
+
+def _until(condition: Callable[[], bool], seconds: float = 5) -> None:
+    from time import monotonic, sleep
+
+    end = monotonic() + seconds
+    while not condition() and monotonic() < end:
+        sleep(0.02)

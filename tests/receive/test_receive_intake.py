@@ -1,0 +1,241 @@
+"""The intake: what is kept, what is refused, and that nothing is in between."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from made import SECRET, encoded, incoming, radiograph
+from pydicom import dcmread
+from sqlalchemy import func, select
+
+from xrv_node.audit import queries, trail
+from xrv_node.audit.store import Store
+from xrv_node.audit.tables import Instance, Job, ResultRow, Study
+from xrv_node.errors import RefusedError
+from xrv_node.jobs import progress
+from xrv_node.receive import intake
+from xrv_node.receive.spool import Spool, is_uid
+from xrv_node.settings import FrontalSection
+
+RULES = FrontalSection()
+
+
+def files(spool: Spool) -> list[Path]:
+    return sorted(p for p in (spool.root / "spool").rglob("*") if p.is_file())
+
+
+def events(store: Store) -> list[str]:
+    with store.read() as db:
+        return [e["event"] for e in queries.events(db)]
+
+
+def test_a_frontal_image_is_kept_as_it_came_recorded_and_queued(store: Store, spool: Spool) -> None:
+    sent = radiograph()
+    accepted = intake.accept(store, spool, RULES, incoming(sent))
+    assert accepted.outcome == "stored"
+    (path,) = files(spool)
+    kept = dcmread(path)
+    assert kept.PatientName == sent.PatientName
+    assert kept.file_meta.SourceApplicationEntityTitle == "PACS"
+    assert encoded(sent) in path.read_bytes()  # byte for byte
+    with store.read() as db:
+        row = db.scalars(select(Instance)).one()
+        assert (row.state, row.verdict, row.view) == ("queued", "frontal", "PA")
+        assert spool.absolute(row.path) == path
+        assert db.scalars(select(Job)).one().kind == "analyse"
+    assert events(store) == ["instance.received"]
+
+
+def test_a_lateral_is_kept_and_not_queued(store: Store, spool: Spool) -> None:
+    sent = radiograph(ViewPosition="LL", PatientOrientation=["A", "F"])
+    intake.accept(store, spool, RULES, incoming(sent))
+    with store.read() as db:
+        row = db.scalars(select(Instance)).one()
+        assert (row.state, row.verdict) == ("skipped", "lateral")
+        assert db.scalar(select(func.count()).select_from(Job)) == 0
+
+
+@pytest.mark.parametrize(("policy", "state"), [("skip", "skipped"), ("analyse", "queued")])
+def test_the_site_decides_about_unknown_views(
+    store: Store, spool: Spool, policy: Any, state: str
+) -> None:
+    sent = radiograph(ViewPosition="", PatientOrientation=None)
+    intake.accept(store, spool, FrontalSection(unknown=policy), incoming(sent))
+    with store.read() as db:
+        row = db.scalars(select(Instance)).one()
+        assert (row.state, row.verdict) == (state, "unknown")
+
+
+def test_the_same_bytes_again_are_one_instance(store: Store, spool: Spool) -> None:
+    sent = incoming(radiograph())
+    intake.accept(store, spool, RULES, sent)
+    assert intake.accept(store, spool, RULES, sent).outcome == "duplicate"
+    assert len(files(spool)) == 1
+    assert events(store) == ["instance.received", "instance.duplicate"]
+
+
+def test_other_bytes_under_the_same_uid_are_kept_flagged_and_not_analysed(
+    store: Store, spool: Spool
+) -> None:
+    first, second = radiograph(), radiograph(PatientID="OTHER")
+    intake.accept(store, spool, RULES, incoming(first))
+    before = files(spool)[0].read_bytes()
+    assert intake.accept(store, spool, RULES, incoming(second)).outcome == "conflict"
+    assert len(files(spool)) == 2
+    assert before in [p.read_bytes() for p in files(spool)]
+    with store.read() as db:
+        assert [i.state for i in db.scalars(select(Instance).order_by(Instance.id))] == ["queued", "skipped"]
+        assert db.scalar(select(func.count()).select_from(Job)) == 1
+
+
+def test_four_associations_with_one_object_make_one_instance(store: Store, spool: Spool) -> None:
+    outcomes: list[str] = []
+
+    def send() -> None:
+        outcomes.append(intake.accept(store, spool, RULES, incoming(radiograph())).outcome)
+
+    threads = [threading.Thread(target=send) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == ["duplicate"] * 3 + ["stored"]
+    assert len(files(spool)) == 1
+
+
+def test_our_own_results_coming_back_are_not_kept(store: Store, spool: Spool) -> None:
+    sent = radiograph()
+    with store.begin() as db:
+        study = Study(study_instance_uid="9.9", state="open", revision=1, received_at=_now())
+        db.add(study)
+        db.flush()
+        db.add(
+            ResultRow(
+                study_id=study.id, kind="seg", revision=1, sop_class_uid="1",
+                sop_instance_uid=str(sent.SOPInstanceUID), series_instance_uid="3", model_set="", sha256="",
+                size=0, path="", created_at=_now(),
+            )  # fmt: skip
+        )
+    assert intake.accept(store, spool, RULES, incoming(sent)).outcome == "own result"
+    assert files(spool) == []
+
+
+def _now() -> Any:
+    from datetime import UTC, datetime
+
+    return datetime.now(UTC)
+
+
+@pytest.mark.parametrize(
+    "uid", ["../../x", "..", "", "1.2/3", "1.2\\3", "1..2", "1.2.", ".1", "a", "1.2\n", "1" * 65, "١.٢"]
+)
+def test_a_uid_that_is_none_never_becomes_a_path(store: Store, spool: Spool, uid: str) -> None:
+    assert not is_uid(uid)
+    with pytest.raises(ValueError, match="not a UID"):
+        spool.input("1.2", uid, "0" * 64)
+    with pytest.raises(RefusedError) as refused:
+        intake.accept(store, spool, RULES, incoming(radiograph(), sop_instance_uid=uid))
+    assert refused.value.status == 0xC000
+    assert files(spool) == []
+
+
+@pytest.mark.parametrize("keyword", ["StudyInstanceUID", "SeriesInstanceUID"])
+@pytest.mark.parametrize("value", ["../../etc", "", None])
+def test_a_study_or_series_uid_that_is_none_is_refused(
+    store: Store, spool: Spool, keyword: str, value: str | None
+) -> None:
+    with pytest.raises(RefusedError, match=f"{keyword} is not a UID") as refused:
+        intake.accept(store, spool, RULES, incoming(radiograph(**{keyword: value})))
+    assert refused.value.status == 0xC000
+    assert files(spool) == []
+
+
+@pytest.mark.parametrize("keyword", ["SOPInstanceUID", "SOPClassUID"])
+def test_an_object_that_is_not_the_one_announced_is_refused(
+    store: Store, spool: Spool, keyword: str
+) -> None:
+    with pytest.raises(RefusedError, match=keyword) as refused:
+        field = {"SOPInstanceUID": "sop_instance_uid", "SOPClassUID": "sop_class_uid"}[keyword]
+        intake.accept(store, spool, RULES, incoming(radiograph(), **{field: "1.2.3.4.5"}))
+    assert refused.value.status == 0xA900
+
+
+def test_truncated_pixels_are_kept_for_the_analysis_to_judge(store: Store, spool: Spool) -> None:
+    sent = incoming(radiograph())
+    cut = incoming(radiograph(), data=sent.data[: len(sent.data) // 2])
+    assert intake.accept(store, spool, RULES, cut).outcome == "stored"
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(cut=st.integers(0, 2000), flips=st.lists(st.tuples(st.integers(0, 1999), st.integers(1, 255)), max_size=8))
+def test_garbled_objects_are_stored_or_refused_and_nothing_else(
+    store: Store, spool: Spool, cut: int, flips: list[tuple[int, int]]
+) -> None:
+    whole = bytearray(incoming(radiograph()).data)
+    for place, bits in flips:
+        whole[place % len(whole)] ^= bits
+    garbled = incoming(radiograph(), data=bytes(whole[: len(whole) - cut * 50]))
+    refusal = None
+    try:
+        intake.accept(store, spool, RULES, garbled)
+    except RefusedError as error:
+        refusal = error
+    assert refusal is None or refusal.status in (0xA900, 0xC000)
+    assert SECRET not in str(refusal)
+    assert not list(spool.drafts.glob(".*"))
+
+
+def test_a_full_disk_answers_a700_and_leaves_nothing(
+    store: Store, spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_handle: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(RefusedError, match="full") as refused:
+            intake.accept(store, spool, RULES, incoming(radiograph()))
+    assert refused.value.status == 0xA700
+    assert files(spool) == []
+    assert intake.accept(store, spool, RULES, incoming(radiograph())).outcome == "stored"
+
+
+def test_a_late_image_opens_its_study_again(store: Store, spool: Spool) -> None:
+    intake.accept(store, spool, RULES, incoming(radiograph(ViewPosition="LL", PatientOrientation=["A", "F"])))
+    with store.begin() as db:
+        progress.close_study(db, db.scalars(select(Study)).one(), "test")
+    with store.read() as db:
+        assert db.scalars(select(Job.kind)).all() == ["report"]
+    intake.accept(store, spool, RULES, incoming(radiograph(2)))
+    with store.read() as db:
+        study = db.scalars(select(Study)).one()
+        assert (study.state, study.revision) == ("open", 1)
+        jobs = [(j.kind, j.state) for j in db.scalars(select(Job).order_by(Job.id))]
+        assert jobs == [("report", "cancelled"), ("analyse", "queued")]
+    assert "study.reopened" in events(store)
+
+
+def test_refusals_are_on_record_without_patient_data(store: Store, spool: Spool) -> None:
+    bad = incoming(radiograph(), sop_instance_uid="../../x")
+    with pytest.raises(RefusedError) as refused:
+        intake.accept(store, spool, RULES, bad)
+    intake.refused(store, bad, refused.value)
+    with store.read() as db:
+        (event,) = queries.events(db)
+        assert trail.verify(db) == 1
+    assert event["event"] == "instance.refused"
+    assert event["instance"] is None
+    assert event["detail"]["status"] == "0xC000"
+
+
+def test_nothing_that_is_recorded_names_the_patient(store: Store, spool: Spool, tmp_path: Path) -> None:
+    intake.accept(store, spool, RULES, incoming(radiograph()))
+    store.close()
+    assert SECRET.encode() not in (tmp_path / "audit.sqlite").read_bytes()

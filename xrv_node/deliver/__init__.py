@@ -1,0 +1,1 @@
+"""The outbox: each result to each destination, until the peer has it."""

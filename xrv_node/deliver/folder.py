@@ -1,0 +1,62 @@
+"""A folder as destination: one file an object, ``<path>/<StudyInstanceUID>/<kind>-<SOPInstanceUID>.dcm``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from xrv_node import durable
+from xrv_node.deliver.attempt import Attempt, Outcome
+from xrv_node.errors import DestinationError
+from xrv_node.settings import DestinationSection
+from xrv_node.values import StoredResult
+
+CHUNK = 1 << 20
+
+
+class FolderSender:
+    """Copies results below a directory, each whole or not at all."""
+
+    def __init__(self, destination: DestinationSection, calling_ae: str) -> None:
+        self._path = Path(str(destination.path))
+
+    def send(self, results: Sequence[StoredResult]) -> Iterator[Attempt]:
+        """Copy each; a file that is there already is replaced by the same bytes."""
+        for result in results:
+            try:
+                durable.write(_place(self._path, result), _chunks(result.path))
+            except OSError as error:
+                yield Attempt(result, Outcome.TRANSIENT, f"{self._path}: {error.strerror}")
+            else:
+                yield Attempt(result, Outcome.DELIVERED)
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def check(self) -> list[str]:
+        """Say that the folder takes files.
+
+        Raises
+        ------
+        DestinationError
+            When it does not.
+        """
+        try:
+            self._path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DestinationError(f"{self._path}: {error.strerror}; make it or correct `path`") from error
+        if not os.access(self._path, os.W_OK):
+            raise DestinationError(f"{self._path}: not writable for this user; change its owner or mode")
+        return [f"{self._path} takes files"]
+
+
+def _place(root: Path, result: StoredResult) -> Path:
+    # The spool's directory is named after the study, and was checked when it was made.
+    return root / result.path.parent.name / f"{result.kind}-{result.sop_instance_uid}.dcm"
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            yield chunk

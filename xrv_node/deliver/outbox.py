@@ -1,0 +1,141 @@
+"""The outbox: takes deliver jobs of one destination, sends their objects, records what the peer said."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Protocol
+
+import structlog
+from sqlalchemy.orm import Session
+
+from xrv_node.audit import trail
+from xrv_node.audit.store import Store
+from xrv_node.audit.tables import Delivery, DeliveryState, JobState, ResultRow
+from xrv_node.deliver.attempt import Attempt, Outcome
+from xrv_node.deliver.dimse import DimseSender
+from xrv_node.deliver.folder import FolderSender
+from xrv_node.jobs import progress, queue
+from xrv_node.jobs.queue import Claim, LeaseLostError
+from xrv_node.jobs.worker import Handler, work
+from xrv_node.receive.spool import Spool
+from xrv_node.settings import DestinationSection, Settings
+from xrv_node.values import StoredResult
+
+log = structlog.get_logger("deliver")
+
+BATCH = 20
+"""Objects claimed at once: few enough that a lease outlasts them on a slow line."""
+
+
+class Sender(Protocol):
+    """A kind of destination."""
+
+    def send(self, results: Sequence[StoredResult]) -> Iterator[Attempt]:
+        """Try each, one :class:`Attempt` an object, in order; never raises for what the peer does."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what is held open."""
+        ...
+
+    def check(self) -> list[str]:
+        """What the destination says of itself; DestinationError when results would not arrive."""
+        ...
+
+
+SENDERS: dict[str, type[DimseSender] | type[FolderSender]] = {"dimse": DimseSender, "folder": FolderSender}
+"""By the destination's ``kind``."""
+
+
+def sender(destination: DestinationSection, calling_ae: str) -> Sender:
+    """The sender for a destination."""
+    return SENDERS[destination.kind](destination, calling_ae)
+
+
+def run(settings: Settings, store: Store, spool: Spool, *, owner: str, stop: threading.Event) -> None:
+    """Deliver until `stop` is set: one thread a destination, so that a slow peer delays no other."""
+    threads = [
+        threading.Thread(target=_deliver, args=(d, settings, store, spool, owner, stop), name=d.name)
+        for d in settings.destinations
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def _deliver(
+    destination: DestinationSection,
+    settings: Settings,
+    store: Store,
+    spool: Spool,
+    owner: str,
+    stop: threading.Event,
+) -> None:
+    peer = sender(destination, settings.receive.ae_title)
+    handler = Handler(
+        "deliver",
+        lambda claims: deliver(store, spool, destination.name, peer, claims),
+        limit=BATCH,
+        destination=destination.name,
+    )
+    try:
+        work(store, [handler], owner=owner, stop=stop, idle=peer.close)
+    finally:
+        peer.close()
+
+
+def deliver(store: Store, spool: Spool, destination: str, peer: Sender, claims: Sequence[Claim]) -> None:
+    """Send what the claims are about, and record the outcome of each as soon as it is known."""
+    with store.read() as db:
+        results = [_result(spool, db.get_one(ResultRow, _delivery(db, c).result_id)) for c in claims]
+    for claim, attempt in zip(claims, peer.send(results), strict=True):
+        try:
+            _record(store, destination, claim, attempt)
+        except LeaseLostError:
+            log.warning("delivered late, another process has the job now", job=claim.job_id)
+        log.info(
+            "sent" if attempt.outcome in _STATES else "not sent",
+            destination=destination,
+            kind=attempt.result.kind,
+            instance=attempt.result.sop_instance_uid,
+            outcome=attempt.outcome.value,
+            why=attempt.message or None,
+        )
+
+
+_STATES = {Outcome.DELIVERED: DeliveryState.DELIVERED, Outcome.WARNING: DeliveryState.WARNING}
+
+
+def _record(store: Store, destination: str, claim: Claim, attempt: Attempt) -> None:
+    status = None if attempt.status is None else f"0x{attempt.status:04X}"
+    with store.begin() as db:
+        delivery = _delivery(db, claim)
+        delivery.status, delivery.error = status, attempt.message or None
+        delivery.updated_at = datetime.now(UTC)
+        if attempt.outcome not in _STATES:
+            progress.failed(db, claim, attempt.message, final=attempt.outcome == Outcome.REJECTED)
+            return
+        queue.close(queue.hold(db, claim), JobState.DONE)
+        delivery.state = _STATES[attempt.outcome]
+        study = progress.study_of(db, claim.study_id)
+        trail.record(
+            db,
+            "result.delivered",
+            study=study.study_instance_uid,
+            instance=attempt.result.sop_instance_uid,
+            kind=attempt.result.kind,
+            destination=destination,
+            status=status,
+            remark=attempt.message,
+        )
+
+
+def _delivery(db: Session, claim: Claim) -> Delivery:
+    return db.get_one(Delivery, claim.delivery_id)
+
+
+def _result(spool: Spool, row: ResultRow) -> StoredResult:
+    return StoredResult(row.kind, row.sop_class_uid, row.sop_instance_uid, spool.absolute(row.path))

@@ -1,0 +1,1 @@
+"""How objects come in: over DIMSE to the intake, through the intake to the spool."""
