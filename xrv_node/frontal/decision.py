@@ -1,0 +1,108 @@
+"""From barriers and signs to one verdict with its reasons."""
+
+from __future__ import annotations
+
+from pydicom import Dataset
+
+from xrv_node.frontal.gates import ADULT_YEARS, age_years, barriers
+from xrv_node.frontal.rules import PART_KINDS, Rules, load_rules
+from xrv_node.frontal.signs import Sign, part_signs, view_signs
+from xrv_node.values import FrontalDecision, Verdict
+
+
+def decide(
+    header: Dataset, rules: Rules | None = None, *, min_age_years: float = ADULT_YEARS
+) -> FrontalDecision:
+    """Decide from a header whether an image is a frontal chest radiograph.
+
+    Parameters
+    ----------
+    header : pydicom.Dataset
+        Attributes of one object; pixel data is neither needed nor looked at. May hold anything.
+    rules : Rules, optional
+        The tables; without them, those that came with the node.
+    min_age_years : float
+        Patients younger than this, in years, are left out. An unknown age passes, with a note.
+
+    Returns
+    -------
+    FrontalDecision
+        Never without reasons, strongest first; neither reasons nor evidence hold names, identifiers, ages or
+        other values of the patient module. Never raises.
+
+    Notes
+    -----
+    In this order: what rules an image out (``not_suitable``, or ``not_chest`` for classes of other regions);
+    a body part other than the chest (``not_chest``); a view other than frontal (``lateral``,
+    ``not_suitable``); what the header leaves open or says in two ways (``unknown``). A lateral sign against a
+    weaker frontal one is lateral, because frontal is what devices write by default and lateral is only
+    written on purpose; a frontal sign against a weaker lateral one is unknown, because the flag of a protocol
+    outlives its use.
+    """
+    rules = rules or load_rules()
+    out = barriers(header, rules, min_age_years)
+    parts, views = part_signs(header, rules), view_signs(header, rules)
+    plain = [sign for sign in views if sign.kind in rules.projections]
+    part_verdict, part_reasons = _part([sign for sign in parts if sign.kind in PART_KINDS])
+    view_verdict, view_reasons = _view(plain, rules)
+    verdict = out[0].verdict if out else _verdict(part_verdict, view_verdict)
+    reasons = [barrier.reason for barrier in out]
+    body = (
+        [*part_reasons, *view_reasons]
+        if part_verdict is not Verdict.FRONTAL
+        else [*view_reasons, *part_reasons]
+    )
+    notes = [sign.remark for sign in (*views, *parts) if sign.remark]
+    if age_years(header) is None:
+        notes.append("The header does not tell the patient's age.")
+    same = [sign.view for sign in plain if sign.kind == plain[0].kind and sign.view]
+    return FrontalDecision(
+        verdict=verdict,
+        view=same[0] if same else None,
+        reasons=tuple(dict.fromkeys([*reasons, *body, *notes])),
+        evidence=(*(barrier.evidence for barrier in out), *(sign.evidence for sign in (*views, *parts))),
+    )
+
+
+def _verdict(part: Verdict, view: Verdict) -> Verdict:
+    """Combine both verdicts; FRONTAL stands for "chest" in ``part``."""
+    if part is Verdict.NOT_CHEST:
+        return part
+    if view in (Verdict.FRONTAL, Verdict.UNKNOWN):
+        return view if part is Verdict.FRONTAL else Verdict.UNKNOWN
+    return view  # whatever it shows, it is not a frontal view
+
+
+def _part(signs: list[Sign]) -> tuple[Verdict, list[str]]:
+    """Return whether the chest is shown (FRONTAL for yes), with reasons."""
+    told: dict[str, str] = {}
+    for sign in signs:  # the strongest of each kind
+        told.setdefault(sign.kind, sign.told)
+    if not told:
+        return Verdict.UNKNOWN, ["The header tells no body part that the filter knows."]
+    if "other" in told and len(told) > 1:
+        conflict = " against ".join(told.values())
+        return Verdict.UNKNOWN, [f"The header contradicts itself on the body part: {conflict}."]
+    if "other" in told:
+        return Verdict.NOT_CHEST, [f"{told['other']}: another part of the body."]
+    if "partly" in told:
+        reason = "shows the chest, but perhaps framed or exposed for something else"
+        return Verdict.UNKNOWN, [f"{told['partly']}: {reason}."]
+    return Verdict.FRONTAL, [f"{told['chest']}: the chest."]
+
+
+def _view(signs: list[Sign], rules: Rules) -> tuple[Verdict, list[str]]:
+    """Return what the view makes of the image, with reasons."""
+    if not signs:
+        return Verdict.UNKNOWN, ["The header tells no view."]
+    first, verdict = signs[0], rules.projections[signs[0].kind]
+    reason = f"{first.told}: {'an' if first.kind[0] in 'aeiou' else 'a'} {first.kind} view."
+    against = [f"{sign.told} ({sign.kind})" for sign in signs if rules.projections[sign.kind] is not verdict]
+    if not against:
+        return verdict, [reason]
+    conflict = (
+        f"The header contradicts itself on the view: {first.told} ({first.kind}) against {', '.join(against)}"
+    )
+    if verdict is Verdict.FRONTAL:
+        return Verdict.UNKNOWN, [f"{conflict}; the pixels have to decide."]
+    return verdict, [reason, f"{conflict}; the stronger one counts."]

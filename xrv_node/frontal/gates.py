@@ -1,0 +1,142 @@
+"""What rules an image out, whatever it shows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+
+from pydicom import Dataset
+
+from xrv_node.frontal.header import codes, fold, number, shown, spaced, text, values
+from xrv_node.frontal.rules import Objection, Rules
+from xrv_node.values import Evidence, Verdict
+
+ADULT_YEARS = 18.0
+"""Default lower age limit: the networks were trained on adults (NIH, PadChest, CheXpert, MIMIC-CXR)."""
+
+OLDEST_YEARS = 130.0
+"""An age above this is a placeholder birth date (18000101 and the like), not an age."""
+
+_AGE = re.compile(r"(\d{1,4})\s*([DWMY]?)", re.IGNORECASE)
+
+_YEARS_PER_UNIT = {"D": 1 / 365.25, "W": 7 / 365.25, "M": 1 / 12, "Y": 1.0, "": 1.0}
+"""Units of an Age String (PS3.5 Table 6.2-1). A bare number is read as years, as public datasets write it."""
+
+_DATES = ("StudyDate", "AcquisitionDate", "SeriesDate", "ContentDate")
+
+
+@dataclass(frozen=True, slots=True)
+class Barrier:
+    """One thing that rules the image out."""
+
+    verdict: Verdict
+    reason: str
+    evidence: Evidence
+
+
+def barriers(header: Dataset, rules: Rules, min_age_years: float) -> tuple[Barrier, ...]:
+    """Return everything that rules this image out, most fundamental first (object, patient, image)."""
+    return (
+        *_object_barriers(header, rules),
+        *_matrix_barriers(header, rules),
+        *(barrier for row in rules.objections for barrier in _objection_barriers(header, row)),
+        *_age_barriers(header, min_age_years),
+    )
+
+
+def age_years(header: Dataset) -> float | None:
+    """Return the patient's age at the examination in years, None where the header does not tell.
+
+    Patient's Age (0010,1010) counts; where it is absent, or zero as devices write it for an age that they do
+    not know, birth date and study date do.
+    """
+    given = _AGE.fullmatch("".join(values(header, "PatientAge")[:1]))
+    age = int(given[1]) * _YEARS_PER_UNIT[given[2].upper()] if given else None
+    if not age:
+        age = _age_from_dates(header) or age
+    return age if age is not None and age <= OLDEST_YEARS else None
+
+
+def _age_from_dates(header: Dataset) -> float | None:
+    born = _date(header, "PatientBirthDate")
+    seen = next((day for day in (_date(header, keyword) for keyword in _DATES) if day), None)
+    if born is None or seen is None or seen < born:
+        return None
+    return (seen - born).days / 365.25
+
+
+def _date(header: Dataset, keyword: str) -> date | None:
+    """Read a date, with the separators that old devices write (ACR-NEMA ``1997.04.24``)."""
+    digits = re.sub(r"[.\-/ ]", "", "".join(values(header, keyword)[:1]))[:8]
+    try:
+        return date(int(digits[:4]), int(digits[4:6]), int(digits[6:8]))
+    except ValueError:
+        return None
+
+
+def _object_barriers(header: Dataset, rules: Rules) -> Iterator[Barrier]:
+    sop_class, modality = text(header, "SOPClassUID"), fold(text(header, "Modality"))
+    if sop_class in rules.refused_sop_classes:
+        verdict, why = rules.refused_sop_classes[sop_class]
+        yield _barrier("SOPClassUID", sop_class, f"The object is {why}.", verdict)
+    elif sop_class and sop_class not in rules.sop_classes:
+        yield _barrier("SOPClassUID", sop_class, "The object's class is not that of a projection radiograph.")
+    if modality and modality not in rules.modalities:
+        yield _barrier("Modality", modality, f"Modality {shown(modality)} does not make chest radiographs.")
+
+
+def _matrix_barriers(header: Dataset, rules: Rules) -> Iterator[Barrier]:
+    rows, columns = number(header, "Rows"), number(header, "Columns")
+    size = f"{rows} x {columns}"
+    if not rows or not columns or min(rows, columns) < 0:
+        yield _barrier("Rows", size, "The object describes no image: Rows or Columns are missing or zero.")
+    elif min(rows, columns) < rules.minimum_matrix:
+        least = rules.minimum_matrix
+        yield _barrier("Rows", size, f"The image of {size} is smaller than the {least} x {least} needed.")
+    frames = number(header, "NumberOfFrames")
+    if frames is not None and frames > 1:
+        yield _barrier(
+            "NumberOfFrames", str(frames), f"The object has {frames} frames; a radiograph has one."
+        )
+    samples = number(header, "SamplesPerPixel")
+    if samples is not None and samples > 1:
+        yield _barrier("SamplesPerPixel", str(samples), "The image is in colour.")
+
+
+def _age_barriers(header: Dataset, min_age_years: float) -> Iterator[Barrier]:
+    age = age_years(header)
+    if age is not None and age < min_age_years:
+        limit = f"below {min_age_years:g} years"  # the age itself is the patient's and stays out of the trail
+        yield _barrier(
+            "PatientAge", limit, f"The patient's age is {limit}; the networks were trained on adults."
+        )
+
+
+def _objection_barriers(header: Dataset, row: Objection) -> Iterator[Barrier]:
+    for keyword in row.attributes:
+        found = _objectionable(header, keyword, row)
+        if found is None:
+            continue
+        value = "(not shown)" if row.private else shown(found)
+        told = spaced(keyword) if row.private else f"{spaced(keyword)} {value}"
+        yield _barrier(keyword, value, f"{told}: {row.because}.")
+        return
+
+
+def _objectionable(header: Dataset, keyword: str, row: Objection) -> str | None:
+    """Return the value, or the code, that the row objects to."""
+    if row.pattern is not None:
+        value = text(header, keyword)
+        return value if value and row.pattern.search(fold(value)) else None
+    for code in codes(header, keyword):
+        if code.name in row.codes or (
+            row.codes_other_than is not None and code.name not in row.codes_other_than
+        ):
+            return code.name
+    return None
+
+
+def _barrier(keyword: str, value: str, reason: str, verdict: Verdict = Verdict.NOT_SUITABLE) -> Barrier:
+    return Barrier(verdict, reason, Evidence(keyword, shown(value), verdict.value))
