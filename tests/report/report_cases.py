@@ -1,0 +1,160 @@
+"""Generated radiograph headers and outcomes for the tests of the report room. No real patient is in them."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pydicom import Dataset
+from pydicom.uid import generate_uid
+
+from xrv_node.report import codes
+from xrv_node.values import (
+    Analysis,
+    Finding,
+    Frame,
+    FrontalDecision,
+    ImageOutcome,
+    ModelIdentity,
+    ModelSet,
+    StudyOutcome,
+    Verdict,
+)
+
+SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
+SOP_CLASS = {
+    "DX": "1.2.840.10008.5.1.4.1.1.1.1",
+    "CR": "1.2.840.10008.5.1.4.1.1.1",
+    "OT": "1.2.840.10008.5.1.4.1.1.7",
+}
+LABELS = tuple(codes.findings())
+STRUCTURES = tuple(codes.structures())
+CLOSED_AT = datetime(2026, 11, 20, 10, 30, 5, 123456, tzinfo=UTC)
+DCIODVFY = Path(__file__).resolve().parents[2] / ".venv" / "bin" / "dciodvfy"
+
+
+def model_set(commissioning: bool = False) -> ModelSet:
+    return ModelSet(
+        ModelIdentity("classifier", "densenet121-res224-all", "a" * 64),
+        ModelIdentity("segmenter", "chestx_det", "b" * 64),
+        ModelIdentity("autoencoder", "101-elastic", "c" * 64),
+        commissioning,
+    )
+
+
+def uid(*parts: object) -> str:
+    return generate_uid(
+        prefix="1.2.826.0.1.3680043.8.498.", entropy_srcs=["xrv-node tests", *map(str, parts)]
+    )
+
+
+def header(kind: str = "DX", number: int = 1, rows: int = 120, columns: int = 96, **changes: Any) -> Dataset:
+    """A radiograph's header; a change of None takes the attribute out."""
+    made = Dataset()
+    made.SpecificCharacterSet = "ISO_IR 100"
+    made.SOPClassUID, made.SOPInstanceUID = SOP_CLASS[kind], uid("image", number)
+    made.StudyInstanceUID, made.SeriesInstanceUID = uid("study"), uid("series", number)
+    made.Modality, made.SeriesNumber, made.InstanceNumber = kind, number, 1
+    made.PatientName, made.PatientID, made.PatientBirthDate, made.PatientSex = (
+        "Muster^Maria",
+        "P-0815",
+        "19580101",
+        "F",
+    )
+    made.PatientAge = "068Y"
+    made.StudyDate, made.StudyTime, made.StudyID, made.AccessionNumber = "20261120", "101500", "S1", "A1"
+    made.ReferringPhysicianName, made.StudyDescription = "Refer^Rita", "Chest PA"
+    made.BodyPartExamined, made.ViewPosition, made.PatientOrientation = "CHEST", "PA", ["L", "F"]
+    made.PhotometricInterpretation, made.Rows, made.Columns = "MONOCHROME2", rows, columns
+    made.ImagerPixelSpacing = ["0.15", "0.15"]
+    for keyword, value in changes.items():
+        if value is not None:
+            setattr(made, keyword, value)
+        elif keyword in made:
+            delattr(made, keyword)
+    return made
+
+
+def disk(n: int, row: float, column: float, radius: float) -> np.ndarray:
+    y, x = np.mgrid[0:n, 0:n]
+    return (y - row) ** 2 + (x - column) ** 2 <= radius**2
+
+
+def masks(n: int = 64, empty: tuple[str, ...] = ()) -> np.ndarray:
+    """One disk for each structure, at different places, some overlapping."""
+    made = np.zeros((len(STRUCTURES), n, n), dtype=bool)
+    for k, name in enumerate(STRUCTURES):
+        if name not in empty:
+            made[k] = disk(n, n * (0.2 + 0.6 * (k % 4) / 3), n * (0.2 + 0.6 * (k // 4) / 3), n * 0.13)
+    return made
+
+
+def polygon(columns: int, rows: int) -> tuple[tuple[float, float], ...]:
+    """Not symmetric in any way, so that a flip or a swap of rows and columns shows."""
+    a, b = columns / 10, rows / 10
+    return ((2 * a, 6 * b), (4 * a, 5.5 * b), (5 * a, 8 * b), (2.5 * a, 9 * b), (2 * a, 6 * b))
+
+
+def analysis(
+    head: Dataset, models: ModelSet, scores: dict[str, float], seg: np.ndarray | None = None
+) -> Analysis:
+    rows, columns = int(head.Rows), int(head.Columns)
+    side = min(rows, columns)
+    return Analysis(
+        sop_instance_uid=str(head.SOPInstanceUID),
+        model_set=models,
+        findings=tuple(
+            Finding(
+                label,
+                scores.get(label, 0.1),
+                0.2,
+                polygon(columns, rows) if scores.get(label, 0) >= 0.5 else (),
+            )
+            for label in LABELS
+        ),
+        structures=STRUCTURES,
+        masks=masks() if seg is None else seg,
+        frame=Frame(rows, columns, (rows - side) // 2, (columns - side) // 2, side),
+        reconstruction_error=123.456,
+        embedding=np.zeros(512, dtype=np.float32),
+        resampler="linear, antialiased",
+    )
+
+
+FRONTAL = FrontalDecision(Verdict.FRONTAL, "PA", ("View Position is PA.",))
+LATERAL = FrontalDecision(Verdict.LATERAL, "LL", ("View Position is LL.",))
+SOME = {"Effusion": 0.8231, "Cardiomegaly": 0.6125}
+
+
+def frontal(
+    head: Dataset, models: ModelSet | None = None, scores: dict[str, float] | None = None, **kw: Any
+) -> ImageOutcome:
+    models = models or model_set()
+    return ImageOutcome(head, FRONTAL, analysis(head, models, SOME if scores is None else scores, **kw))
+
+
+def outcome(*images: ImageOutcome, models: ModelSet | None = None, **changes: Any) -> StudyOutcome:
+    kw: dict[str, Any] = {"closed_at": CLOSED_AT, **changes}
+    return StudyOutcome(uid("study"), images, models or model_set(), **kw)
+
+
+def tool(*command: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run a validator; skip where it is not installed."""
+    if shutil.which(str(command[0])) is None:
+        pytest.skip(f"{command[0]} is not installed")
+    return subprocess.run(
+        [str(c) for c in command], capture_output=True, text=True, errors="replace", check=False
+    )
+
+
+def errors_of(path: Path) -> list[str]:
+    """What dciodvfy calls an error in a file."""
+    run = tool(DCIODVFY if DCIODVFY.exists() else "dciodvfy", "-new", path)
+    lines = (run.stdout + run.stderr).splitlines()
+    assert lines, "dciodvfy said nothing: it did not run"
+    return [line for line in lines if line.startswith("Error")]

@@ -1,0 +1,250 @@
+"""The readable report, read as a person and as a program would: through highdicom, and as dcmtk's text."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import highdicom as hd
+import pytest
+import report_cases as cases
+from hypothesis import given
+from hypothesis import strategies as st
+from pydicom import Dataset, dcmread
+
+from xrv_node import report
+from xrv_node.report import codes, summary
+from xrv_node.values import FrontalDecision, ImageOutcome, StudyOutcome, Verdict
+
+
+def built(outcome: StudyOutcome) -> Dataset:
+    (result,) = report.build(outcome, ["report"])
+    return result.dataset
+
+
+def walk(item: Dataset) -> list[Dataset]:
+    return [item, *(found for child in item.get("ContentSequence", []) for found in walk(child))]
+
+
+def name(item: Dataset) -> str:
+    return str(item.ConceptNameCodeSequence[0].CodeMeaning)
+
+
+def texts(made: Dataset) -> list[str]:
+    return [i.TextValue for i in walk(made) if i.ValueType == "TEXT"]
+
+
+def numbers(made: Dataset) -> dict[str, tuple[str, float]]:
+    """Score by concept value: what is read and what is exact."""
+    return {
+        i.ConceptNameCodeSequence[0].CodeValue: (
+            str(i.MeasuredValueSequence[0].NumericValue), i.MeasuredValueSequence[0].FloatingPointValue
+        )
+        for i in walk(made) if i.ValueType == "NUM"
+    }  # fmt: skip
+
+
+def test_the_first_thing_is_the_headline() -> None:
+    made = built(cases.outcome(cases.frontal(cases.header())))
+    first = made.ContentSequence[0]
+    assert name(first) == "Impressions"
+    assert first.ContentSequence[0].TextValue == (
+        "AI: Pleural effusion 82.3 %, Cardiomegaly 61.2 % (score; operating point 50 %). Not for diagnosis."
+    )
+    assert "not a medical device" in first.ContentSequence[1].TextValue
+
+
+def test_every_container_is_separate_and_the_root_is_a_diagnostic_report() -> None:
+    made = built(cases.outcome(cases.frontal(cases.header())))
+    assert made.SOPClassUID == "1.2.840.10008.5.1.4.1.1.88.22"
+    root = made.ConceptNameCodeSequence[0]
+    assert (root.CodeValue, root.CodingSchemeDesignator) == ("18748-4", "LN")
+    containers = [i for i in walk(made) if i.ValueType == "CONTAINER"]
+    assert len(containers) >= 5
+    assert {i.ContinuityOfContent for i in containers} == {"SEPARATE"}
+    assert not [i for i in walk(made) if i.ValueType in ("IMAGE", "SCOORD")]  # shown as "not supported"
+
+
+def test_highdicom_reads_back_every_call_and_score(tmp_path: Path) -> None:
+    scores = {label: 0.05 * k for k, label in enumerate(cases.LABELS, 1)}
+    made = built(cases.outcome(cases.frontal(cases.header(), scores=scores)))
+    path = tmp_path / "report.dcm"
+    path.write_bytes(report.to_bytes(made))
+    document = hd.sr.EnhancedSR.from_dataset(dcmread(path))
+    read = {item.name.value: item for item in _items(document.content)}
+    for label, score in scores.items():
+        row = codes.finding(label)
+        call = read[row.code.value].value
+        assert call.value == ("52101004" if score >= 0.5 else "NOT-DETECTED")
+        measured = read[row.score.value].MeasuredValueSequence[0]
+        assert measured.MeasurementUnitsCodeSequence[0].CodeValue == "%"
+        assert measured.FloatingPointValue == score * 100
+        assert float(measured.NumericValue) == pytest.approx(score * 100, abs=0.051)
+
+
+def _items(sequence: hd.sr.ContentSequence) -> list[hd.sr.ContentItem]:
+    found = []
+    for item in sequence:
+        found.append(item)
+        found += _items(item.get("ContentSequence", []))
+    return found
+
+
+def test_findings_over_the_operating_point_come_first_and_strongest_first() -> None:
+    made = built(
+        cases.outcome(cases.frontal(cases.header(), scores={"Mass": 0.5, "Edema": 0.9, "Nodule": 0.4999}))
+    )
+    (findings,) = [i for i in made.ContentSequence if name(i) == "Findings"]
+    over, below = (i for i in findings.ContentSequence if i.ValueType == "CONTAINER")
+    assert [name(i) for i in over.ContentSequence if i.ValueType == "CODE"] == ["Pulmonary edema", "Mass"]
+    assert name(below.ContentSequence[0]) == "Nodule"
+    assert len([i for i in below.ContentSequence if i.ValueType == "CODE"]) == 16
+
+
+def test_the_project_s_code_is_the_equivalent_of_the_standard_one() -> None:
+    made = built(cases.outcome(cases.frontal(cases.header())))
+    own = set()
+    for item in walk(made):
+        concept = item.ConceptNameCodeSequence[0]
+        for code in (concept, *concept.get("EquivalentCodeSequence", [])):
+            if code.CodingSchemeDesignator == "99XRV":
+                own.add(code.CodeValue)
+    assert {row.own.value for row in codes.findings().values()} <= own
+
+
+def test_a_label_that_the_models_do_not_know_is_not_there() -> None:
+    image = cases.frontal(cases.header())
+    assert image.analysis is not None
+    few = replace(image.analysis, findings=image.analysis.findings[:3])
+    made = built(cases.outcome(replace(image, analysis=few)))
+    assert [k for k in numbers(made) if k.endswith("-SCORE")] == [
+        "ATELECT-SCORE",
+        "CONSOLID-SCORE",
+        "INFILTR-SCORE",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("images", "status", "completion", "headline"),
+    [
+        (["found"], "111242", "COMPLETE", "AI: Pleural effusion 82.3 %"),
+        (["clear"], "111241", "COMPLETE", "AI: nothing at or over its operating point."),
+        (["found", "lateral"], "111242", "COMPLETE", "AI: Pleural effusion 82.3 %"),
+        (["found", "failed"], "111244", "PARTIAL", "1 of 2 images could not be analysed."),
+        (["clear", "failed"], "111243", "PARTIAL", "1 of 2 images could not be analysed."),
+        (["failed"], "111245", "PARTIAL", "AI: no result, the analysis failed."),
+        (
+            ["lateral"],
+            "111245",
+            "COMPLETE",
+            "AI: no result, there was no frontal chest radiograph to analyse.",
+        ),
+    ],
+)
+def test_status_completion_and_headline(
+    images: list[str], status: str, completion: str, headline: str
+) -> None:
+    made = built(cases.outcome(*(image(kind, n) for n, kind in enumerate(images, 1))))
+    (code,) = [
+        i for i in walk(made) if i.ValueType == "CODE" and name(i) == "CAD Processing and Findings Summary"
+    ]
+    assert code.ConceptCodeSequence[0].CodeValue == status
+    assert made.CompletionFlag == completion
+    assert made.VerificationFlag == "UNVERIFIED"
+    assert headline in made.ContentSequence[0].ContentSequence[0].TextValue
+
+
+def image(kind: str, number: int) -> ImageOutcome:
+    head = cases.header(number=number)
+    return {
+        "found": lambda: cases.frontal(head),
+        "clear": lambda: cases.frontal(head, scores={}),
+        "lateral": lambda: ImageOutcome(head, cases.LATERAL),
+        "failed": lambda: ImageOutcome(head, cases.FRONTAL, error="the pixel data ends too early"),
+    }[kind]()
+
+
+def test_images_without_a_result_are_listed_with_the_reason_and_together_where_it_is_the_same() -> None:
+    phantom = FrontalDecision(Verdict.NOT_SUITABLE, None, ("Quality Control Image is YES.",))
+    made = built(
+        cases.outcome(
+            cases.frontal(cases.header()),
+            *(ImageOutcome(cases.header(number=n), cases.LATERAL) for n in range(2, 10)),
+            ImageOutcome(cases.header(number=10), phantom),
+            ImageOutcome(cases.header(number=11), cases.FRONTAL, error="the pixel data ends too early"),
+        )
+    )
+    (section,) = [i for i in made.ContentSequence if name(i) == "Images that were not analysed"]
+    lines = [i.TextValue for i in section.ContentSequence]
+    assert len(lines) == 3
+    assert lines[0].startswith("Image 2 (LL, series 2, image 1), Image 3")
+    assert lines[0].endswith("and 3 more: lateral image: View Position is LL.")
+    assert lines[1].endswith("not suitable: Quality Control Image is YES.")
+    assert lines[2].endswith("analysis failed: the pixel data ends too early")
+
+
+def test_an_image_that_failed_a_check_has_no_findings_in_the_report() -> None:
+    strange = replace(
+        cases.frontal(cases.header()), error="the image is unlike those the models were trained on"
+    )
+    made = built(cases.outcome(strange))
+    assert not numbers(made)
+    assert any("unlike those" in t for t in texts(made))
+    assert [r.kind for r in report.build(cases.outcome(strange), list(report.KINDS))] == ["report"]
+
+
+def test_the_best_score_of_several_images_is_in_the_headline() -> None:
+    made = built(
+        cases.outcome(
+            cases.frontal(cases.header(number=1), scores={"Mass": 0.6}),
+            cases.frontal(cases.header(number=2), scores={"Mass": 0.9, "Edema": 0.7}),
+        )
+    )
+    assert texts(made)[0].startswith("AI: Mass 90.0 %, Pulmonary edema 70.0 %")
+    assert len([i for i in made.ContentSequence if name(i) == "Findings"]) == 2
+
+
+def test_models_versions_and_resampling_are_told() -> None:
+    told = " ".join(texts(built(cases.outcome(cases.frontal(cases.header())))))
+    for words in ("densenet121-res224-all", "chestx_det", "101-elastic", "a" * 64, "b" * 64, "c" * 64,
+                  "linear, antialiased", "0.1.0", "not a probability"):  # fmt: skip
+        assert words in told
+
+
+def test_the_reconstruction_error_is_told() -> None:
+    assert numbers(built(cases.outcome(cases.frontal(cases.header()))))["RECON-ERROR"] == ("123.5", 123.456)
+
+
+def test_in_commissioning_nothing_can_be_taken_for_a_result() -> None:
+    models = cases.model_set(commissioning=True)
+    made = built(cases.outcome(cases.frontal(cases.header(), models), models=models))
+    assert texts(made)[0].startswith("COMMISSIONING - NOT A RESULT")
+    assert not any("82.3" in t for t in texts(made))
+    values = {i.ConceptCodeSequence[0].CodeValue for i in walk(made) if i.ValueType == "CODE"}
+    assert "COMMISSIONING" in values
+    assert not values & {"52101004", "NOT-DETECTED"}
+    assert not [k for k in numbers(made) if k.endswith("-SCORE")]
+
+
+def test_reasons_in_any_language_do_not_break_the_character_set() -> None:
+    decision = FrontalDecision(Verdict.LATERAL, None, ('Series Description is "胸部側面 côté".',))
+    made = built(cases.outcome(ImageOutcome(cases.header(SpecificCharacterSet=None), decision)))
+    assert any('"???? c?t?"' in t for t in texts(made))
+
+
+def test_all_images_are_evidence() -> None:
+    made = built(
+        cases.outcome(cases.frontal(cases.header()), ImageOutcome(cases.header(number=2), cases.LATERAL))
+    )
+    (study,) = made.CurrentRequestedProcedureEvidenceSequence
+    named = {
+        i.ReferencedSOPInstanceUID for s in study.ReferencedSeriesSequence for i in s.ReferencedSOPSequence
+    }
+    assert named == {cases.uid("image", 1), cases.uid("image", 2)}
+
+
+@given(st.floats(0, 1))
+def test_a_score_is_never_rounded_across_the_operating_point(score: float) -> None:
+    shown = float(summary.percent(score))
+    assert (shown >= 50) == (score >= 0.5)
+    assert abs(shown - score * 100) <= 0.1

@@ -1,0 +1,164 @@
+"""The coded vocabulary of the results: findings, structures and the project's own concepts.
+
+The two tables are data, ``dicom_config/findings.toml`` and ``anatomy.toml``, where each row says what its
+code is and where it was checked. A code value has at most 16 characters and a meaning at most 64 (SH and
+LO, PS3.5 section 6.2); the tests hold the tables to that.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from pydicom.sr.coding import Code
+
+from xrv_node.errors import ConfigError
+
+PRIVATE_SCHEME = "99XRV"
+"""Coding scheme of the project's own codes: "99" marks a private one (PS3.16 section 8.2)."""
+
+# What PS3.16 has no concept for.
+CALL = Code("CALL", PRIVATE_SCHEME, "Call at the operating point")
+NOT_DETECTED = Code("NOT-DETECTED", PRIVATE_SCHEME, "Not detected")
+"""Not "absent": a score below the operating point does not exclude a finding."""
+NO_RESULT = Code("COMMISSIONING", PRIVATE_SCHEME, "COMMISSIONING - NOT A RESULT")
+OVER = Code("OVER", PRIVATE_SCHEME, "Findings at or over the operating point")
+BELOW = Code("BELOW", PRIVATE_SCHEME, "Findings below the operating point")
+IMAGE = Code("IMAGE", PRIVATE_SCHEME, "Image")
+IMAGE_UID = Code("IMAGE-UID", PRIVATE_SCHEME, "SOP Instance UID of the image")
+NOT_ANALYSED = Code("NOT-ANALYSED", PRIVATE_SCHEME, "Images that were not analysed")
+RECONSTRUCTION_ERROR = Code("RECON-ERROR", PRIVATE_SCHEME, "Autoencoder reconstruction error")
+ABOUT = Code("ABOUT", PRIVATE_SCHEME, "About this result")
+NOTICE = Code("NOTICE", PRIVATE_SCHEME, "Notice")
+SCORES = Code("SCORES", PRIVATE_SCHEME, "What the scores mean")
+RESAMPLING = Code("RESAMPLING", PRIVATE_SCHEME, "Resampling of the image")
+MODEL = Code("MODEL", PRIVATE_SCHEME, "Model")
+
+PRESENT = Code("52101004", "SCT", "Present")
+"""PS3.16 CID 240."""
+LATERALITY = {"Left": Code("7771000", "SCT", "Left"), "Right": Code("24028007", "SCT", "Right")}
+"""PS3.16 CID 244."""
+CHEST_IMAGING = Code("413815006", "SCT", "Chest imaging")
+"""Procedure Reported where the source's header does not say which procedure it was."""
+
+
+@dataclass(frozen=True, slots=True)
+class FindingCodes:
+    """How one label of the classifier is coded: a row of ``findings.toml``."""
+
+    label: str
+    name: str
+    """For people to read."""
+    code: Code
+    own: Code
+    """The project's own code, which maps back to ``label`` one to one."""
+    score: Code
+    """Concept name of the score, one per finding: viewers show the concept's meaning beside the number."""
+    score_commissioning: Code
+    """The same for untrained networks: a concept of its own, so that no program takes the number for a
+    score."""
+    site: Code
+    status: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class StructureCodes:
+    """How one channel of the anatomy network is coded: a row of ``anatomy.toml``."""
+
+    target: str
+    code: Code
+    laterality: Code | None
+    status: str
+    source: str
+    color: tuple[int, int, int]
+    """RGB, 0 to 255."""
+
+
+def finding(label: str) -> FindingCodes:
+    """Return the codes of one of the classifier's labels.
+
+    Parameters
+    ----------
+    label : str
+        torchxrayvision's name, e.g. ``"Pleural_Thickening"``.
+
+    Raises
+    ------
+    ConfigError
+        If the table has no row for the label.
+    """
+    try:
+        return findings()[label]
+    except KeyError:
+        raise ConfigError(f'finding "{label}" has no row in dicom_config/findings.toml: add one') from None
+
+
+def structure(target: str) -> StructureCodes:
+    """Return the codes of one of the anatomy network's structures.
+
+    Parameters
+    ----------
+    target : str
+        torchxrayvision's name, e.g. ``"Left Lung"``.
+
+    Raises
+    ------
+    ConfigError
+        If the table has no row for the structure.
+    """
+    try:
+        return structures()[target]
+    except KeyError:
+        raise ConfigError(f'structure "{target}" has no row in dicom_config/anatomy.toml: add one') from None
+
+
+@cache
+def findings() -> dict[str, FindingCodes]:
+    """Return all rows of ``findings.toml`` by label, in the file's order."""
+    return {row["label"]: _finding(row) for row in _table("findings.toml")["finding"]}
+
+
+@cache
+def structures() -> dict[str, StructureCodes]:
+    """Return all rows of ``anatomy.toml`` by target, in the file's order."""
+    return {row["target"]: _structure(row) for row in _table("anatomy.toml")["structure"]}
+
+
+def _table(name: str) -> dict[str, Any]:
+    return tomllib.loads(files("dicom_config").joinpath(name).read_text(encoding="utf-8"))
+
+
+def _finding(row: dict[str, Any]) -> FindingCodes:
+    key, name = row["key"], row["name"]
+    return FindingCodes(
+        label=row["label"],
+        name=name,
+        code=_code(row["code"]),
+        own=Code(key, PRIVATE_SCHEME, name),
+        score=Code(f"{key}-SCORE", PRIVATE_SCHEME, f"{name} score"),
+        score_commissioning=Code(f"{key}-TEST", PRIVATE_SCHEME, f"COMMISSIONING, NOT A RESULT: {name}"),
+        site=_code(row["site"]),
+        status=row["status"],
+        source=row["source"],
+    )
+
+
+def _structure(row: dict[str, Any]) -> StructureCodes:
+    red, green, blue = row["color"]
+    return StructureCodes(
+        target=row["target"],
+        code=_code(row["code"]),
+        laterality=LATERALITY[row["laterality"]] if "laterality" in row else None,
+        status=row["status"],
+        source=row["source"],
+        color=(red, green, blue),
+    )
+
+
+def _code(triple: list[str]) -> Code:
+    scheme, value, meaning = triple
+    return Code(value, scheme, meaning)

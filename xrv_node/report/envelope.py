@@ -1,0 +1,273 @@
+"""What is around the content of every result object: patient, study, equipment, dates and UIDs.
+
+highdicom builds the content. It is handed a *stand-in* for the source image, with no patient in it, because
+its constructors refuse headers that real devices send (an unknown sex, a date with dots); `finish` then
+writes what the source really says.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+
+from pydicom import DataElement, Dataset, config
+from pydicom.dataset import FileMetaDataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_dataset
+from pydicom.multival import MultiValue
+from pydicom.tag import Tag
+from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.valuerep import validate_value
+
+import xrv_node
+from xrv_node.report import codes, equipment, uids
+from xrv_node.report.summary import COMMISSIONING, text
+from xrv_node.values import ModelSet, StudyOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """What distinguishes the series of one kind of result in a list of series."""
+
+    number: int
+    """Series Number; far above a modality's own, so that results sort to the end of a study."""
+    content: str
+    """First words of the Series Description."""
+
+
+SERIES = {
+    "report": Series(9001, "AI findings"),
+    "sr": Series(9002, "AI regions"),
+    "seg": Series(9003, "AI anatomy"),
+}
+
+# Type 2 in the Patient and General Study modules (PS3.3 C.7.1.1, C.7.2.1): there, if only empty.
+_ALWAYS = (
+    "PatientName", "PatientID", "PatientBirthDate", "PatientSex",
+    "StudyDate", "StudyTime", "ReferringPhysicianName", "StudyID", "AccessionNumber",
+)  # fmt: skip
+# Carried along where the source has them; Patient, General Study and Patient Study modules.
+_WHERE_PRESENT = (
+    "IssuerOfPatientID", "IssuerOfPatientIDQualifiersSequence", "TypeOfPatientID", "OtherPatientIDs",
+    "OtherPatientIDsSequence", "PatientBirthTime", "OtherPatientNames", "EthnicGroup", "PatientComments",
+    "PatientSpeciesDescription", "PatientSpeciesCodeSequence", "PatientBreedDescription",
+    "PatientBreedCodeSequence", "BreedRegistrationSequence", "ResponsiblePerson", "ResponsiblePersonRole",
+    "ResponsibleOrganization", "PatientIdentityRemoved", "DeidentificationMethod",
+    "DeidentificationMethodCodeSequence", "IssuerOfAccessionNumberSequence", "StudyDescription",
+    "ProcedureCodeSequence", "PatientAge", "PatientSize", "PatientWeight", "PatientSexNeutered",
+)  # fmt: skip
+# Which run made the object and when: not part of what it says.
+_NOT_CONTENT = (
+    "SOPInstanceUID", "SeriesInstanceUID", "InstanceCreationDate", "InstanceCreationTime", "SeriesDate",
+    "SeriesTime", "ContentDate", "ContentTime", "TimezoneOffsetFromUTC", "PredecessorDocumentsSequence",
+)  # fmt: skip
+
+
+_RADIOGRAPHS = {
+    "1.2.840.10008.5.1.4.1.1.1",  # CR
+    "1.2.840.10008.5.1.4.1.1.1.1",  # DX, for presentation
+    "1.2.840.10008.5.1.4.1.1.1.1.1",  # DX, for processing
+}
+_SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+
+
+def stand_in(header: Dataset, study_instance_uid: str) -> Dataset:
+    """Return a header that refers to the source image and holds nothing about the patient.
+
+    Parameters
+    ----------
+    header : Dataset
+        The source's header; its SOP Instance UID is needed, the rest may be missing.
+    study_instance_uid : str
+        The study that is reported.
+
+    Returns
+    -------
+    Dataset
+        With the source's UIDs and Modality, and its SOP class if that is CR or DX, else Secondary Capture's;
+        patient and study attributes empty.
+    """
+    made = Dataset()
+    sop_class = text(header, "SOPClassUID")
+    # highdicom looks up what a class has, and fails on one that it does not know (private, retired): `finish`
+    # puts the real one back.
+    made.SOPClassUID = sop_class if sop_class in _RADIOGRAPHS else _SECONDARY_CAPTURE
+    made.SOPInstanceUID = text(header, "SOPInstanceUID")
+    made.StudyInstanceUID = study_instance_uid
+    series = text(header, "SeriesInstanceUID")
+    made.SeriesInstanceUID = series or uids.tracking_uid(made.SOPInstanceUID, "series")
+    made.Modality = text(header, "Modality") or "OT"
+    for keyword in _ALWAYS:
+        setattr(made, keyword, "" if keyword not in ("StudyDate", "StudyTime") else None)
+    return made
+
+
+def finish(
+    made: Dataset, kind: str, outcome: StudyOutcome, header: Dataset, sources: Sequence[str]
+) -> Dataset:
+    """Turn what a builder made into a result object: the same input gives the same bytes.
+
+    Parameters
+    ----------
+    made : Dataset
+        SOP class and content; its UIDs, dates, patient and study are replaced.
+    kind : str
+        Key of `SERIES`.
+    outcome : StudyOutcome
+        Its ``closed_at`` dates the object. It is written in the source's time zone where the source states
+        one (Timezone Offset From UTC applies to the copied study time too, PS3.3 C.12.1.1.8), else in its
+        own.
+    header : Dataset
+        The source whose patient and study attributes, character set included, are taken as they are.
+    sources : sequence of str
+        SOP Instance UIDs of the images that the object is about.
+
+    Returns
+    -------
+    Dataset
+        Complete with file meta information, explicit VR little endian.
+    """
+    done = Dataset()
+    done.update(made)
+    classes = {text(i.header, "SOPInstanceUID"): text(i.header, "SOPClassUID") for i in outcome.images}
+    _restore_classes(done, {uid: real for uid, real in classes.items() if real not in _RADIOGRAPHS})
+    _copy_source(done, header)
+    _describe(done, kind, outcome.model_set)
+    _date(done, header, outcome.closed_at)
+    content = _content_digest(done)
+    named = (kind, sources, outcome.model_set.digest, content)
+    done.SOPInstanceUID, done.SeriesInstanceUID = uids.result_uid(*named), uids.series_uid(*named)
+    _precede(done, kind, outcome)
+    done.file_meta = _file_meta(done)
+    return done
+
+
+def numbers(header: Dataset, keyword: str, count: int) -> tuple[float, ...] | None:
+    """Return an attribute's values if there are ``count`` finite numbers, else None."""
+    try:
+        values = tuple(float(v) for v in header.get(keyword) or ())
+    except (ValueError, TypeError):
+        return None
+    return values if len(values) == count and all(map(math.isfinite, values)) else None
+
+
+def to_bytes(dataset: Dataset) -> bytes:
+    """Return the object as the bytes of a DICOM file (PS3.10)."""
+    buffer = io.BytesIO()
+    dataset.save_as(buffer, enforce_file_format=True)
+    return buffer.getvalue()
+
+
+def _restore_classes(item: Dataset, classes: dict[str, str]) -> None:
+    """Write the real SOP classes into all references to images that `stand_in` took for Secondary
+    Captures."""
+    if not classes:
+        return
+    if item.get("ReferencedSOPInstanceUID") in classes:
+        item.ReferencedSOPClassUID = classes[item.ReferencedSOPInstanceUID]
+    for element in item:
+        if element.VR == "SQ":
+            for child in element.value:
+                _restore_classes(child, classes)
+
+
+def _copy_source(done: Dataset, header: Dataset) -> None:
+    """Take over patient, study and character set. What identifies them is taken as it is, right or wrong: a
+    PACS files the result by it. Of the rest, what breaks its VR is left out, lest the whole object be
+    refused for it."""
+    for keyword in ("SpecificCharacterSet", *_ALWAYS, *_WHERE_PRESENT):
+        if keyword in done:
+            delattr(done, keyword)
+        element = _element(header, keyword)
+        if element is not None and (keyword not in _WHERE_PRESENT or _is_valid(element)):
+            done[keyword] = copy.deepcopy(element)
+        elif keyword in _ALWAYS:
+            setattr(done, keyword, "")
+    if not {"DeidentificationMethod", "DeidentificationMethodCodeSequence"} & set(done.dir()):
+        done.pop("PatientIdentityRemoved", None)  # 1C: allowed with a method only
+
+
+def _element(header: Dataset, keyword: str) -> DataElement | None:
+    try:
+        return header.get(Tag(keyword))
+    except (ValueError, TypeError, LookupError, NotImplementedError):
+        return None  # an attribute that nobody can read is as good as missing
+
+
+def _is_valid(element: DataElement) -> bool:
+    values = element.value if isinstance(element.value, MultiValue) else [element.value]
+    try:
+        for value in values:
+            validate_value(element.VR, value, config.RAISE)
+    except ValueError:
+        return False
+    return True
+
+
+def _describe(done: Dataset, kind: str, models: ModelSet) -> None:
+    series = SERIES[kind]
+    done.SeriesNumber, done.InstanceNumber = series.number, 1
+    done.SeriesDescription = (
+        f"{COMMISSIONING} - {series.content}"
+        if models.commissioning
+        else f"{series.content} - research, not for diagnosis"
+    )
+    equipment.add_equipment(done, models)
+    scheme = Dataset()
+    scheme.CodingSchemeDesignator = codes.PRIVATE_SCHEME
+    scheme.CodingSchemeName = "Codes of xrv-node"
+    scheme.CodingSchemeResponsibleOrganization = equipment.MANUFACTURER
+    done.CodingSchemeIdentificationSequence = [scheme]
+
+
+def _date(done: Dataset, header: Dataset, closed_at: datetime) -> None:
+    offset = text(header, "TimezoneOffsetFromUTC")
+    if len(offset) == len("+hhmm") and offset[0] in "+-" and offset[1:].isdecimal():
+        minutes = int(offset[1:3]) * 60 + int(offset[3:])
+        if minutes < 24 * 60:
+            zone = timezone(timedelta(minutes=-minutes if offset[0] == "-" else minutes))
+            closed_at = closed_at.astimezone(zone)
+    done.TimezoneOffsetFromUTC = closed_at.strftime("%z")[:5]
+    for what in ("InstanceCreation", "Series", "Content"):
+        setattr(done, f"{what}Date", closed_at.strftime("%Y%m%d"))
+        setattr(done, f"{what}Time", closed_at.strftime("%H%M%S"))
+
+
+def _content_digest(done: Dataset) -> str:
+    """Digest what the object says; two runs that say the same give the same, whenever they ran."""
+    said = Dataset()
+    said.update({e.tag: e for e in done if e.keyword not in _NOT_CONTENT})
+    buffer = DicomBytesIO()
+    buffer.is_little_endian, buffer.is_implicit_VR = True, False
+    write_dataset(buffer, said)
+    return hashlib.sha256(buffer.getvalue()).hexdigest()
+
+
+def _precede(done: Dataset, kind: str, outcome: StudyOutcome) -> None:
+    """Name the report that this one supersedes (PS3.3 table C.17-2); SR documents only."""
+    earlier = outcome.predecessors.get(kind)
+    if earlier is None or done.Modality != "SR" or earlier.sop_instance_uid == done.SOPInstanceUID:
+        return
+    instance, series, study = Dataset(), Dataset(), Dataset()
+    instance.ReferencedSOPClassUID, instance.ReferencedSOPInstanceUID = (
+        earlier.sop_class_uid,
+        earlier.sop_instance_uid,
+    )
+    series.SeriesInstanceUID, series.ReferencedSOPSequence = earlier.series_instance_uid, [instance]
+    study.StudyInstanceUID, study.ReferencedSeriesSequence = earlier.study_instance_uid, [series]
+    done.PredecessorDocumentsSequence = [study]
+
+
+def _file_meta(done: Dataset) -> FileMetaDataset:
+    meta = FileMetaDataset()
+    meta.FileMetaInformationVersion = b"\x00\x01"
+    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = done.SOPClassUID, done.SOPInstanceUID
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    meta.ImplementationClassUID = uids.IMPLEMENTATION_CLASS_UID
+    meta.ImplementationVersionName = f"XRVNODE {xrv_node.__version__}"
+    return meta

@@ -1,0 +1,114 @@
+"""Who made a result: the same few values wherever an object names its maker.
+
+IHE AIR (6.5.3.1) asks that the Contributing Equipment item, the device observer and the algorithm in an SR
+tree and the algorithm of a segment say the same. Here the "algorithm" is the node with one set of models:
+manufacturer, name, version and device UID come from this file alone, and what each network is goes into the
+parameters.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydicom import Dataset
+from pydicom.sr.coding import Code
+
+import xrv_node
+from xrv_node.report.uids import device_uid
+from xrv_node.values import ModelSet
+
+if TYPE_CHECKING:
+    import highdicom as hd
+
+MANUFACTURER = "xrv-node project"
+NAME = "xrv-node"
+"""Manufacturer's Model Name, device observer name and model, and algorithm name."""
+_PROCESSING_EQUIPMENT = Code("109102", "DCM", "Processing Equipment")
+_ARTIFICIAL_INTELLIGENCE = Code("123110", "DCM", "Artificial Intelligence")
+
+
+def version(models: ModelSet) -> str:
+    """Return the software version with the model set's identity: other weights are another version."""
+    return f"{xrv_node.__version__}+models.{models.digest[:12]}"
+
+
+def serial_number(models: ModelSet) -> str:
+    """Return Device Serial Number (0018,1000), type 1 in Enhanced General Equipment (PS3.3 C.7.5.2).
+
+    Software has none; the model set's digest tells one "device" from another.
+    """
+    return models.digest[:16]
+
+
+def model_lines(models: ModelSet) -> list[str]:
+    """Return one line per network: role, name and digest of its weights."""
+    return [f"{m.role}: {m.name}, weights SHA-256 {m.sha256}" for m in models.models]
+
+
+def add_equipment(dataset: Dataset, models: ModelSet) -> None:
+    """Write the General Equipment module and Contributing Equipment Sequence (0018,A001) into an object."""
+    _add_identity(dataset, models)
+    item = Dataset()
+    item.PurposeOfReferenceCodeSequence = [_code_item(_PROCESSING_EQUIPMENT)]
+    _add_identity(item, models)
+    item.DeviceUID = device_uid(models.digest)
+    item.ContributionDescription = "Analysis of chest radiographs. Research software, not a medical device."
+    dataset.ContributingEquipmentSequence = [item]
+
+
+def observer(models: ModelSet) -> hd.sr.ObservationContext:
+    """Return the device observer of an SR document (TID 1002 and 1004)."""
+    import highdicom as hd
+    from pydicom.sr.codedict import codes
+
+    device = hd.sr.DeviceObserverIdentifyingAttributes(
+        uid=device_uid(models.digest),
+        name=NAME,
+        manufacturer_name=MANUFACTURER,
+        model_name=NAME,
+        serial_number=serial_number(models),
+    )
+    return hd.sr.ObservationContext(observer_device_context=hd.sr.ObserverContext(codes.DCM.Device, device))
+
+
+def algorithm_in_report(models: ModelSet) -> hd.sr.AlgorithmIdentification:
+    """Return the algorithm as an SR document names it (TID 4019)."""
+    import highdicom as hd
+
+    return hd.sr.AlgorithmIdentification(
+        name=NAME,
+        version=version(models),
+        parameters=model_lines(models),
+        family=_ARTIFICIAL_INTELLIGENCE,
+        manufacturer=MANUFACTURER,
+    )
+
+
+def algorithm_in_segment(models: ModelSet) -> hd.AlgorithmIdentificationSequence:
+    """Return the algorithm as a segmentation names it (PS3.3 table 10-19)."""
+    import highdicom as hd
+
+    return hd.AlgorithmIdentificationSequence(
+        name=NAME,
+        family=_ARTIFICIAL_INTELLIGENCE,
+        version=version(models),
+        source=MANUFACTURER,
+        parameters={m.role: f"{m.name} {m.sha256}" for m in models.models},
+    )
+
+
+def _add_identity(dataset: Dataset, models: ModelSet) -> None:
+    dataset.Manufacturer = MANUFACTURER
+    dataset.ManufacturerModelName = NAME
+    dataset.DeviceSerialNumber = serial_number(models)
+    dataset.SoftwareVersions = version(models)
+
+
+def _code_item(code: Code) -> Dataset:
+    item = Dataset()
+    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = (
+        code.value,
+        code.scheme_designator,
+        code.meaning,
+    )
+    return item

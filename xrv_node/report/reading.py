@@ -1,0 +1,134 @@
+"""Results read back from the objects themselves: what another program gets from what the node sends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import Dataset
+from pydicom.sr.codedict import codes as dicom_codes
+from pydicom.sr.coding import Code
+
+from xrv_node.report import codes
+from xrv_node.values import Finding, Point
+
+
+def findings(report: Dataset) -> dict[str, tuple[Finding, ...]]:
+    """Read the scores from a readable report.
+
+    Parameters
+    ----------
+    report
+        A ``report`` object of this node (Enhanced SR).
+
+    Returns
+    -------
+    dict
+        By SOP Instance UID of the image: its findings in the report's order, without regions. The report
+        holds no sigmoid: it is NaN.
+    """
+    labels = {code.value: label for label, row in codes.findings().items() for code in _score_codes(row)}
+    found: dict[str, tuple[Finding, ...]] = {}
+    for section in report.ContentSequence:
+        items = list(_below(section))
+        uids = [i.UID for i in items if _name(i) == codes.IMAGE_UID.value]
+        scores = [
+            Finding(labels[_name(i)], _score(i), float("nan"))
+            for i in items
+            if i.ValueType == "NUM" and _name(i) in labels
+        ]
+        if uids:
+            found[str(uids[0])] = tuple(scores)
+    return found
+
+
+def headline(report: Dataset) -> str:
+    """Read the line that stands first in a readable report."""
+    impression = (i for i in _below(report) if _name(i) == dicom_codes.DCM.Impression.value)
+    return str(next(impression).TextValue)
+
+
+def regions(report: Dataset) -> dict[str, dict[str, tuple[Point, ...]]]:
+    """Read the outlines from a regions report.
+
+    Parameters
+    ----------
+    report
+        An ``sr`` object of this node (Comprehensive 3D SR, TID 1500).
+
+    Returns
+    -------
+    dict
+        By SOP Instance UID of the image, then by label: a closed polygon in the image's pixels.
+    """
+    labels = {code.value: label for label, row in codes.findings().items() for code in _score_codes(row)}
+    found: dict[str, dict[str, tuple[Point, ...]]] = {}
+    for group in _below(report):
+        parts = {i.ValueType: i for i in group.get("ContentSequence", []) if i.ValueType in ("SCOORD", "NUM")}
+        if len(parts) == 2 and _name(parts["NUM"]) in labels:
+            points = np.array(parts["SCOORD"].GraphicData, dtype=float).reshape(-1, 2)
+            image = parts["SCOORD"].ContentSequence[0].ReferencedSOPSequence[0].ReferencedSOPInstanceUID
+            outline = tuple((float(x), float(y)) for x, y in points)
+            found.setdefault(str(image), {})[labels[_name(parts["NUM"])]] = outline
+    return found
+
+
+def outlined(found: tuple[Finding, ...], outlines: dict[str, tuple[Point, ...]]) -> tuple[Finding, ...]:
+    """Put each finding's outline to it."""
+    return tuple(replace(f, region=outlines.get(f.label, ())) for f in found)
+
+
+def masks(segmentation: Dataset) -> tuple[str, tuple[str, ...], NDArray[np.bool_]]:
+    """Read the structures from a segmentation.
+
+    Parameters
+    ----------
+    segmentation
+        A ``seg`` object of this node (BINARY).
+
+    Returns
+    -------
+    str, tuple of str, ndarray
+        SOP Instance UID of the image, the structures' names, and masks ``[structures, rows, columns]``.
+    """
+    targets = {
+        (row.code.value, row.laterality.value if row.laterality else None): name
+        for name, row in codes.structures().items()
+    }
+    names = tuple(targets[_property(segment)] for segment in segmentation.SegmentSequence)
+    frames = np.asarray(segmentation.pixel_array, dtype=np.bool_)
+    stack = np.zeros((len(names), segmentation.Rows, segmentation.Columns), dtype=np.bool_)
+    image = ""
+    for frame, group in zip(
+        frames.reshape(-1, *stack.shape[1:]), segmentation.PerFrameFunctionalGroupsSequence, strict=True
+    ):
+        stack[group.SegmentIdentificationSequence[0].ReferencedSegmentNumber - 1] = frame
+        image = str(group.DerivationImageSequence[0].SourceImageSequence[0].ReferencedSOPInstanceUID)
+    return image, names, stack
+
+
+def _property(segment: Dataset) -> tuple[str, str | None]:
+    kind = segment.SegmentedPropertyTypeCodeSequence[0]
+    modifiers = kind.get("SegmentedPropertyTypeModifierCodeSequence")
+    return str(kind.CodeValue), str(modifiers[0].CodeValue) if modifiers else None
+
+
+def _below(item: Dataset) -> Iterator[Dataset]:
+    for child in item.get("ContentSequence", []):
+        yield child
+        yield from _below(child)
+
+
+def _name(item: Dataset) -> str:
+    concepts = item.get("ConceptNameCodeSequence")
+    return str(concepts[0].CodeValue) if concepts else ""
+
+
+def _score(item: Dataset) -> float:
+    return float(item.MeasuredValueSequence[0].FloatingPointValue) / 100
+
+
+def _score_codes(row: codes.FindingCodes) -> tuple[Code, Code]:
+    return row.score, row.score_commissioning
