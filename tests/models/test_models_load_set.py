@@ -1,0 +1,109 @@
+"""The three networks together: from released files, and untrained for commissioning."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import SHARED, recipe
+
+from xrv_node import models
+from xrv_node.errors import ConfigError, WeightsError
+from xrv_node.models import catalog, convert, inputs, weights
+
+NAMES = ("densenet121-res224-all", "chestx_det", "101-elastic")
+
+
+@pytest.fixture(scope="module")
+def untrained():
+    before = torch.get_rng_state(), np.random.get_state()[1].copy()
+    networks = models.load_set("all", "pspnet", "101-elastic", Path("nowhere"), commissioning=True)
+    assert torch.equal(before[0], torch.get_rng_state())
+    assert np.array_equal(before[1], np.random.get_state()[1])
+    return networks
+
+
+@pytest.fixture(scope="module")
+def radiographs():
+    """Four NIH radiographs, ``[4, 1, 512, 512]``."""
+    from PIL import Image
+
+    paths = sorted((SHARED / "data/nih/images").glob("*.png"))[:4]
+    if not paths:
+        pytest.skip(f"{SHARED / 'data/nih'} is not here")
+    pixels = [np.array(Image.open(path).convert("L").resize((512, 512)), np.float32) for path in paths]
+    return torch.from_numpy(np.stack(pixels))[:, None] / 255 * 2048 - 1024
+
+
+@torch.inference_mode()
+def test_released_files_end_to_end(unpinned, released, tmp_path, image):
+    """Imported and loaded, the set gives torchxrayvision's scores on the same file."""
+    import torchxrayvision
+
+    for name in NAMES:
+        source = released / catalog.find(name).file
+        weights.import_file(source, weights.recognise(source), tmp_path)
+    networks = models.load_set(*NAMES, tmp_path)
+    assert [identity.name for identity in networks.identity.models] == list(NAMES)
+    assert not networks.identity.commissioning
+    assert networks.identity.classifier.sha256 == convert.tensors_sha256(
+        {key: value.numpy() for key, value in recipe("densenet121", "F").items()}
+    )
+    theirs = torchxrayvision.models.DenseNet(weights=NAMES[0], cache_dir=str(released))
+    scores, sigmoids = networks.scores(networks.classifier(image))
+    assert (scores - theirs(image)).abs().max() < 1e-5
+    assert list(networks.labels) == theirs.pathologies
+    assert torch.equal(sigmoids, networks.classifier(image).sigmoid())
+    for network in (networks.classifier, networks.segmenter, networks.autoencoder):
+        assert not network.training
+        assert not any(parameter.requires_grad for parameter in network.parameters())
+    state = recipe("pspnet", "F2")
+    assert all(torch.equal(value, state[key]) for key, value in networks.segmenter.state_dict().items())
+    assert networks.structures[4:6] == ("Left Lung", "Right Lung")
+
+
+def test_untrained_networks_say_so_and_are_always_the_same(untrained):
+    again = models.load_set("all", "chestx_det", "ResNetAE", Path("elsewhere"), commissioning=True)
+    assert again.identity == untrained.identity
+    assert untrained.identity.commissioning
+    assert [m.name for m in untrained.identity.models] == [f"{name} (untrained)" for name in NAMES]
+    assert len({m.sha256 for m in untrained.identity.models}) == 3
+
+
+@torch.inference_mode()
+def test_untrained_outputs_are_usable(untrained, radiographs):
+    """Scores on both sides of the operating point, masks neither empty nor full, and all of it follows the image."""
+    scores, sigmoids = untrained.scores(untrained.classifier(radiographs))
+    assert scores.shape == sigmoids.shape == (4, 18)
+    present = (scores >= 0.5).float().mean(dim=1)
+    assert ((present > 0.1) & (present < 0.9)).all()
+    assert ((scores - scores[:1]).abs().amax(dim=1) > 0.02)[1:].all()
+    masks = torch.cat([untrained.segmenter(x[None]) for x in radiographs[:2]]) > 0
+    cover = masks.float().mean(dim=(2, 3))
+    assert (cover > 0.02).all()
+    assert (cover < 0.8).all()
+    assert (masks[0] != masks[1]).float().mean() > 0.05
+    reconstruction, latent = untrained.autoencoder(inputs.resize(radiographs, 224))
+    assert reconstruction.isfinite().all()
+    assert latent.shape == (4, 512, 3, 3)
+    assert latent.std(dim=0).max() > 0
+
+
+def test_untrained_heads_are_absent():
+    networks = models.load_set("rsna", *NAMES[1:], Path("nowhere"), commissioning=True)
+    assert networks.labels == ("Pneumonia", "Lung Opacity")
+    scores, sigmoids = networks.scores(torch.zeros(2, 18))
+    assert scores.shape == sigmoids.shape == (2, 2)
+    assert not scores.isnan().any()
+
+
+def test_wrong_names_and_devices_are_refused(tmp_path):
+    with pytest.raises(WeightsError, match="no segmenter is called 'all'"):
+        models.load_set("all", "all", "101-elastic", tmp_path, commissioning=True)
+    if not torch.cuda.is_available():
+        with pytest.raises(
+            ConfigError, match="'cuda', which this machine does not have: use one of cpu or auto"
+        ):
+            models.load_set(*NAMES, tmp_path, commissioning=True, device="cuda")

@@ -1,0 +1,107 @@
+"""What the node knows of each network, read from ``dicom_config/models.toml``. Imports nothing heavy."""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from xrv_node.errors import WeightsError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from xrv_node.values import Role
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One network with one set of released weights."""
+
+    name: str
+    """As torchxrayvision calls it, e.g. ``densenet121-res224-all``."""
+    role: Role
+    network: str
+    """The architecture, a key of ``architectures.ARCHITECTURES``."""
+    input_size: int
+    """Rows and columns of the input that the weights were trained on."""
+    licence: str
+    """SPDX identifier of the weights' licence."""
+    url: str
+    """Where the file was released."""
+    file: str
+    """The released file's name."""
+    training_data: tuple[str, ...]
+    cautions: tuple[str, ...]
+    """What a user must know, one sentence each."""
+    aliases: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    """What each output channel stands for; empty string for a head that was not trained. Empty: no labels."""
+    thresholds: tuple[float, ...] = ()
+    """Operating point of each head on the sigmoid's scale, in (0, 1); NaN for an untrained head."""
+    mirror: str | None = None
+    """A second source of the same file."""
+    sha256: str | None = None
+    """Of the released file, where known."""
+    bytes: int | None = None
+    """Size of the released file, where known."""
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Addresses of the released file, in the order in which they are tried."""
+        return (self.url,) if self.mirror is None else (self.url, self.mirror)
+
+    @property
+    def trained_heads(self) -> tuple[tuple[str, int], ...]:
+        """``(label, output channel)`` of the heads that mean something.
+
+        A head without a label or without an operating point was never trained on: its output is absent from
+        results, never a number.
+        """
+        return tuple(
+            (label, index)
+            for index, label in enumerate(self.labels)
+            if label and not (self.thresholds and math.isnan(self.thresholds[index]))
+        )
+
+    def weights_path(self, directory: Path) -> Path:
+        """Where the converted weights lie in the model directory."""
+        return directory / f"{self.name}.safetensors"
+
+
+def _entry(row: dict[str, Any]) -> Entry:
+    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}
+    return Entry(**values)
+
+
+@cache
+def entries() -> tuple[Entry, ...]:
+    """Every network that the node can run, in the order of the table."""
+    text = files("dicom_config").joinpath("models.toml").read_text(encoding="utf-8")
+    return tuple(_entry(row) for row in tomllib.loads(text)["model"])
+
+
+def find(name: str, role: Role | None = None) -> Entry:
+    """Look a network up by its name or an alias, regardless of case.
+
+    Parameters
+    ----------
+    name
+        E.g. ``densenet121-res224-all`` or ``all``.
+    role
+        Accept only a network of this role.
+
+    Raises
+    ------
+    WeightsError
+        No such network; the sentence lists those that there are.
+    """
+    candidates = [entry for entry in entries() if role in (None, entry.role)]
+    for entry in candidates:
+        if name.lower() in {known.lower() for known in (entry.name, *entry.aliases)}:
+            return entry
+    kind = role or "model"
+    raise WeightsError(f"no {kind} is called {name!r}: use one of {', '.join(e.name for e in candidates)}")

@@ -1,0 +1,69 @@
+"""The classifier: DenseNet121 for one grey channel (Huang et al. 2017; Cohen et al. 2022)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import nn
+from torch.nn import functional
+from torchvision.models import densenet121
+
+from xrv_node.models import inputs
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SIZE = 224
+"""Rows and columns of the images that the released weights were trained on."""
+
+HEADS = 18
+"""Outputs of every released weight set, trained or not."""
+
+
+class DenseNet(nn.Module):
+    """torchvision's DenseNet121 with a one-channel stem and 18 outputs.
+
+    The 727 keys of its state dict are torchvision's and the released files'.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        network = densenet121(weights=None, num_classes=HEADS)
+        self.features: nn.Sequential = network.features
+        self.features.conv0 = nn.Conv2d(1, 64, kernel_size=7, stride=2, padding=3, bias=False)
+        self.classifier: nn.Linear = network.classifier
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Score a batch.
+
+        Parameters
+        ----------
+        x
+            float ``[B, 1, H, H]`` in [-1024, 1024]; resized to 224 where H differs (``inputs.resize``).
+
+        Returns
+        -------
+        Tensor
+            Logits ``[B, 18]``, all heads, also those that the weights were not trained on
+            (``catalog.Entry.trained_heads``); ``calibration.op_norm`` of their sigmoid is the score.
+
+        Raises
+        ------
+        ImageError
+            As ``inputs.check``.
+        """
+        return self.forward_with_map(x)[0]
+
+    def activation_map(self, x: Tensor) -> Tensor:
+        """Return the last feature map after its ReLU, ``[B, 1024, 7, 7]``; input as ``forward``."""
+        # Not in place: a ReLU in place overwrites what a class activation map is computed from.
+        return functional.relu(self.features(inputs.checked(x, SIZE)), inplace=False)
+
+    def forward_with_map(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``(logits [B, 18], activation map [B, 1024, 7, 7])`` from one pass; input as ``forward``.
+
+        The logits are linear in the map's spatial mean, so ``classifier.weight[head]`` times the map is the
+        class activation map of that head (Zhou et al. 2016), without a backward pass.
+        """
+        activation = self.activation_map(x)
+        return self.classifier(activation.mean(dim=(2, 3))), activation
