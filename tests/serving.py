@@ -1,0 +1,156 @@
+"""A running node as a process of its own, for the tests that look at it from outside."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any
+
+from pydicom import Dataset
+from sqlalchemy import select
+
+from xrv_node.audit import queries
+from xrv_node.audit.store import Store
+from xrv_node.audit.tables import Delivery, Study
+from xrv_node.deliver import scu
+
+
+def wait(condition: Callable[[], bool], seconds: float, what: str) -> None:
+    """Wait until `condition` holds; fail with `what` when it does not in time."""
+    end = monotonic() + seconds
+    while not condition():
+        assert monotonic() < end, f"not within {seconds} s: {what}"
+        sleep(0.1)
+
+
+class Node:
+    """``xrv-node serve --commissioning`` on a data directory of its own."""
+
+    def __init__(self, directory: Path, config: str = "", destinations: str | None = None) -> None:
+        self.directory = directory
+        directory.mkdir(parents=True, exist_ok=True)
+        self.config = directory / "node.toml"
+        if destinations is None:
+            destinations = '[[destinations]]\nname = "out"\nkind = "folder"\npath = "out"\n'
+        self.config.write_text(
+            (config if "[receive]" in config else "[receive]\nport = 0\n" + config)
+            + ("" if "[study]" in config else "\n[study]\nquiet_seconds = 1\n")
+            + destinations
+        )
+        self.log = directory / "node.log"
+        self.process: subprocess.Popen[bytes] | None = None
+        self.ready = ""
+        self.port = 0
+
+    def start(self, *, seconds: float = 60) -> Node:
+        """Start it and wait for its ready line."""
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("XRV_NODE__")}
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "xrv_node", "serve", "--commissioning", "--config", str(self.config)],
+                stdout=subprocess.PIPE, stderr=log, env=environment,
+            )  # fmt: skip
+        lines: list[str] = []
+        output = self.process.stdout
+        assert output is not None
+        threading.Thread(target=lambda: lines.extend(line.decode() for line in output), daemon=True).start()
+        process = self.process
+        wait(lambda: bool(lines) or process.poll() is not None, seconds, "the ready line")
+        assert lines, self.log.read_text()[-2000:]
+        self.ready = lines[0]
+        match = re.search(r":(\d+), accepts", self.ready)
+        assert match, self.ready
+        self.port = int(match[1])
+        return self
+
+    def stop(self, *, seconds: float = 90) -> int:
+        """SIGTERM, and the exit code."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(seconds)
+
+    def kill(self) -> None:
+        """SIGKILL to every process of the node at once."""
+        assert self.process is not None
+        for pid in [self.process.pid, *self.children().values()]:
+            _kill(pid)
+        self.process.wait()
+
+    def kill_one(self, role: str) -> bool:
+        """SIGKILL to one of its processes; False when it is just being started again."""
+        pid = self.children().get(role)
+        return pid is not None and _kill(pid)
+
+    def children(self) -> dict[str, int]:
+        """Process ids by role."""
+        assert self.process is not None
+        found = {}
+        for pid in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split():
+            try:
+                words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
+            except OSError:
+                continue
+            if "--only" in words:
+                found[words[words.index("--only") + 1]] = int(pid)
+        return found
+
+    def send(self, datasets: Sequence[Dataset]) -> list[scu.Sent]:
+        """C-STORE objects over one association."""
+        folder = self.directory / "sent"
+        folder.mkdir(exist_ok=True)
+        files = []
+        for dataset in datasets:
+            files.append(folder / f"{dataset.SOPInstanceUID}.dcm")
+            dataset.save_as(files[-1], enforce_file_format=True)
+        return list(scu.send(scu.Peer("XRVNODE", "127.0.0.1", self.port), files, calling_ae="PACS"))
+
+    def store(self) -> Store:
+        """Its database; close it after use."""
+        return Store(f"sqlite:///{self.directory / 'data' / 'xrv-node.sqlite'}")
+
+    def wait_for_results(self, studies: int, *, seconds: float) -> None:
+        """Until so many studies are reported and everything is delivered."""
+        store = self.store()
+
+        def done() -> bool:
+            with store.read() as db:
+                states = db.scalars(select(Study.state)).all()
+                deliveries = set(db.scalars(select(Delivery.state)))
+            return (
+                len(states) == studies
+                and set(states) <= {"reported", "failed"}
+                and deliveries <= {"delivered"}
+            )
+
+        try:
+            wait(done, seconds, f"{studies} studies reported and delivered")
+        finally:
+            store.close()
+
+    def study(self, uid: str) -> dict[str, Any]:
+        """What ``xrv-node studies show`` shows."""
+        store = self.store()
+        try:
+            with store.read() as db:
+                return queries.study(db, uid)
+        finally:
+            store.close()
+
+    def delivered(self) -> list[Path]:
+        """The files in its folder destination."""
+        return sorted((self.directory / "out").rglob("*.dcm"))
+
+
+def _kill(pid: int) -> bool:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return False
+    return True

@@ -1,0 +1,138 @@
+"""Whatever is wrong with a configuration gets one line that names file, key and what is accepted."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from xrv_node import report, settings
+from xrv_node.errors import ConfigError
+from xrv_node.report.kinds import SOP_CLASSES
+
+
+def load(tmp_path: Path, text: str) -> settings.Settings:
+    path = tmp_path / "node.toml"
+    path.write_text(text, encoding="utf-8")
+    return settings.load(path)
+
+
+def test_the_default_file_says_what_the_code_defaults_to(tmp_path: Path) -> None:
+    assert load(tmp_path, settings.default_text()) == load(tmp_path, "")
+
+
+def test_the_default_file_names_every_key() -> None:
+    table = tomllib.loads(settings.default_text())
+    for name, field in settings.Settings.model_fields.items():
+        if name == "destinations":
+            continue
+        section = field.annotation
+        assert section is not None
+        keys = {f.alias or k for k, f in section.model_fields.items()}  # type: ignore[attr-defined]
+        assert set(table[name]) == keys, name
+
+
+def test_the_examples_in_the_default_file_are_good(tmp_path: Path) -> None:
+    examples = settings.default_text().split("# Where results go")[1].split("\n", 2)[2]
+    text = "\n".join(line.removeprefix("#").strip() for line in examples.splitlines())
+    kinds = [d.kind for d in load(tmp_path, text).destinations]
+    assert kinds == ["dimse", "folder"]
+
+
+def test_the_tables_of_result_kinds_agree() -> None:
+    assert set(settings.RESULT_KINDS) == set(SOP_CLASSES) == set(report.KINDS)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[receive]\nprot = 3", "receive.prot: unknown key; accepted here: ae_title, host, port, "),
+        ("[recieve]\nport = 3", "recieve: unknown key; accepted here: node, receive, study, "),
+        ("[[destinations]]\nname='a'\nkind='folder'\npath='x'\nhots=1", "destinations.0.hots: unknown key"),
+        ("[receive]\nport = 70000", "receive.port: Input should be less than or equal to 65535 (got 70000)"),
+        ("[receive]\nport = 'x'", "receive.port: "),
+        ("[receive]\nae_title = 'SEVENTEEN LETTERS'", "receive.ae_title: an AE title is 1 to 16 printable"),
+        ("[receive]\nae_title = ' '", "receive.ae_title: an AE title is 1 to 16 printable"),
+        ("[receive]\nallowed_calling_ae = ['Ü']", "receive.allowed_calling_ae.0: an AE title is"),
+        (
+            "[frontal]\nunknown = 'maybe'",
+            "frontal.unknown: Input should be 'skip' or 'analyse' (got 'maybe')",
+        ),
+        ("[models]\ndevice = 'gpu'", "models.device: "),
+        ("[database]\nurl = 'mysql://x'", "database.url: "),
+        ("[log]\njson = 'perhaps'", "log.json: "),
+        ("[study]\nquiet_seconds = -1", "study.quiet_seconds: "),
+        ("[[destinations]]\nname='a'\nkind='dimse'", "a dimse destination needs ae_title, host, port"),
+        ("[[destinations]]\nname='a'\nkind='folder'", "a folder destination needs path"),
+        ("[[destinations]]\nname='a/b'\nkind='folder'\npath='x'", "destinations.0.name: "),
+        ("[[destinations]]\nname='a'\nkind='folder'\npath='x'\nsend=['pdf']", "destinations.0.send.0: "),
+        ("[[destinations]]\nname='a'\nkind='folder'\npath='x'\n" * 2, "two destinations are named a"),
+        ("[receive", "not valid TOML"),
+        ("\udcff", "not valid TOML"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "node.toml"
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(ConfigError) as error:
+        settings.load(path)
+    assert str(path) in str(error.value)
+    assert message in str(error.value)
+
+
+def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as error:
+        load(tmp_path, "[receive]\nprot = 3\nport = -1\n[study]\nquiet = 3")
+    assert len(str(error.value).splitlines()) == 3
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"absent\.toml: cannot be read .* `xrv-node init`"):
+        settings.load(tmp_path / "absent.toml")
+
+
+def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
+    loaded = load(
+        tmp_path,
+        "[node]\ndata_dir='d'\n[models]\ndir='w'\n[[destinations]]\nname='a'\nkind='folder'\npath='out'",
+    )
+    assert loaded.data_dir == tmp_path / "d"
+    assert loaded.models_dir == tmp_path / "w"
+    assert loaded.destinations[0].path == tmp_path / "out"
+    assert load(tmp_path, "").models_dir == tmp_path / "data" / "models"
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XRV_NODE__RECEIVE__PORT", "1104")
+    monkeypatch.setenv("XRV_NODE__RECEIVE__ALLOWED_CALLING_AE", '["PACS"]')
+    monkeypatch.setenv("XRV_NODE__LOG__JSON", "true")
+    loaded = load(tmp_path, "[receive]\nport = 1\nae_title = 'MINE'")
+    assert (loaded.receive.port, loaded.receive.ae_title) == (1104, "MINE")
+    assert loaded.receive.allowed_calling_ae == ("PACS",)
+    assert loaded.log.as_json
+
+
+@pytest.mark.parametrize("variable", ["XRV_NODE__RECEIVE__PROT", "XRV_NODE__RECIEVE__PORT"])
+def test_a_misspelt_variable_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    monkeypatch.setenv(variable, "1")
+    with pytest.raises(ConfigError, match=r"receive\.prot|RECIEVE"):
+        load(tmp_path, "")
+
+
+def test_a_variable_of_the_wrong_form_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XRV_NODE__RECEIVE__ALLOWED_CALLING_AE", "PACS")
+    with pytest.raises(ConfigError, match=r"(?i)allowed_calling_ae|receive"):
+        load(tmp_path, "")
+
+
+def test_the_file_is_found_by_variable_or_in_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("XRV_NODE_CONFIG", raising=False)
+    assert settings.find(None) is None
+    (tmp_path / "node.toml").write_text("")
+    assert settings.find(None) == Path("node.toml")
+    monkeypatch.setenv("XRV_NODE_CONFIG", "/etc/other.toml")
+    assert settings.find(None) == Path("/etc/other.toml")

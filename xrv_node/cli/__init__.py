@@ -1,0 +1,57 @@
+"""The command line: one file a group of commands. Parse, call, print; no logic lives here.
+
+Nothing heavy is imported before a command runs, so that ``xrv-node --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from xrv_node import __version__
+from xrv_node.cli import audit, config, destinations, jobs, models, node, studies
+from xrv_node.cli.demo import demo
+from xrv_node.cli.send import send
+from xrv_node.errors import XrvNodeError
+
+app = typer.Typer(
+    name="xrv-node",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="A DICOM node for chest radiographs: TorchXRayVision findings as Structured Reports and "
+    "segmentations. Research software, not a medical device.",
+)
+app.command()(node.serve)
+app.command()(config.init)
+app.command()(node.status)
+app.command()(send)
+app.command()(demo)
+for group in (config, jobs, studies, audit, models, destinations):
+    app.add_typer(group.app, name=group.__name__.rpartition(".")[2])
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"xrv-node {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print it."),
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line. Exit codes: 0 done, 1 it did not succeed, 2 something you gave it is wrong."""
+    try:
+        app()
+    except XrvNodeError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(0)

@@ -1,0 +1,82 @@
+"""``audit``: read, check and export the trail."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from xrv_node.cli.console import ConfigOption, JsonOption, opened, print_json, print_table
+
+app = typer.Typer(help="Read, verify and export the audit trail.", no_args_is_help=True)
+
+
+class Format(StrEnum):
+    """How the trail is exported."""
+
+    jsonl = "jsonl"
+    csv = "csv"
+
+
+@app.command("list")
+def list_(
+    config: ConfigOption = None,
+    study: Annotated[str | None, typer.Option(help="Only this Study Instance UID.")] = None,
+    event: Annotated[str | None, typer.Option(help="Only this event, e.g. instance.received.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many of the newest.")] = 100,
+    as_json: JsonOption = False,
+) -> None:
+    """The newest events, oldest of them first."""
+    from xrv_node.audit import queries
+
+    with opened(config) as store, store.read() as db:
+        rows = list(queries.events(db, study=study, event=event, limit=limit))
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(rows, ["id", "at", "event", "study", "instance", "detail"])
+
+
+@app.command()
+def verify(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Check that no event was changed or removed; exit code 1 when one was."""
+    from xrv_node.audit import trail
+
+    with opened(config) as store, store.read() as db:
+        found = trail.verify(db)
+    broken = isinstance(found, trail.Broken)
+    if as_json:
+        print_json(
+            {"whole": not broken, "events": None if broken else found, "why": getattr(found, "why", None)}
+        )
+    elif isinstance(found, trail.Broken):
+        print(f"the trail is broken: {found.why}", file=sys.stderr)
+    else:
+        print(f"the trail is whole: {found} events")
+    raise typer.Exit(1 if broken else 0)
+
+
+@app.command()
+def export(
+    config: ConfigOption = None,
+    format_: Annotated[Format, typer.Option("--format", help="jsonl: one object a line.")] = Format.jsonl,
+    study: Annotated[str | None, typer.Option(help="Only this Study Instance UID.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --format jsonl.")] = False,
+) -> None:
+    """Write the whole trail to standard output."""
+    from xrv_node.audit import queries
+
+    with opened(config) as store, store.read() as db:
+        rows = queries.events(db, study=study)
+        if format_ is Format.csv and not as_json:
+            writer = csv.writer(sys.stdout)
+            writer.writerow(["id", "at", "event", "study", "instance", "detail", "hash"])
+            for row in rows:
+                writer.writerow([*list(row.values())[:5], json.dumps(row["detail"]), row["hash"]])
+        else:
+            for row in rows:
+                print(json.dumps(row, ensure_ascii=False))

@@ -1,0 +1,43 @@
+"""``init`` and ``config``: write and check the configuration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from xrv_node.cli.console import ConfigOption
+
+app = typer.Typer(help="Check the configuration.", no_args_is_help=True)
+
+
+def init(
+    path: Annotated[Path, typer.Argument(help="Where to write it.")] = Path("node.toml"),
+    force: Annotated[bool, typer.Option("--force", help="Overwrite.")] = False,
+) -> None:
+    """Write a commented node.toml to start from."""
+    from xrv_node import settings
+    from xrv_node.errors import ConfigError
+
+    if path.exists() and not force:
+        raise ConfigError(f"{path} exists; --force overwrites it")
+    try:
+        path.write_text(settings.default_text(), encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error
+    print(f"wrote {path}. Next: edit it, then `xrv-node config check` and `xrv-node serve`.")
+
+
+@app.command()
+def check(
+    config: ConfigOption = None,
+    commissioning: Annotated[
+        bool, typer.Option("--commissioning", help="As for `serve --commissioning`: do not ask for weights.")
+    ] = False,
+) -> None:
+    """Find what would keep the node from running."""
+    from xrv_node import node, settings
+
+    node.check(settings.load(config), commissioning=commissioning)
+    print(f"{settings.find(config) or 'the default configuration'} is good")

@@ -1,0 +1,53 @@
+"""``destinations``: where results go, and whether they would arrive."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from xrv_node.cli.console import ConfigOption, JsonOption, print_json, print_table
+
+app = typer.Typer(help="Look at destinations, and try them.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """The configured destinations."""
+    from xrv_node import settings
+
+    rows = [d.model_dump(mode="json", exclude_none=True) for d in settings.load(config).destinations]
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(rows, ["name", "kind", "ae_title", "host", "port", "path", "send"])
+
+
+@app.command()
+def check(
+    names: Annotated[list[str] | None, typer.Argument(help="Which; all when none is named.")] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """C-ECHO and negotiate with each destination, as a delivery would; exit code 1 when one fails."""
+    from xrv_node import settings
+    from xrv_node.deliver import outbox
+    from xrv_node.errors import DestinationError
+
+    loaded = settings.load(config)
+    chosen = [loaded.destination(n) for n in names] if names else list(loaded.destinations)
+    rows: list[dict[str, Any]] = []
+    for destination in chosen:
+        try:
+            lines, good = outbox.sender(destination, loaded.receive.ae_title).check(), True
+        except DestinationError as error:
+            lines, good = str(error).splitlines(), False
+        rows.append({"name": destination.name, "good": good, "says": lines})
+    if as_json:
+        print_json(rows)
+    else:
+        for row in rows:
+            print(f"{row['name']}: {'good' if row['good'] else 'FAILED'}")
+            for line in row["says"]:
+                print(f"  {line}")
+    raise typer.Exit(0 if all(r["good"] for r in rows) else 1)

@@ -1,0 +1,73 @@
+"""``jobs``: what is queued, running or parked."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from xrv_node.cli.console import (
+    ConfigOption,
+    JsonOption,
+    opened,
+    print_fields,
+    print_json,
+    print_table,
+)
+
+app = typer.Typer(help="Look at the queue, and retry what was parked.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_(
+    config: ConfigOption = None,
+    state: Annotated[str | None, typer.Option(help="queued, running, done, parked or cancelled.")] = None,
+    kind: Annotated[str | None, typer.Option(help="analyse, report or deliver.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 100,
+    as_json: JsonOption = False,
+) -> None:
+    """The jobs, newest first."""
+    from xrv_node.audit import queries
+
+    with opened(config) as store, store.read() as db:
+        rows = queries.jobs(db, state=state, kind=kind, limit=limit)
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(rows, ["id", "kind", "state", "attempts", "destination", "study", "error"])
+
+
+@app.command()
+def show(job_id: int, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """One job, with all that happened to it."""
+    from xrv_node.audit import queries
+
+    with opened(config) as store, store.read() as db:
+        row = queries.job(db, job_id)
+    if as_json:
+        print_json(row)
+    else:
+        print_fields(row)
+
+
+@app.command()
+def retry(
+    job_ids: Annotated[list[int] | None, typer.Argument(help="Which.")] = None,
+    parked: Annotated[bool, typer.Option("--parked", help="All parked jobs.")] = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Queue parked or cancelled jobs again."""
+    from xrv_node.audit import queries
+    from xrv_node.jobs import progress
+
+    with opened(config) as store:
+        with store.read() as db:
+            chosen = (job_ids or []) + (queries.parked(db) if parked else [])
+        for job_id in chosen:
+            with store.begin() as db:
+                progress.retry(db, job_id)
+    if as_json:
+        print_json({"retried": chosen})
+    else:
+        print(f"queued again: {', '.join(map(str, chosen)) or 'none'}")

@@ -1,0 +1,66 @@
+"""``serve`` and ``status``."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from xrv_node.cli.console import ConfigOption, JsonOption, opened, print_fields, print_json
+
+
+class Only(StrEnum):
+    """A role of the node."""
+
+    receiver = "receiver"
+    worker = "worker"
+    courier = "courier"
+
+
+def serve(
+    config: ConfigOption = None,
+    commissioning: Annotated[
+        bool,
+        typer.Option("--commissioning", help="Run untrained networks; everything is marked as no result."),
+    ] = False,
+    only: Annotated[
+        Only | None, typer.Option(help="Run one process of the node; a second machine joins with a worker.")
+    ] = None,
+) -> None:
+    """Run the node until SIGTERM."""
+    from xrv_node import log, node, settings
+
+    loaded = settings.load(config)
+    log.configure(loaded.log, only.value if only else "serve")
+    if only is not None:
+        node.run_role(only.value, loaded, commissioning=commissioning)
+        return
+    clean = node.serve(
+        loaded,
+        settings.find(config),
+        commissioning=commissioning,
+        announce=lambda line: print(line, flush=True),
+    )
+    raise typer.Exit(0 if clean else 1)
+
+
+def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """What the node is doing, now."""
+    import shutil
+
+    from xrv_node import node, settings
+    from xrv_node.audit import queries
+
+    loaded = settings.load(config)
+    with opened(config) as store, store.read() as db:
+        found = {
+            "name": loaded.node.name,
+            "serving": node.is_serving(loaded.data_dir),
+            "receives": f"{loaded.receive.ae_title} at {loaded.receive.host}:{loaded.receive.port}",
+            "free_bytes": shutil.disk_usage(loaded.data_dir).free,
+        } | queries.counts(db)
+    if as_json:
+        print_json(found)
+    else:
+        print_fields(found)
