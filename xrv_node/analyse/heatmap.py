@@ -1,0 +1,94 @@
+"""Where in the image a finding's score comes from.
+
+The classifier ends in global average pooling and one linear layer. There the gradient of a logit by the last
+map is the head's row of weights divided by the number of the map's pixels, everywhere. So Grad-CAM (Selvaraju
+et al., ICCV 2017, section 3) is the class activation map (Zhou et al., CVPR 2016, equation 2) up to that
+constant, and takes no backward pass."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from xrv_node.values import Frame, Point
+
+if TYPE_CHECKING:
+    import torch
+
+GRID = 224
+"""Side of the grid on which a region is outlined: the classifier's input."""
+_LEVEL = 0.5
+"""A region holds what is above this part of the map's maximum."""
+_TOLERANCE = 1.0
+"""Grid pixels by which the simplified outline may leave the exact one."""
+
+
+def cam(activation: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Compute class activation maps.
+
+    Parameters
+    ----------
+    activation
+        The classifier's last map after its ReLU, ``[batch, channels, h, w]``.
+    weights
+        The rows of its linear layer, ``[heads, channels]``.
+
+    Returns
+    -------
+    torch.Tensor
+        ``[batch, heads, h, w]``, at least 0: Grad-CAM of each head's logit, times h w. The classifier's bias
+        has no place in it.
+    """
+    maps = weights @ activation.flatten(2)
+    return maps.relu().reshape(*maps.shape[:2], *activation.shape[2:])
+
+
+def smooth(cam: NDArray[np.float32], side: int = GRID) -> NDArray[np.float32]:
+    """Enlarge a class activation map for display.
+
+    Parameters
+    ----------
+    cam
+        ``[h, w]``, at least 0.
+    side
+        Pixels of the result's side.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 ``[side, side]``, at least 0, over the square that the network saw.
+    """
+    enlarged = cv2.resize(np.ascontiguousarray(cam, np.float32), (side, side), interpolation=cv2.INTER_CUBIC)
+    return np.maximum(enlarged, 0).astype(np.float32)  # cubic interpolation undershoots beside a peak
+
+
+def region(cam: NDArray[np.float32], frame: Frame) -> tuple[Point, ...]:
+    """Outline the strongest part of a class activation map.
+
+    Parameters
+    ----------
+    cam
+        ``[h, w]``, at least 0.
+    frame
+        Where the square that the network saw lies in the source image.
+
+    Returns
+    -------
+    tuple of (column, row)
+        Closed polygon around the largest connected part above half of the maximum, in source pixels, inside
+        `frame`; a few dozen points. Empty where the map is zero everywhere.
+    """
+    heat = smooth(cam)
+    peak = float(heat.max())
+    if not peak > 0:
+        return ()
+    above = (heat >= _LEVEL * peak).astype(np.uint8)
+    contours, _ = cv2.findContours(above, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    outline = cv2.approxPolyDP(max(contours, key=cv2.contourArea), _TOLERANCE, closed=True)[:, 0, :]
+    # the outline runs through the centres of its grid pixels
+    scale = frame.side / GRID
+    points = [(frame.left + (x + 0.5) * scale, frame.top + (y + 0.5) * scale) for x, y in outline.tolist()]
+    return (*points, points[0])

@@ -1,0 +1,244 @@
+"""The pixels of a DICOM object: decode, then show as PS3.3 says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import Dataset
+from pydicom.encaps import encapsulate, get_frame
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.pixels.processing import apply_color_lut
+from pydicom.uid import (
+    HTJ2K,
+    JPEG2000,
+    UID,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLSNearLossless,
+    RLELossless,
+)
+
+from xrv_node.errors import ImageError
+from xrv_node.radiograph.codestream import bare, claim, has_end
+from xrv_node.radiograph.header import transfer_syntax
+from xrv_node.radiograph.image import RGB_WEIGHTS, Pixels, Radiograph, check_size, luminance
+from xrv_node.radiograph.lookup import Rendering, Stored, number, rendering, text
+
+_LOSSY = frozenset({JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless, JPEG2000, HTJ2K})
+_SAMPLES = {
+    "MONOCHROME1": 1,
+    "MONOCHROME2": 1,
+    "PALETTE COLOR": 1,
+    "RGB": 3,
+    "YBR_FULL": 3,
+    "YBR_FULL_422": 3,
+    "YBR_PARTIAL_420": 3,
+    "YBR_PARTIAL_422": 3,
+    "YBR_ICT": 3,
+    "YBR_RCT": 3,
+}
+_PLUGINS = {RLELossless: "pylibjpeg"}
+"""Where the first decoder that pydicom tries is the wrong one: its own for RLE fills as much memory as the
+segments ask for, this one as much as the image has."""
+_BITS_ALLOCATED = (1, 8, 16, 32)
+_TABLE_BITS = 16
+"""Up to this depth the pipeline is computed once per possible value and looked up."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """The Image Pixel Module (PS3.3 C.7.6.3), checked."""
+
+    syntax: UID
+    rows: int
+    columns: int
+    photometric: str
+    planar: int
+    stored: Stored
+
+    @property
+    def samples(self) -> int:
+        return _SAMPLES[self.photometric]
+
+
+def decode(dataset: Dataset) -> Radiograph:
+    """Decode a DICOM image and bring it to what the radiologist would see.
+
+    Parameters
+    ----------
+    dataset
+        As ``header.read_object`` returns it. Its pixel data are removed: what is left becomes the header.
+
+    Returns
+    -------
+    Radiograph
+        Colour images become grey (luma of BT.601; the Y of a YBR image) and skip the grey-scale pipeline.
+
+    Raises
+    ------
+    ImageError
+        If the object has no single frame that can be decoded.
+    """
+    layout = _layout(dataset)
+    samples, photometric = _samples(dataset, layout)
+    if layout.photometric == "PALETTE COLOR":
+        samples = _palette(samples, dataset)
+        high = int(np.iinfo(samples.dtype).max)
+    else:
+        high = (1 << layout.stored.bits_stored) - 1
+    for keyword in ("PixelData", "ExtendedOffsetTable", "ExtendedOffsetTableLengths"):
+        dataset.pop(keyword, None)
+    if samples.ndim == 3:
+        # the Y of a YBR image is the luma already
+        grey = samples[..., 0] if photometric.startswith("YBR") else luminance(samples, RGB_WEIGHTS)
+        return Radiograph(np.ascontiguousarray(grey), 0.0, float(high), dataset)
+    view = rendering(dataset, layout.stored)
+    return Radiograph(_show(samples, layout.stored, view), view.low, view.high, dataset)
+
+
+def _layout(dataset: Dataset) -> _Layout:
+    if "PixelData" not in dataset:
+        raise ImageError("The object has no pixel data, or breaks off before them.")
+    syntax = _syntax(dataset)
+    rows, columns = _integer(dataset, "Rows", 0), _integer(dataset, "Columns", 0)
+    check_size(rows, columns)
+    frames = _integer(dataset, "NumberOfFrames", 1)
+    if frames > 1:
+        raise ImageError(f"The image has {frames} frames; a radiograph has one.")
+    count = _integer(dataset, "SamplesPerPixel", 1)
+    photometric = text(dataset, "PhotometricInterpretation").upper()
+    photometric = photometric or ("MONOCHROME2" if count == 1 else "RGB")
+    if _SAMPLES.get(photometric) != count:
+        raise ImageError(
+            f"Photometric Interpretation {photometric[:16]!a} with {count} samples a pixel is not supported."
+        )
+    allocated = _integer(dataset, "BitsAllocated", 0)
+    bits = _integer(dataset, "BitsStored", allocated)
+    if allocated not in _BITS_ALLOCATED or not 1 <= bits <= allocated:
+        raise ImageError(f"Bits Allocated {allocated} with Bits Stored {bits} is not supported.")
+    high_bit = _integer(dataset, "HighBit", bits - 1)
+    if not bits - 1 <= high_bit < allocated or (syntax.is_encapsulated and syntax != RLELossless):
+        high_bit = bits - 1  # codecs deliver the samples right-aligned
+    signed = _integer(dataset, "PixelRepresentation", 0) == 1
+    stored = Stored(allocated, bits, high_bit, signed, syntax in _LOSSY)
+    return _Layout(syntax, rows, columns, photometric, _integer(dataset, "PlanarConfiguration", 0), stored)
+
+
+def _syntax(dataset: Dataset) -> UID:
+    syntax = transfer_syntax(dataset)
+    if syntax is None:
+        if dataset["PixelData"].is_undefined_length:
+            raise ImageError("The pixel data are compressed, and the object has no Transfer Syntax UID.")
+        implicit, little_endian = dataset.original_encoding
+        explicit = ExplicitVRBigEndian if little_endian is False else ExplicitVRLittleEndian
+        return ImplicitVRLittleEndian if implicit else explicit
+    try:
+        available = get_decoder(syntax).is_available
+    except NotImplementedError:
+        available = False
+    if not available:
+        # the name of a registered syntax, else the UID itself
+        raise ImageError(f"The transfer syntax {syntax.name[:64]!a} cannot be decoded.")
+    return syntax
+
+
+def _samples(dataset: Dataset, layout: _Layout) -> tuple[NDArray[np.integer], str]:
+    """Decode the frame to ``[rows, columns]`` or ``[rows, columns, 3]``, and say how colours are coded."""
+    element = dataset["PixelData"]
+    options: dict[str, Any] = {
+        "rows": layout.rows,
+        "columns": layout.columns,
+        "samples_per_pixel": layout.samples,
+        "photometric_interpretation": layout.photometric,
+        "planar_configuration": layout.planar,
+        "bits_allocated": layout.stored.bits_allocated,
+        "bits_stored": layout.stored.bits_stored,
+        "pixel_representation": int(layout.stored.signed),
+        "number_of_frames": 1,
+        "pixel_keyword": "PixelData",
+        "pixel_vr": element.VR,
+        # `Stored.values` does this, with the high bit
+        "correct_unused_bits": False,
+        "allow_excess_frames": False,
+    }
+    data: bytes = element.value
+    if layout.syntax.is_encapsulated:
+        data = _checked_codestream(data, layout)
+    else:
+        options["view_only"] = True
+        _check_length(data, layout)
+    try:
+        samples, properties = get_decoder(layout.syntax).as_array(
+            data, raw=True, decoding_plugin=_PLUGINS.get(layout.syntax, ""), **options
+        )
+    except BaseException as error:  # bytes from outside: each decoder has errors of its own
+        # what the RLE decoder (in Rust) raises when it panics is no Exception
+        if isinstance(error, KeyboardInterrupt | SystemExit):
+            raise
+        raise ImageError(f"The pixel data cannot be decoded as {layout.syntax.name}.") from error
+    return samples, str(properties["photometric_interpretation"])
+
+
+def _check_length(data: bytes, layout: _Layout) -> None:
+    if layout.photometric == "YBR_FULL_422":
+        samples = 2 * layout.rows * layout.columns
+    else:
+        samples = layout.samples * layout.rows * layout.columns
+    expected = (samples * layout.stored.bits_allocated + 7) // 8
+    if len(data) < expected:
+        raise ImageError(f"The pixel data are truncated: {len(data)} of {expected} bytes are there.")
+
+
+def _checked_codestream(data: bytes, layout: _Layout) -> bytes:
+    """Compare what the codestream claims with the header, before a decoder believes it."""
+    if layout.syntax == RLELossless:
+        return data
+    try:
+        frame = get_frame(data, 0, number_of_frames=1)
+    except Exception as error:  # fragments from outside (PS3.5 A.4)
+        raise ImageError("The fragments of the compressed pixel data are damaged.") from error
+    size = claim(frame)
+    if size is None:
+        raise ImageError(f"The pixel data are not {layout.syntax.name}.")
+    if (size.rows, size.columns, size.components) != (layout.rows, layout.columns, layout.samples):
+        raise ImageError(
+            f"The header says {layout.rows} x {layout.columns} pixels of {layout.samples} samples, "
+            f"the compressed image {size.rows} x {size.columns} of {size.components}."
+        )
+    if not has_end(frame):
+        raise ImageError("The compressed pixel data are truncated: their end marker is missing.")
+    # pydicom 3.0 walks the boxes of a JP2 file without end where one has length 0
+    codestream = bare(frame)
+    return data if codestream is frame else encapsulate([codestream])
+
+
+def _palette(samples: NDArray[np.integer], dataset: Dataset) -> NDArray[np.integer]:
+    try:
+        colour: NDArray[np.integer] = apply_color_lut(samples, dataset)
+    except Exception as error:  # a palette from outside
+        raise ImageError("The colour palette is missing or damaged.") from error
+    return colour[..., :3]
+
+
+def _show(samples: NDArray[np.integer], stored: Stored, view: Rendering) -> Pixels:
+    aligned = stored.high_bit == stored.bits_stored - 1
+    if view.is_identity and aligned and stored.low <= samples.min() and samples.max() <= stored.high:
+        return samples
+    if samples.dtype.itemsize * 8 > _TABLE_BITS:
+        return view.show(stored.values(samples))
+    samples = samples.astype(samples.dtype.newbyteorder("="), copy=False)
+    unsigned = samples.view(f"u{samples.dtype.itemsize}")
+    possible = np.arange(1 << 8 * samples.dtype.itemsize, dtype=unsigned.dtype).view(samples.dtype)
+    shown: NDArray[np.float32] = view.show(stored.values(possible))[unsigned]
+    return shown
+
+
+def _integer(dataset: Dataset, keyword: str, default: int) -> int:
+    value = number(dataset, keyword)
+    return default if value is None else int(value)

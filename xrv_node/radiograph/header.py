@@ -1,0 +1,144 @@
+"""DICOM bytes to a dataset, with the limits that bytes from outside need.
+
+Imports pydicom alone, so that intake can look at a header without paying for the pixel libraries."""
+
+from __future__ import annotations
+
+import zlib
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO
+
+from pydicom import Dataset, dcmread
+from pydicom.dataset import FileMetaDataset
+from pydicom.filereader import read_dataset
+from pydicom.tag import BaseTag
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
+
+from xrv_node.errors import ImageError
+
+MAX_FILE_BYTES = 1 << 30
+"""Larger files are refused unread: 200 million pixels of 16 bits (``image.MAX_PIXELS``) are 400 MB."""
+MAX_INFLATED_HEADER = 16 << 20
+"""Bytes of a deflated object that are inflated to reach the end of its header; headers of radiographs have
+some kilobytes, and deflate expands up to 1032 times (zlib's technical notes)."""
+MAX_INFLATED_OBJECT = MAX_FILE_BYTES
+
+_PIXEL_TAGS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
+_IDENTIFYING = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "Rows")
+"""One of these must be there before bytes without the ``DICM`` prefix are believed to be DICOM."""
+
+
+def read_header(path: Path) -> Dataset:
+    """Read the attributes of a DICOM file up to its pixel data.
+
+    Parameters
+    ----------
+    path
+        A DICOM file (PS3.10), or a bare data set as old devices write it, without preamble and meta
+        information.
+
+    Returns
+    -------
+    pydicom.Dataset
+        The data set with ``file_meta`` and without Pixel Data, Float Pixel Data and Double Float Pixel Data.
+        Values are parsed when they are asked for, so that a damaged one raises only then.
+
+    Raises
+    ------
+    ImageError
+        If the file cannot be read, is not DICOM, or inflates beyond ``MAX_INFLATED_HEADER``.
+    """
+    return _read(path, with_pixels=False)
+
+
+def read_object(path: Path) -> Dataset:
+    """Read a whole DICOM file, pixel data included and still encoded.
+
+    Parameters
+    ----------
+    path
+        As for `read_header`.
+
+    Returns
+    -------
+    pydicom.Dataset
+        The data set with ``file_meta``.
+
+    Raises
+    ------
+    ImageError
+        As `read_header`, and if the file has more than ``MAX_FILE_BYTES``.
+    """
+    return _read(path, with_pixels=True)
+
+
+def transfer_syntax(dataset: Dataset) -> UID | None:
+    """Return the transfer syntax of a data set that `read_header` or `read_object` returned.
+
+    Parameters
+    ----------
+    dataset
+        With ``file_meta``, whose Transfer Syntax UID may be missing.
+
+    Returns
+    -------
+    pydicom.uid.UID or None
+        None where the file does not say.
+    """
+    value = dataset.file_meta.get("TransferSyntaxUID")
+    return UID(str(value)) if value else None
+
+
+def is_dicom(start: bytes) -> bool:
+    """Tell from its first 132 bytes whether a file carries the DICOM prefix (PS3.10 7.1)."""
+    return start[128:132] == b"DICM"
+
+
+def _read(path: Path, *, with_pixels: bool) -> Dataset:
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise ImageError(f"The file is larger than {MAX_FILE_BYTES >> 20} MiB.")
+        with path.open("rb") as file:
+            has_prefix = is_dicom(file.read(132))
+            meta = _read_meta(file) if has_prefix else FileMetaDataset()
+            if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
+                dataset = _read_deflated(file, with_pixels=with_pixels)
+                dataset.file_meta = meta
+            else:
+                file.seek(0)
+                dataset = dcmread(file, force=True, stop_before_pixels=not with_pixels)
+    except ImageError:
+        raise
+    except Exception as error:  # the parser meets bytes from outside and has no error class of its own
+        # pydicom raises OSError for a data set that breaks off, too: the system's own have a number
+        if isinstance(error, OSError) and error.errno is not None:
+            raise ImageError(f"The file cannot be read ({error.strerror}).") from error
+        raise ImageError("The file is damaged: it cannot be parsed as DICOM.") from error
+    if not has_prefix and not any(keyword in dataset for keyword in _IDENTIFYING):
+        raise ImageError("The file is not DICOM: it has neither the DICM prefix nor a data set.")
+    return dataset
+
+
+def _read_meta(file: BinaryIO) -> FileMetaDataset:
+    """Read group 0002, which is explicit little endian always (PS3.10 7.1)."""
+    meta = read_dataset(file, False, True, stop_when=lambda tag, _vr, _length: tag.group != 2)
+    return FileMetaDataset(meta)
+
+
+def _read_deflated(file: BinaryIO, *, with_pixels: bool) -> Dataset:
+    limit = MAX_INFLATED_OBJECT if with_pixels else MAX_INFLATED_HEADER
+    # PS3.5 A.5: raw deflate, without a zlib header; a file that breaks off yields what came before the break
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    data = inflater.decompress(file.read(), limit)
+    met_pixels = False
+
+    def at_pixels(tag: BaseTag, _vr: str | None, _length: int) -> bool:
+        nonlocal met_pixels
+        met_pixels = tag in _PIXEL_TAGS
+        return met_pixels and not with_pixels
+
+    dataset = read_dataset(BytesIO(data), False, True, stop_when=at_pixels)
+    if inflater.unconsumed_tail and not (met_pixels and not with_pixels):
+        raise ImageError(f"The deflated object inflates to more than {limit >> 20} MiB.")
+    return dataset

@@ -1,0 +1,102 @@
+"""From a radiograph to what the networks take: torchxrayvision's numbers, without its time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xrv_node.radiograph.image import Radiograph
+from xrv_node.radiograph.resample import blocks
+from xrv_node.values import Frame
+
+RESAMPLER = "gaussian-linear, zero border (skimage.transform.resize)"
+"""Recorded with every result: torchxrayvision's other resamplers give other scores for the same image."""
+_LIMIT = 1024.0
+"""The networks take [-1024, 1024] (``torchxrayvision.datasets.normalize``)."""
+
+
+def frame(rows: int, columns: int) -> Frame:
+    """Return the square that the networks see, torchxrayvision's ``XRayCenterCrop``.
+
+    Parameters
+    ----------
+    rows, columns
+        Of the image, at least 1.
+
+    Returns
+    -------
+    Frame
+        The largest square in the middle: it starts at n // 2 - side // 2, in source pixels.
+    """
+    side = min(rows, columns)
+    return Frame(rows, columns, top=rows // 2 - side // 2, left=columns // 2 - side // 2, side=side)
+
+
+def prepare(radiograph: Radiograph, size: int) -> NDArray[np.float32]:
+    """Scale, crop and resample a radiograph for one network.
+
+    Parameters
+    ----------
+    radiograph
+        As read.
+    size
+        Side of the square that the network takes, in pixels.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 ``[size, size]`` in [-1024, 1024]: within 1e-3 of torchxrayvision's ``normalize``,
+        ``XRayCenterCrop`` and ``XRayResizer(size)``, one after the other, where the range is that of 8 bits.
+    """
+    return prepare_all(radiograph, (size,))[size]
+
+
+def prepare_all(radiograph: Radiograph, sizes: Sequence[int]) -> dict[int, NDArray[np.float32]]:
+    """Scale, crop and resample a radiograph for several networks.
+
+    Parameters
+    ----------
+    radiograph
+        As read.
+    sizes
+        Sides of the squares, in pixels.
+
+    Returns
+    -------
+    dict
+        By size, as `prepare` returns it.
+    """
+    square = frame(radiograph.rows, radiograph.columns)
+    pixels = radiograph.pixels[square.top : square.top + square.side, square.left : square.left + square.side]
+    # Resampling commutes with scaling: the raw pixels are resampled and the small image is scaled. Counted
+    # from the middle of the range, the zeros that scikit-image puts around the normalised image stay zeros.
+    middle = (radiograph.low + radiograph.high) / 2
+    scale = _LIMIT / (radiograph.high - middle)
+    darkest, brightest = float(pixels.min()), float(pixels.max())
+    result = {}
+    for size in sizes:
+        small = _resample(pixels, middle, size)
+        # the interpolation is clipped to the image's own range (skimage.transform.resize, clip=True)
+        np.clip(small, darkest - middle, brightest - middle, out=small)
+        small *= np.float32(scale)
+        result[size] = small
+    return result
+
+
+def _resample(
+    pixels: NDArray[np.integer] | NDArray[np.float32], middle: float, size: int
+) -> NDArray[np.float32]:
+    """Resample ``pixels - middle`` to ``[size, size]``; the band is walked, so no full-size copy is made."""
+    side = pixels.shape[0]
+    band = blocks(side, size)
+    tall = np.empty((size, side), np.float32)
+    for block in band:
+        rows = pixels[block.inputs].astype(np.float32)
+        rows -= np.float32(middle)
+        np.matmul(block.weights, rows, out=tall[block.outputs])
+    small = np.empty((size, size), np.float32)
+    for block in band:
+        np.matmul(tall[:, block.inputs], block.weights.T, out=small[:, block.outputs])
+    return small
