@@ -6,43 +6,25 @@ started again without the others noticing: receiver, worker (one a device), cour
 
 from __future__ import annotations
 
-import fcntl
-import itertools
 import os
 import signal
-import socket
-import subprocess
-import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
-from time import monotonic
-from typing import IO, Any, Literal, get_args
+from typing import Any
 
 import structlog
 
-from xrv_node import settings as configuration
 from xrv_node.audit import trail
 from xrv_node.audit.store import Store
 from xrv_node.errors import ConfigError, WeightsError
 from xrv_node.receive.spool import Spool
+from xrv_node.seats import lock, seat
 from xrv_node.settings import Settings
+from xrv_node.supervisor import DRAIN_SECONDS, SUPERVISED, Role, Supervisor
 
 log = structlog.get_logger("node")
-
-Role = Literal["receiver", "worker", "courier"]
-ROLES: tuple[Role, ...] = get_args(Role)
-
-SUPERVISED = "XRV_NODE_SUPERVISED"
-"""Set for children: their standard input is a pipe that ends when the supervisor does."""
-
-DRAIN_SECONDS = 60
-"""How long SIGTERM waits for jobs in hand; what is left then is taken up at the next start."""
-
-STABLE_SECONDS = 30
-"""A process that ran so long before it ended is started again at once."""
 
 
 # ---------------------------------------------------------------- the roles
@@ -137,49 +119,6 @@ def _state(settings: Settings) -> tuple[Store, Spool]:
     return store, Spool(settings.data_dir)
 
 
-# ---------------------------------------------------------------- seats
-
-
-@contextmanager
-def seat(data_dir: Path, role: str) -> Iterator[str]:
-    """Hold a seat: a name that one living process has at a time.
-
-    Its holder may take over what the seat's last holder left (``queue.recover``): the lock on the seat's
-    file ends with the process, however it ends.
-
-    Yields
-    ------
-    str
-        ``<host>/<role>-<number>``.
-    """
-    with ExitStack() as stack:
-        for number in itertools.count():
-            try:
-                stack.enter_context(lock(data_dir / "run" / f"{role}-{number}.lock"))
-            except BlockingIOError:
-                continue
-            yield f"{socket.gethostname()}/{role}-{number}"
-            return
-
-
-@contextmanager
-def lock(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock on a file; BlockingIOError when another process has it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-
-
-def is_serving(data_dir: Path) -> bool:
-    """Whether a ``serve`` holds this data directory."""
-    try:
-        with lock(data_dir / "run" / "serve.lock"):
-            return False
-    except BlockingIOError:
-        return True
-
-
 # ---------------------------------------------------------------- checks before anything starts
 
 
@@ -224,116 +163,14 @@ def check_weights(settings: Settings) -> None:
         )
 
 
-# ---------------------------------------------------------------- supervision
-
-
-@dataclass
-class Child:
-    """A process and its restarts."""
-
-    role: Role
-    process: subprocess.Popen[bytes]
-    started: float
-    failures: int = 0
-    restart_at: float | None = None
-
-
-@dataclass
-class Supervisor:
-    """Starts one process a role, starts again what dies, and stops them all."""
-
-    config: Path | None
-    settings: Settings
-    commissioning: bool
-    announce: Callable[[str], None]
-    children: dict[Role, Child] = field(default_factory=dict)
-    port: int | None = None
-    """The port that the receiver got, so that a restarted one gets it again."""
-
-    def run(self, stop: threading.Event) -> None:
-        """Supervise until `stop` is set."""
-        for role in ROLES:
-            self.children[role] = self._start(role)
-        while not stop.wait(0.1):
-            for child in list(self.children.values()):
-                self._mind(child)
-
-    def stop(self) -> bool:
-        """Ask all to finish, and wait; True when all did in time."""
-        for child in self.children.values():
-            child.process.terminate()
-        deadline = monotonic() + DRAIN_SECONDS
-        clean = True
-        for child in self.children.values():
-            try:
-                child.process.wait(max(deadline - monotonic(), 0.1))
-            except subprocess.TimeoutExpired:
-                log.error("did not stop in time; its jobs are taken up at the next start", role=child.role)
-                child.process.kill()
-                child.process.wait()
-                clean = False
-        return clean
-
-    def _start(self, role: Role) -> Child:
-        command = [sys.executable, "-m", "xrv_node", "serve", "--only", role]
-        if self.config is not None:
-            command += ["--config", str(self.config)]
-        if self.commissioning:
-            command.append("--commissioning")
-        environment = os.environ | {SUPERVISED: "1"}
-        if role == "receiver" and self.port is not None:
-            environment[f"{configuration.ENV_PREFIX}RECEIVE__PORT"] = str(self.port)
-        process = subprocess.Popen(
-            command,
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE if role == "receiver" else None,
-            start_new_session=True,  # a Ctrl-C at the terminal is the supervisor's to pass on
-        )
-        if process.stdout is not None:
-            threading.Thread(target=self._listen, args=(process.stdout,), daemon=True).start()
-        return Child(role, process, monotonic())
-
-    def _listen(self, output: IO[bytes]) -> None:
-        for line in output:
-            word, _, port = line.decode(errors="replace").strip().partition(" ")
-            if word == "listening" and self.port is None:
-                self.port = int(port)
-                self.announce(self._ready_line())
-
-    def _ready_line(self) -> str:
-        mode = " COMMISSIONING - NOT A RESULT: untrained networks." if self.commissioning else ""
-        receive = self.settings.receive
-        who = ", ".join(receive.allowed_calling_ae) or "any AE title (receive.allowed_calling_ae)"
-        return (
-            f"xrv-node is ready: {receive.ae_title} at {receive.host}:{self.port}, accepts {who}.{mode} "
-            "Research software, not a medical device."
-        )
-
-    def _mind(self, child: Child) -> None:
-        code = child.process.poll()
-        if code is None:
-            return
-        now = monotonic()
-        if child.restart_at is None:
-            child.failures = 0 if now - child.started > STABLE_SECONDS else child.failures + 1
-            wait = 0.0 if child.failures <= 1 else min(2.0 ** (child.failures - 2), 30.0)
-            child.restart_at = now + wait
-            log.error("a process ended; starting it again", role=child.role, code=code, seconds=wait)
-        elif now >= child.restart_at:
-            again = self._start(child.role)
-            again.failures = child.failures
-            self.children[child.role] = again
-
-
 def serve(
     settings: Settings,
     config: Path | None,
     *,
     commissioning: bool,
     announce: Callable[[str], None],
-) -> bool:
-    """Run the node until SIGTERM or SIGINT; True when everything in hand was finished.
+) -> int:
+    """Run the node until SIGTERM or SIGINT.
 
     Parameters
     ----------
@@ -341,6 +178,12 @@ def serve(
         The configuration file, for the children.
     announce
         Gets one line when the node is ready to receive.
+
+    Returns
+    -------
+    int
+        Exit code: 0 when everything in hand was finished, 1 when something was not in time, 2 when a process
+        found its configuration wrong and has said how.
 
     Raises
     ------
@@ -362,13 +205,14 @@ def serve(
         store.migrate()
         _on_record(store, "node.started", commissioning=commissioning, name=settings.node.name)
         supervisor = Supervisor(config, settings, commissioning, announce)
+        code = 0
         try:
-            supervisor.run(stop)
+            code = supervisor.run(stop)
         finally:
             clean = supervisor.stop()
             _on_record(store, "node.stopped", clean=clean)
             store.close()
-        return clean
+        return code or (0 if clean else 1)
 
 
 def _on_record(store: Store, event: str, **detail: Any) -> None:

@@ -50,9 +50,13 @@ def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
 
 
 def test_an_exception_takes_the_change_and_its_event_back(store: Store) -> None:
-    with pytest.raises(RuntimeError), store.begin() as db:
-        trail.record(db, "x")
-        raise RuntimeError
+    def fail() -> None:
+        with store.begin() as db:
+            trail.record(db, "x")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     with store.read() as db:
         assert trail.verify(db) == 0
 

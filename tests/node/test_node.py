@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from pydicom import dcmread
 from serving import Node, wait
 
 from xrv_node import node as nodes
+from xrv_node import seats
 from xrv_node.audit import queries, trail
 from xrv_node.errors import ConfigError
 from xrv_node.settings import load
@@ -113,13 +115,13 @@ def test_a_second_serve_on_the_same_data_directory_is_refused(node: Node) -> Non
     )  # fmt: skip
     assert done.returncode == 2
     assert "another `xrv-node serve` uses" in done.stderr
-    assert nodes.is_serving(node.directory / "data")
+    assert seats.is_serving(node.directory / "data")
 
 
 def test_sigterm_drains_and_exits_0(node: Node) -> None:
     node.send([radiograph(1, study=21), radiograph(1, study=22)])
     assert node.stop() == 0
-    assert not nodes.is_serving(node.directory / "data")
+    assert not seats.is_serving(node.directory / "data")
     store = node.store()
     with store.read() as db:
         jobs = queries.jobs(db)
@@ -159,6 +161,28 @@ def _alive(pid: int) -> bool:
         return False
 
 
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ("[receive]\nport = {taken}\n", "receive.host, receive.port: cannot listen on 127.0.0.1:{taken}"),
+        ('[models]\ndevice = "cuda:99"\n', "models.device is 'cuda:99', which this machine does not have"),
+    ],
+)
+def test_what_a_process_finds_wrong_at_its_first_start_ends_the_node(
+    tmp_path: Path, config: str, message: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = other.getsockname()[1]
+        node = Node(tmp_path, config.format(taken=taken))
+        done = subprocess.run(
+            [sys.executable, "-m", "xrv_node", "serve", "--commissioning", "--config", str(node.config)],
+            capture_output=True, text=True, timeout=90, check=False,
+        )  # fmt: skip
+    assert done.returncode == 2
+    assert message.format(taken=taken) in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_data_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     config = tmp_path / "node.toml"
@@ -168,8 +192,8 @@ def test_a_data_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 
 
 def test_a_seat_has_one_holder(tmp_path: Path) -> None:
-    with nodes.seat(tmp_path, "worker") as first, nodes.seat(tmp_path, "worker") as second:
+    with seats.seat(tmp_path, "worker") as first, seats.seat(tmp_path, "worker") as second:
         assert first.endswith("/worker-0")
         assert second.endswith("/worker-1")
-    with nodes.seat(tmp_path, "worker") as again:
+    with seats.seat(tmp_path, "worker") as again:
         assert again == first

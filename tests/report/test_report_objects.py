@@ -359,7 +359,8 @@ def test_every_object_says_what_it_is() -> None:
         (scheme,) = result.dataset.CodingSchemeIdentificationSequence
         assert scheme.CodingSchemeDesignator == "99XRV"
     for result in report.build(commissioning(), ALL):
-        assert result.dataset.SeriesDescription.startswith("COMMISSIONING - NOT A RESULT")
+        assert result.dataset.SeriesDescription.startswith("AI ")
+        assert result.dataset.SeriesDescription.endswith(" - COMMISSIONING - NOT A RESULT")
         assert len(result.dataset.SeriesDescription) <= 64
 
 

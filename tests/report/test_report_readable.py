@@ -212,7 +212,11 @@ def test_models_versions_and_resampling_are_told() -> None:
 
 
 def test_the_reconstruction_error_is_told() -> None:
-    assert numbers(built(cases.outcome(cases.frontal(cases.header()))))["RECON-ERROR"] == ("123.5", 123.456)
+    made = built(cases.outcome(cases.frontal(cases.header())))
+    assert numbers(made)["RECON-ERROR"] == ("123.5", 123.456)
+    values = [i.MeasuredValueSequence[0] for i in walk(made) if i.ValueType == "NUM"]
+    units = {v.MeasurementUnitsCodeSequence[0].CodeValue for v in values}
+    assert units == {"%", "[arb'U]"}  # viewers print the unit's code behind the number
 
 
 def test_in_commissioning_nothing_can_be_taken_for_a_result() -> None:
@@ -223,6 +227,8 @@ def test_in_commissioning_nothing_can_be_taken_for_a_result() -> None:
     values = {i.ConceptCodeSequence[0].CodeValue for i in walk(made) if i.ValueType == "CODE"}
     assert "COMMISSIONING" in values
     assert not values & {"52101004", "NOT-DETECTED"}
+    assert "111245" in values  # no algorithm succeeded
+    assert not values & {"111241", "111242", "111243", "111244"}
     assert not [k for k in numbers(made) if k.endswith("-SCORE")]
 
 

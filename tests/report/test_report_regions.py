@@ -195,6 +195,6 @@ def test_in_commissioning_every_label_on_the_image_says_so(tmp_path: Path) -> No
     for group in groups(made, tmp_path):
         assert group.tracking_identifier.startswith("COMMISSIONING - NOT A RESULT")
         (score,) = group.get_measurements()
-        assert score.name.meaning.startswith("COMMISSIONING, NOT A RESULT: ")
+        assert score.name.meaning.startswith("NOT A RESULT: ")
         (call,) = group.get_qualitative_evaluations(codes.CALL)
         assert call.value == codes.NO_RESULT

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.uid import UID
 
+from xrv_node import IMPLEMENTATION_CLASS_UID
 from xrv_node.report import uids
 
 ARGUMENTS = ("report", ["1.2.3", "1.2.4"], "f" * 64, "0" * 64)
@@ -19,7 +20,7 @@ def test_a_uid_is_the_decimal_form_of_a_version_5_uuid() -> None:
     assert re.fullmatch(r"2\.25\.[1-9]\d{0,38}", made)
     assert UID(made).is_valid
     assert uuid.UUID(int=int(made.removeprefix("2.25."))).version == 5
-    assert uids.IMPLEMENTATION_CLASS_UID.is_valid
+    assert UID(IMPLEMENTATION_CLASS_UID).is_valid
 
 
 def test_the_order_of_the_sources_does_not_matter() -> None:

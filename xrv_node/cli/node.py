@@ -36,27 +36,27 @@ def serve(
     if only is not None:
         node.run_role(only.value, loaded, commissioning=commissioning)
         return
-    clean = node.serve(
+    code = node.serve(
         loaded,
         settings.find(config),
         commissioning=commissioning,
         announce=lambda line: print(line, flush=True),
     )
-    raise typer.Exit(0 if clean else 1)
+    raise typer.Exit(code)
 
 
 def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """What the node is doing, now."""
     import shutil
 
-    from xrv_node import node, settings
+    from xrv_node import seats, settings
     from xrv_node.audit import queries
 
     loaded = settings.load(config)
     with opened(config) as store, store.read() as db:
         found = {
             "name": loaded.node.name,
-            "serving": node.is_serving(loaded.data_dir),
+            "serving": seats.is_serving(loaded.data_dir),
             "receives": f"{loaded.receive.ae_title} at {loaded.receive.host}:{loaded.receive.port}",
             "free_bytes": shutil.disk_usage(loaded.data_dir).free,
         } | queries.counts(db)

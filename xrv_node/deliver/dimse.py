@@ -15,6 +15,7 @@ from pynetdicom.association import Association
 from pynetdicom.events import Event
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
+from xrv_node import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from xrv_node.deliver.attempt import Attempt, Outcome, from_status
 from xrv_node.errors import DestinationError
 from xrv_node.report.kinds import SOP_CLASSES
@@ -104,6 +105,8 @@ class DimseSender:
         host, port = str(self._destination.host), int(self._destination.port or 0)
         called = str(self._destination.ae_title)
         ae = AE(ae_title=self._calling)
+        ae.implementation_class_uid = IMPLEMENTATION_CLASS_UID
+        ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
         ae.connection_timeout = CONNECT_SECONDS
         ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = ANSWER_SECONDS
         if verify:

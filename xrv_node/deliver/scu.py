@@ -12,6 +12,7 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE
 from pynetdicom.association import Association
 
+from xrv_node import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from xrv_node.errors import DestinationError, XrvNodeError
 from xrv_node.receive.spool import is_uid
 
@@ -82,6 +83,8 @@ def send(peer: Peer, files: Sequence[Path], *, calling_ae: str) -> Iterator[Sent
 
 def _associate(peer: Peer, contexts: Iterable[tuple[str, str]], calling_ae: str) -> Association:
     ae = AE(ae_title=calling_ae)
+    ae.implementation_class_uid = IMPLEMENTATION_CLASS_UID
+    ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
     ae.connection_timeout = 10
     for sop_class, syntax in sorted(contexts)[:MAXIMUM_CONTEXTS]:
         # One context a transfer syntax: the peer picks one of each context's list.

@@ -23,7 +23,7 @@ from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 from pynetdicom.transport import ThreadedAssociationServer
 from sqlalchemy import select
 
-from xrv_node import __version__
+from xrv_node import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from xrv_node.audit import trail
 from xrv_node.audit.store import Store
 from xrv_node.audit.tables import Study
@@ -42,9 +42,6 @@ PROCESSING_FAILURE = 0x0110
 
 MAXIMUM_PDU = 131072
 """dcmtk's largest; eight times fewer PDUs an image than pynetdicom's default, and twice as fast."""
-
-IMPLEMENTATION_CLASS_UID = "2.25.110371520927356231866243937211926735914"
-"""Ours, from a UUID (PS3.5 B.2)."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +148,7 @@ def start(settings: Settings, store: Store, spool: Spool) -> ThreadedAssociation
     receive = settings.receive
     ae = AE(ae_title=receive.ae_title)
     ae.implementation_class_uid = IMPLEMENTATION_CLASS_UID
-    ae.implementation_version_name = f"XRV_NODE_{__version__}"[:16]
+    ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
     ae.maximum_pdu_size = MAXIMUM_PDU
     ae.maximum_associations = 32
     ae.require_called_aet = True

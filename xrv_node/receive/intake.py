@@ -21,7 +21,7 @@ from pynetdicom.dsutils import create_file_meta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from xrv_node import durable, frontal
+from xrv_node import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, durable, frontal
 from xrv_node.attributes import text
 from xrv_node.audit import trail
 from xrv_node.audit.store import Store
@@ -117,6 +117,8 @@ def _part10_prefix(incoming: Incoming) -> bytes:
         sop_instance_uid=UID(incoming.sop_instance_uid),
         transfer_syntax=UID(incoming.transfer_syntax_uid),
     )
+    meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
+    meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
     meta.SourceApplicationEntityTitle = incoming.calling_ae
     write_file_meta_info(buffer, meta)
     return b"\x00" * 128 + b"DICM" + buffer.getvalue()

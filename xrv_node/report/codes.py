@@ -140,7 +140,8 @@ def _finding(row: dict[str, Any]) -> FindingCodes:
         code=_code(row["code"]),
         own=Code(key, PRIVATE_SCHEME, name),
         score=Code(f"{key}-SCORE", PRIVATE_SCHEME, f"{name} score"),
-        score_commissioning=Code(f"{key}-TEST", PRIVATE_SCHEME, f"COMMISSIONING, NOT A RESULT: {name}"),
+        # beside a region a viewer cuts off what is longer, and with it the finding
+        score_commissioning=Code(f"{key}-TEST", PRIVATE_SCHEME, f"NOT A RESULT: {name}"),
         site=_code(row["site"]),
         status=row["status"],
         source=row["source"],

@@ -21,12 +21,13 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 from pydicom.multival import MultiValue
 from pydicom.tag import Tag
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRLittleEndian
 from pydicom.valuerep import validate_value
 
 import xrv_node
+from xrv_node.attributes import text
 from xrv_node.report import codes, equipment, uids
-from xrv_node.report.summary import COMMISSIONING, text
+from xrv_node.report.summary import COMMISSIONING
 from xrv_node.values import ModelSet, StudyOutcome
 
 
@@ -212,11 +213,9 @@ def _is_valid(element: DataElement) -> bool:
 def _describe(done: Dataset, kind: str, models: ModelSet) -> None:
     series = SERIES[kind]
     done.SeriesNumber, done.InstanceNumber = series.number, 1
-    done.SeriesDescription = (
-        f"{COMMISSIONING} - {series.content}"
-        if models.commissioning
-        else f"{series.content} - research, not for diagnosis"
-    )
+    # The content first: lists of series cut the rest off, and the kinds must still be told apart.
+    notice = COMMISSIONING if models.commissioning else "research, not for diagnosis"
+    done.SeriesDescription = f"{series.content} - {notice}"
     equipment.add_equipment(done, models)
     scheme = Dataset()
     scheme.CodingSchemeDesignator = codes.PRIVATE_SCHEME
@@ -268,6 +267,6 @@ def _file_meta(done: Dataset) -> FileMetaDataset:
     meta.FileMetaInformationVersion = b"\x00\x01"
     meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = done.SOPClassUID, done.SOPInstanceUID
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.ImplementationClassUID = uids.IMPLEMENTATION_CLASS_UID
-    meta.ImplementationVersionName = f"XRVNODE {xrv_node.__version__}"
+    meta.ImplementationClassUID = UID(xrv_node.IMPLEMENTATION_CLASS_UID)
+    meta.ImplementationVersionName = xrv_node.IMPLEMENTATION_VERSION_NAME
     return meta

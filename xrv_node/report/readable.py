@@ -14,6 +14,7 @@ from pydicom import Dataset
 from pydicom.sr.codedict import codes as dicom_codes
 from pydicom.sr.coding import Code
 
+from xrv_node.attributes import text
 from xrv_node.report import codes, equipment, summary
 from xrv_node.report.envelope import finish, stand_in
 from xrv_node.values import Finding, ImageOutcome, ModelSet, StudyOutcome
@@ -60,7 +61,7 @@ def build_report(outcome: StudyOutcome) -> list[Dataset]:
         manufacturer=equipment.MANUFACTURER,
         is_complete=not summary.failed(outcome),
     )
-    sources = [summary.text(image.header, "SOPInstanceUID") for image in outcome.images]
+    sources = [text(image.header, "SOPInstanceUID") for image in outcome.images]
     return [finish(made, "report", outcome, first, sources)]
 
 
@@ -136,7 +137,7 @@ def _image(number: int, image: ImageOutcome, models: ModelSet) -> hd.sr.ContentI
         items.append(_text(dicom_codes.DCM.Finding, "The networks gave no findings for this image."))
     if image.analysis is not None:
         items.append(_reconstruction_error(image.analysis.reconstruction_error))
-    items.append(_uid(codes.IMAGE_UID, summary.text(image.header, "SOPInstanceUID")))
+    items.append(_uid(codes.IMAGE_UID, text(image.header, "SOPInstanceUID")))
     return _section(dicom_codes.DCM.Findings, items)
 
 
@@ -152,7 +153,8 @@ def _finding(finding: Finding, models: ModelSet) -> list[hd.sr.ContentItem]:
 
 
 def _reconstruction_error(error: float) -> hd.sr.ContentItem:
-    item = _num(codes.RECONSTRUCTION_ERROR, float(error), dicom_codes.UCUM.NoUnits)
+    # not UCUM's unity: viewers print the unit's code behind the number, "71.3 1"
+    item = _num(codes.RECONSTRUCTION_ERROR, float(error), dicom_codes.UCUM.ArbitraryUnit)
     item.MeasuredValueSequence[0].NumericValue = f"{error:.4g}"
     return item
 

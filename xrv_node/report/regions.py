@@ -13,6 +13,7 @@ from pydicom import Dataset
 from pydicom.sr.codedict import codes as dicom_codes
 from pydicom.sr.coding import Code
 
+from xrv_node.attributes import text
 from xrv_node.report import codes, equipment, summary
 from xrv_node.report.envelope import finish, numbers, stand_in
 from xrv_node.report.readable import call, finding_concept, score_item
@@ -127,7 +128,7 @@ def _library_entry(image: ImageOutcome) -> Dataset:
     entry = stand_in(image.header, "")
     if image.analysis is not None:
         entry.Rows, entry.Columns = image.analysis.frame.rows, image.analysis.frame.columns
-    sides = summary.text(image.header, "PatientOrientation").split("\\")
+    sides = text(image.header, "PatientOrientation").split("\\")
     spacing = numbers(image.header, "ImagerPixelSpacing", 2)
     if len(sides) == _DIRECTIONS and all(sides) and spacing is not None:
         entry.PatientOrientation, entry.ImagerPixelSpacing = (
@@ -144,7 +145,7 @@ def _procedure(header: Dataset) -> Code:
     it is complete there. (121058, DCM, Procedure reported) names the procedure, not the algorithm."""
     for item in header.get("ProcedureCodeSequence") or []:
         value, scheme, meaning = (
-            summary.text(item, keyword) for keyword in ("CodeValue", "CodingSchemeDesignator", "CodeMeaning")
+            text(item, keyword) for keyword in ("CodeValue", "CodingSchemeDesignator", "CodeMeaning")
         )
         short = len(value) <= _CODE_VALUE_LENGTH and len(meaning) <= _CODE_MEANING_LENGTH
         if value and scheme and meaning and short:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.sr.codedict import codes as dicom_codes
 
+from xrv_node.attributes import text
 from xrv_node.report import codes, equipment, summary
 from xrv_node.report.envelope import finish, numbers, stand_in
 from xrv_node.report.uids import dimension_organization_uid, frame_of_reference_uid, tracking_uid
@@ -156,7 +157,7 @@ def _with_plane(header: Dataset, study_instance_uid: str, frame: Frame) -> Datas
     one."""
     source = stand_in(header, study_instance_uid)
     source.Rows, source.Columns = frame.rows, frame.columns
-    source.FrameOfReferenceUID = summary.text(header, "FrameOfReferenceUID") or frame_of_reference_uid(
+    source.FrameOfReferenceUID = text(header, "FrameOfReferenceUID") or frame_of_reference_uid(
         source.SOPInstanceUID
     )
     source.PositionReferenceIndicator = ""

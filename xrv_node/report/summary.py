@@ -3,10 +3,9 @@ seconds."""
 
 from __future__ import annotations
 
-from pydicom import Dataset
-from pydicom.multival import MultiValue
 from pydicom.sr.coding import Code
 
+from xrv_node.attributes import text
 from xrv_node.report import codes
 from xrv_node.values import Finding, ImageOutcome, StudyOutcome, Verdict
 
@@ -59,9 +58,9 @@ def findings(image: ImageOutcome) -> tuple[Finding, ...]:
 
 
 def status(outcome: StudyOutcome) -> Code:
-    """Return the study's one status code (PS3.16 CID 6047)."""
+    """Return the study's one status code (PS3.16 CID 6047); untrained networks never succeed."""
     images = answered(outcome)
-    if not images:
+    if not images or outcome.model_set.commissioning:
         return _NOTHING_SUCCEEDED
     return _STATUS[not failed(outcome), any(f.present for _, i in images for f in findings(i))]
 
@@ -132,18 +131,6 @@ def percent(score: float) -> str:
 def plain(words: str) -> str:
     """Return the words in ASCII: every Specific Character Set holds it, whichever one the source declares."""
     return words.encode("ascii", "replace").decode("ascii")
-
-
-def text(header: Dataset, keyword: str) -> str:
-    """Return an attribute as text, several values with backslashes between them as DICOM has it; empty
-    where it is missing, empty or cannot be read."""
-    try:
-        value = header.get(keyword)
-    except (ValueError, TypeError, LookupError, NotImplementedError):
-        return ""
-    if isinstance(value, MultiValue):
-        return "\\".join(str(v).strip() for v in value)
-    return "" if value is None else str(value).strip()
 
 
 def _why(image: ImageOutcome) -> str:

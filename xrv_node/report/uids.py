@@ -9,13 +9,8 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable
 
-from pydicom.uid import UID
-
 _NAMESPACE = uuid.UUID("6c2337dc-1f90-431e-8f88-6e40c4b19fd0")
 """The project's; never change it, or every result ever sent gets a second UID."""
-
-IMPLEMENTATION_CLASS_UID = UID(f"2.25.{uuid.UUID('484f56e4-e16e-4534-928d-1eaba3fce2f2').int}")
-"""Implementation Class UID (0002,0012) of the objects that the project writes."""
 
 
 def result_uid(kind: str, sources: Iterable[str], model_digest: str, content: str) -> str:

@@ -1,0 +1,50 @@
+"""Who holds what: locks on files, which end with the process that holds them, however it ends."""
+
+from __future__ import annotations
+
+import fcntl
+import itertools
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def seat(data_dir: Path, role: str) -> Iterator[str]:
+    """Hold a seat: a name that one living process has at a time.
+
+    Its holder may take over what the seat's last holder left (``queue.recover``): the lock on the seat's
+    file ends with the process, however it ends.
+
+    Yields
+    ------
+    str
+        ``<host>/<role>-<number>``.
+    """
+    with ExitStack() as stack:
+        for number in itertools.count():
+            try:
+                stack.enter_context(lock(data_dir / "run" / f"{role}-{number}.lock"))
+            except BlockingIOError:
+                continue
+            yield f"{socket.gethostname()}/{role}-{number}"
+            return
+
+
+@contextmanager
+def lock(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock on a file; BlockingIOError when another process has it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+
+
+def is_serving(data_dir: Path) -> bool:
+    """Whether a ``serve`` holds this data directory."""
+    try:
+        with lock(data_dir / "run" / "serve.lock"):
+            return False
+    except BlockingIOError:
+        return True

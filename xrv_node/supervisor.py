@@ -1,0 +1,145 @@
+"""Starts one process a role, starts again what dies, and stops them all."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import monotonic
+from typing import IO, Literal, get_args
+
+import structlog
+
+from xrv_node import settings as configuration
+from xrv_node.settings import Settings
+
+log = structlog.get_logger("node")
+
+Role = Literal["receiver", "worker", "courier"]
+ROLES: tuple[Role, ...] = get_args(Role)
+
+SUPERVISED = "XRV_NODE_SUPERVISED"
+"""Set for children: their standard input is a pipe that ends when the supervisor does."""
+
+DRAIN_SECONDS = 60
+"""How long SIGTERM waits for jobs in hand; what is left then is taken up at the next start."""
+
+STABLE_SECONDS = 30
+"""A process that ran so long before it ended is started again at once."""
+
+MISCONFIGURED = 2
+"""Exit code of a process that found something that a person gave it to be wrong."""
+
+
+@dataclass
+class Child:
+    """A process and its restarts."""
+
+    role: Role
+    process: subprocess.Popen[bytes]
+    started: float
+    first: bool = True
+    """Not started again yet."""
+    failures: int = 0
+    restart_at: float | None = None
+
+
+@dataclass
+class Supervisor:
+    """Starts one process a role, starts again what dies, and stops them all."""
+
+    config: Path | None
+    settings: Settings
+    commissioning: bool
+    announce: Callable[[str], None]
+    children: dict[Role, Child] = field(default_factory=dict)
+    port: int | None = None
+    """The port that the receiver got, so that a restarted one gets it again."""
+
+    def run(self, stop: threading.Event) -> int:
+        """Supervise until `stop` is set, or a process finds at its first start that it cannot work.
+
+        Returns
+        -------
+        int
+            0, or ``MISCONFIGURED``: starting such a process again would only say the same again.
+        """
+        for role in ROLES:
+            self.children[role] = self._start(role)
+        while not stop.wait(0.1):
+            for child in list(self.children.values()):
+                if child.first and child.process.poll() == MISCONFIGURED:
+                    return MISCONFIGURED
+                self._mind(child)
+        return 0
+
+    def stop(self) -> bool:
+        """Ask all to finish, and wait; True when all did in time."""
+        for child in self.children.values():
+            child.process.terminate()
+        deadline = monotonic() + DRAIN_SECONDS
+        clean = True
+        for child in self.children.values():
+            try:
+                child.process.wait(max(deadline - monotonic(), 0.1))
+            except subprocess.TimeoutExpired:
+                log.error("did not stop in time; its jobs are taken up at the next start", role=child.role)
+                child.process.kill()
+                child.process.wait()
+                clean = False
+        return clean
+
+    def _start(self, role: Role) -> Child:
+        command = [sys.executable, "-m", "xrv_node", "serve", "--only", role]
+        if self.config is not None:
+            command += ["--config", str(self.config)]
+        if self.commissioning:
+            command.append("--commissioning")
+        environment = os.environ | {SUPERVISED: "1"}
+        if role == "receiver" and self.port is not None:
+            environment[f"{configuration.ENV_PREFIX}RECEIVE__PORT"] = str(self.port)
+        process = subprocess.Popen(
+            command,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE if role == "receiver" else None,
+            start_new_session=True,  # a Ctrl-C at the terminal is the supervisor's to pass on
+        )
+        if process.stdout is not None:
+            threading.Thread(target=self._listen, args=(process.stdout,), daemon=True).start()
+        return Child(role, process, monotonic())
+
+    def _listen(self, output: IO[bytes]) -> None:
+        for line in output:
+            word, _, port = line.decode(errors="replace").strip().partition(" ")
+            if word == "listening" and self.port is None:
+                self.port = int(port)
+                self.announce(self._ready_line())
+
+    def _ready_line(self) -> str:
+        mode = " COMMISSIONING - NOT A RESULT: untrained networks." if self.commissioning else ""
+        receive = self.settings.receive
+        who = ", ".join(receive.allowed_calling_ae) or "any AE title (receive.allowed_calling_ae)"
+        return (
+            f"xrv-node is ready: {receive.ae_title} at {receive.host}:{self.port}, accepts {who}.{mode} "
+            "Research software, not a medical device."
+        )
+
+    def _mind(self, child: Child) -> None:
+        code = child.process.poll()
+        if code is None:
+            return
+        now = monotonic()
+        if child.restart_at is None:
+            child.failures = 0 if now - child.started > STABLE_SECONDS else child.failures + 1
+            wait = 0.0 if child.failures <= 1 else min(2.0 ** (child.failures - 2), 30.0)
+            child.restart_at = now + wait
+            log.error("a process ended; starting it again", role=child.role, code=code, seconds=wait)
+        elif now >= child.restart_at:
+            again = self._start(child.role)
+            again.first, again.failures = False, child.failures
+            self.children[child.role] = again
