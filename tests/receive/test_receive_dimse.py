@@ -88,9 +88,7 @@ def test_a_caller_that_is_not_allowed_is_refused_and_named(listen: Listen, store
     assert event["detail"]["remedy"] == 'add "STRANGER" to receive.allowed_calling_ae'
 
 
-def test_every_storage_class_is_kept_and_only_radiographs_are_analysed(
-    listen: Listen, store: Store
-) -> None:
+def test_every_storage_class_is_kept_and_only_radiographs_are_analysed(listen: Listen, store: Store) -> None:
     classes = {
         "1.2.840.10008.5.1.4.1.1.2": "CT",
         "1.2.840.10008.5.1.4.1.1.104.1": "encapsulated PDF",
@@ -102,7 +100,12 @@ def test_every_storage_class_is_kept_and_only_radiographs_are_analysed(
             assert peer.send_c_store(radiograph(number, SOPClassUID=sop_class)).Status == 0, sop_class
     with store.read() as db:
         states = {classes[i.sop_class_uid]: i.state for i in db.scalars(select(Instance))}
-    assert states == {"CT": "skipped", "encapsulated PDF": "skipped", "a private class": "skipped", "CR": "queued"}
+    assert states == {
+        "CT": "skipped",
+        "encapsulated PDF": "skipped",
+        "a private class": "skipped",
+        "CR": "queued",
+    }
 
 
 def test_compressed_syntaxes_are_taken_as_they_are(listen: Listen) -> None:
@@ -182,7 +185,12 @@ def test_an_association_that_breaks_off_does_not_close_the_study(listen: Listen,
 
 def test_garbage_on_the_port_takes_nothing_down(listen: Listen) -> None:
     port = listen()
-    for junk in (b"GET / HTTP/1.1\r\n\r\n", b"\x01\x00\xff\xff\xff\xff" + b"\x00" * 100, os.urandom(4096), b""):
+    for junk in (
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"\x01\x00\xff\xff\xff\xff" + b"\x00" * 100,
+        os.urandom(4096),
+        b"",
+    ):
         with socket.create_connection(("127.0.0.1", port)) as connection:
             connection.sendall(junk)
     with association(port) as peer:

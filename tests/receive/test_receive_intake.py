@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from made import SECRET, encoded, incoming, radiograph
 from pydicom import dcmread
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select, text
 
 from xrv_node.audit import queries, trail
 from xrv_node.audit.store import Store
@@ -63,9 +63,7 @@ def test_a_lateral_is_kept_and_not_queued(store: Store, spool: Spool) -> None:
 
 
 @pytest.mark.parametrize(("policy", "state"), [("skip", "skipped"), ("analyse", "queued")])
-def test_the_site_decides_about_unknown_views(
-    store: Store, spool: Spool, policy: Any, state: str
-) -> None:
+def test_the_site_decides_about_unknown_views(store: Store, spool: Spool, policy: Any, state: str) -> None:
     sent = radiograph(ViewPosition="", PatientOrientation=None)
     intake.accept(store, spool, FrontalSection(unknown=policy), incoming(sent))
     with store.read() as db:
@@ -81,9 +79,7 @@ def test_the_same_bytes_again_are_one_instance(store: Store, spool: Spool) -> No
     assert events(store) == ["instance.received", "instance.duplicate"]
 
 
-def test_other_bytes_under_the_same_uid_are_kept_flagged_and_not_analysed(
-    store: Store, spool: Spool
-) -> None:
+def test_other_bytes_under_the_same_uid_are_kept_flagged_and_not_analysed(store: Store, spool: Spool) -> None:
     first, second = radiograph(), radiograph(PatientID="OTHER")
     intake.accept(store, spool, RULES, incoming(first))
     before = files(spool)[0].read_bytes()
@@ -133,7 +129,8 @@ def _now() -> Any:
 
 
 @pytest.mark.parametrize(
-    "uid", ["../../x", "..", "", "1.2/3", "1.2\\3", "1..2", "1.2.", ".1", "a", "1.2\n", "1" * 65, "\u0661.\u0662"]
+    "uid",
+    ["../../x", "..", "", "1.2/3", "1.2\\3", "1..2", "1.2.", ".1", "a", "1.2\n", "1" * 65, "\u0661.\u0662"],
 )
 def test_a_uid_that_is_none_never_becomes_a_path(store: Store, spool: Spool, uid: str) -> None:
     assert not is_uid(uid)
@@ -157,9 +154,7 @@ def test_a_study_or_series_uid_that_is_none_is_refused(
 
 
 @pytest.mark.parametrize("keyword", ["SOPInstanceUID", "SOPClassUID"])
-def test_an_object_that_is_not_the_one_announced_is_refused(
-    store: Store, spool: Spool, keyword: str
-) -> None:
+def test_an_object_that_is_not_the_one_announced_is_refused(store: Store, spool: Spool, keyword: str) -> None:
     field = {"SOPInstanceUID": "sop_instance_uid", "SOPClassUID": "sop_class_uid"}[keyword]
     with pytest.raises(RefusedError, match=keyword) as refused:
         intake.accept(store, spool, RULES, incoming(radiograph(), **{field: "1.2.3.4.5"}))
@@ -173,7 +168,9 @@ def test_truncated_pixels_are_kept_for_the_analysis_to_judge(store: Store, spool
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(cut=st.integers(0, 2000), flips=st.lists(st.tuples(st.integers(0, 1999), st.integers(1, 255)), max_size=8))
+@given(
+    cut=st.integers(0, 2000), flips=st.lists(st.tuples(st.integers(0, 1999), st.integers(1, 255)), max_size=8)
+)
 def test_garbled_objects_are_stored_or_refused_and_nothing_else(
     store: Store, spool: Spool, cut: int, flips: list[tuple[int, int]]
 ) -> None:
@@ -204,6 +201,39 @@ def test_a_full_disk_answers_a700_and_leaves_nothing(
     assert refused.value.status == 0xA700
     assert files(spool) == []
     assert intake.accept(store, spool, RULES, incoming(radiograph())).outcome == "stored"
+
+
+def test_a_database_without_room_answers_a700_and_leaves_nothing(
+    store: Store, spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with store.begin() as db:
+        pages = db.scalar(text("PRAGMA page_count"))
+
+    @event.listens_for(store.engine, "begin")
+    def _no_more_pages(connection: Any) -> None:
+        connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+
+    refused = []
+    for number in range(1, 200):
+        try:
+            intake.accept(store, spool, RULES, incoming(radiograph(number)))
+        except RefusedError as error:
+            refused.append(error.status)
+            break
+    event.remove(store.engine, "begin", _no_more_pages)
+    assert refused == [0xA700]
+    with store.read() as db:
+        kept = {spool.absolute(p) for p in db.scalars(select(Instance.path))}
+    assert set(files(spool)) == kept
+
+
+def test_an_object_whose_file_is_gone_is_restored_when_it_comes_again(store: Store, spool: Spool) -> None:
+    sent = incoming(radiograph())
+    intake.accept(store, spool, RULES, sent)
+    (path,) = files(spool)
+    path.unlink()
+    assert intake.accept(store, spool, RULES, sent).outcome == "duplicate"
+    assert files(spool) == [path]
 
 
 def test_a_late_image_opens_its_study_again(store: Store, spool: Spool) -> None:

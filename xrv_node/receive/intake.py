@@ -81,9 +81,15 @@ def accept(store: Store, spool: Spool, rules: FrontalSection, incoming: Incoming
             with store.begin() as db:
                 # Under the write lock: another association may be bringing the same object.
                 if outcome := _seen(db, incoming.sop_instance_uid, sha256):
+                    if outcome == "duplicate" and not target.is_file():
+                        durable.keep(draft, target)  # somebody removed it: here it is again
                     return _again(db, header, incoming, outcome)
                 durable.keep(draft, target)
-                return _record(db, spool, rules, header, incoming, sha256, target)
+                try:
+                    return _record(db, spool, rules, header, incoming, sha256, target)
+                except BaseException:
+                    target.unlink()
+                    raise
         finally:
             draft.unlink(missing_ok=True)
 
