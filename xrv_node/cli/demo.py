@@ -41,8 +41,8 @@ def demo(
 
 
 def _show(outcome: Outcome) -> None:
-    for study, line in outcome.headlines.items():
-        print(f"report of study {study}:\n  {line}")
+    for study, report in outcome.reports.items():
+        print(f"study {study}\n  {report.headline}\n  report: {report.path}")
     analysed = [i for i in outcome.images if i.findings]
     labels = {f.label for i in analysed for f in i.findings}
     heads = [f"{n} {i.view or 'view unknown'}" for n, i in enumerate(analysed, 1)]

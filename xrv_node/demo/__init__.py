@@ -18,7 +18,7 @@ from xrv_node.audit import queries
 from xrv_node.audit.store import Store
 from xrv_node.deliver import scu
 from xrv_node.demo import peers, samples
-from xrv_node.demo.collect import ImageResult, image_results, returned
+from xrv_node.demo.collect import ImageResult, StudyReport, image_results, returned
 from xrv_node.errors import XrvNodeError
 from xrv_node.settings import Settings
 
@@ -40,8 +40,8 @@ class Outcome:
     images: tuple[ImageResult, ...]
     objects: tuple[Path, ...]
     """What the archive received."""
-    headlines: dict[str, str]
-    """By study: the first line of its report."""
+    reports: dict[str, StudyReport]
+    """By Study Instance UID."""
     seconds: float
 
 
@@ -89,7 +89,7 @@ def run(directory: Path, images: Sequence[Path] = (), say: Callable[[str], None]
         refused=(*refused, *(f"{row.path.name}: {row.says}" for row in sent if not row.good)),
         images=image_results(studies, back, loaded.data_dir, directory / "overlays"),
         objects=objects,
-        headlines=back.headlines,
+        reports=back.reports,
         seconds=monotonic() - began,
     )
 

@@ -31,6 +31,14 @@ class ImageResult:
     overlay: Path | None
 
 
+@dataclass(frozen=True, slots=True)
+class StudyReport:
+    """The readable report of one study."""
+
+    path: Path
+    headline: str
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Returned:
     """What the archive's objects say."""
@@ -39,7 +47,7 @@ class Returned:
     """By SOP Instance UID of the image; with regions."""
     structures: dict[str, tuple[tuple[str, ...], NDArray[np.bool_]]]
     """By SOP Instance UID of the image: names and masks ``[structures, rows, columns]``."""
-    headlines: dict[str, str]
+    reports: dict[str, StudyReport]
     """By Study Instance UID."""
 
 
@@ -48,19 +56,19 @@ def returned(objects: Sequence[Path]) -> Returned:
     findings: dict[str, tuple[Finding, ...]] = {}
     outlines: dict[str, dict[str, tuple[Point, ...]]] = {}
     structures: dict[str, tuple[tuple[str, ...], NDArray[np.bool_]]] = {}
-    headlines: dict[str, str] = {}
+    reports: dict[str, StudyReport] = {}
     for path in objects:
         dataset = dcmread(path)
         if dataset.SOPClassUID == SOP_CLASSES["report"]:
             findings |= reading.findings(dataset)
-            headlines[str(dataset.StudyInstanceUID)] = reading.headline(dataset)
+            reports[str(dataset.StudyInstanceUID)] = StudyReport(path, reading.headline(dataset))
         elif dataset.SOPClassUID == SOP_CLASSES["sr"]:
             outlines |= reading.regions(dataset)
         elif dataset.SOPClassUID == SOP_CLASSES["seg"]:
             image, names, masks = reading.masks(dataset)
             structures[image] = names, masks
     whole = {uid: reading.outlined(found, outlines.get(uid, {})) for uid, found in findings.items()}
-    return Returned(whole, structures, headlines)
+    return Returned(whole, structures, reports)
 
 
 def image_results(
