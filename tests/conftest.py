@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,8 +11,10 @@ import pytest
 from xrv_node.audit.store import Store
 from xrv_node.receive.spool import Spool
 
-DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+# As the command line sets it, and before anything loads torch.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
 @pytest.fixture(scope="session")
@@ -37,17 +38,3 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def spool(tmp_path: Path) -> Spool:
     """An empty spool."""
     return Spool(tmp_path)
-
-
-def peer(program: str) -> str:
-    """The path of a program that a test needs as its peer; the test is skipped without it.
-
-    With ``XRV_NODE_PEERS=required``, as in CI, it fails instead.
-    """
-    found = shutil.which(program)
-    if found is None:
-        reason = f"{program} is not installed"
-        if os.environ.get("XRV_NODE_PEERS") == "required":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return found

@@ -138,7 +138,9 @@ def test_only_the_classes_of_its_kinds_are_proposed(peer: Peer) -> None:
 
 def test_a_peer_of_implicit_little_endian_gets_it(tmp_path: Path, peer: Peer) -> None:
     peer.start(SOP_CLASSES["seg"], syntaxes=[[ImplicitVRLittleEndian]])
-    assert only(DimseSender(destination(peer.port), "X").send([result(tmp_path)])).outcome == Outcome.DELIVERED
+    assert (
+        only(DimseSender(destination(peer.port), "X").send([result(tmp_path)])).outcome == Outcome.DELIVERED
+    )
     assert peer.received[0].PixelData == dcmread(result(tmp_path).path).PixelData
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from conftest import fact
+from recipes import fact
 
 from xrv_node.errors import WeightsError
 from xrv_node.models import catalog

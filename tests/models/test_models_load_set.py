@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import SHARED, recipe
+from recipes import SHARED, recipe
 
 from xrv_node import models
 from xrv_node.errors import ConfigError, WeightsError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from conftest import fact, recipe
+from recipes import fact, recipe
 
 from xrv_node.errors import ImageError
 from xrv_node.models import architectures, catalog

@@ -78,7 +78,7 @@ def test_whole_modules(save, tmp_path):
 
 
 def test_whole_torchxrayvision_module(released):
-    from conftest import recipe
+    from recipes import recipe
 
     from xrv_node.models import catalog
 

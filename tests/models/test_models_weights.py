@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from conftest import recipe
+from recipes import recipe
 from safetensors.numpy import load_file, save_file
 
 from xrv_node import models
