@@ -31,9 +31,17 @@ def wait(condition: Callable[[], bool], seconds: float, what: str) -> None:
 
 
 class Node:
-    """``xrv-node serve --commissioning`` on a data directory of its own."""
+    """``xrv-node serve`` on a data directory of its own."""
 
-    def __init__(self, directory: Path, config: str = "", destinations: str | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        config: str = "",
+        destinations: str | None = None,
+        *,
+        commissioning: bool = True,
+    ) -> None:
+        self.options = ["--commissioning"] if commissioning else []
         self.directory = directory
         directory.mkdir(parents=True, exist_ok=True)
         self.config = directory / "node.toml"
@@ -54,7 +62,7 @@ class Node:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("XRV_NODE__")}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "xrv_node", "serve", "--commissioning", "--config", str(self.config)],
+                [sys.executable, "-m", "xrv_node", "serve", *self.options, "--config", str(self.config)],
                 stdout=subprocess.PIPE, stderr=log, env=environment,
             )  # fmt: skip
         lines: list[str] = []

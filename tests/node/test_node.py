@@ -161,6 +161,38 @@ def _alive(pid: int) -> bool:
         return False
 
 
+def test_with_weights_what_comes_out_is_a_result(tmp_path: Path) -> None:
+    from safetensors.numpy import save_file
+
+    from xrv_node.models import catalog
+    from xrv_node.models.commissioning import seeded_state
+    from xrv_node.models.convert import tensors_sha256
+
+    directory = tmp_path / "data" / "models"
+    directory.mkdir(parents=True)
+    for name in ("densenet121-res224-nih", "chestx_det", "101-elastic"):
+        entry = catalog.find(name)
+        state = {key: value.numpy() for key, value in seeded_state(entry).items()}
+        record = {
+            "name": name, "source_file": entry.file, "source_sha256": "0" * 64,
+            "tensors_sha256": tensors_sha256(state), "imported_at": "2026-01-01T00:00:00+00:00", "xrv_node": "0",
+        }  # fmt: skip
+        save_file(state, entry.weights_path(directory), metadata=record)
+    node = Node(tmp_path, '[models]\nclassifier = "nih"\n', commissioning=False).start()
+    assert "COMMISSIONING" not in node.ready
+    node.send([radiograph(1)])
+    node.wait_for_results(1, seconds=120)
+    assert node.stop() == 0
+    for path in node.delivered():
+        made = dcmread(path)
+        assert "COMMISSIONING" not in str(made)
+        assert "not for diagnosis" in made.SeriesDescription
+    (image,) = node.study("1.2.3.1")["instances"]
+    (analysis,) = image["analyses"]
+    assert analysis["models"]["classifier"] == "densenet121-res224-nih"
+    assert len(analysis["scores"]) == 14  # the heads that these weights were trained on
+
+
 @pytest.mark.parametrize(
     ("config", "message"),
     [
