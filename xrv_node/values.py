@@ -18,6 +18,9 @@ OPERATING_POINT = 0.5
 """The score at which a finding counts as present. torchxrayvision rescales every score so that the
 threshold of its head (Youden's index on held-out training data) lies here (``models.op_norm``)."""
 
+VERIFICATION = "1.2.840.10008.1.1"
+"""Verification SOP Class: what a C-ECHO is for (PS3.4 A.4)."""
+
 Point = tuple[float, float]
 """(column, row) in pixels of the source image, as in DICOM Graphic Data: the top left pixel's centre is
 (0.5, 0.5), its outer corner (0, 0) (PS3.3 C.18.6.1.1)."""

@@ -29,7 +29,7 @@ def test_the_default_file_names_every_key() -> None:
             continue
         section = field.annotation
         assert section is not None
-        keys = {f.alias or k for k, f in section.model_fields.items()}  # type: ignore[attr-defined]
+        keys = {f.alias or k for k, f in section.model_fields.items()}
         assert set(table[name]) == keys, name
 
 

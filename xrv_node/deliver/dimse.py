@@ -13,14 +13,13 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.events import Event
-from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from xrv_node import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from xrv_node.deliver.attempt import Attempt, Outcome, from_status
 from xrv_node.errors import DestinationError
 from xrv_node.report.kinds import SOP_CLASSES
 from xrv_node.settings import DestinationSection
-from xrv_node.values import StoredResult
+from xrv_node.values import VERIFICATION, StoredResult
 
 log = structlog.get_logger("deliver")
 
@@ -84,7 +83,7 @@ class DimseSender:
         # The first of a class wins: the contexts are in our order of preference.
         accepted = {str(c.abstract_syntax): c for c in reversed(association.accepted_contexts)}
         lines = []
-        if str(Verification) in accepted:
+        if VERIFICATION in accepted:
             status = association.send_c_echo().get("Status")
             lines.append("C-ECHO: " + ("no answer" if status is None else f"0x{status:04X}"))
         for kind in self._destination.send:
@@ -110,7 +109,7 @@ class DimseSender:
         ae.connection_timeout = CONNECT_SECONDS
         ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = ANSWER_SECONDS
         if verify:
-            ae.add_requested_context(Verification)
+            ae.add_requested_context(VERIFICATION)
         for uid in dict.fromkeys(SOP_CLASSES[kind] for kind in self._destination.send):
             for syntax in SYNTAXES:  # a context each: offered a list, many peers pick the poorer one
                 ae.add_requested_context(uid, syntax)

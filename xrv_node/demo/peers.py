@@ -14,11 +14,11 @@ from typing import Any
 
 from pynetdicom import AE, evt
 from pynetdicom.events import Event
-from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from xrv_node.errors import XrvNodeError
 from xrv_node.receive.spool import is_uid
 from xrv_node.report.kinds import SOP_CLASSES
+from xrv_node.values import VERIFICATION
 
 ARCHIVE_AE = "DEMOARCHIVE"
 CANNOT_UNDERSTAND = 0xC000
@@ -48,7 +48,7 @@ def archive(directory: Path) -> Iterator[int]:
         return 0x0000
 
     ae = AE(ae_title=ARCHIVE_AE)
-    ae.add_supported_context(Verification)
+    ae.add_supported_context(VERIFICATION)
     for uid in SOP_CLASSES.values():
         ae.add_supported_context(uid)
     server: Any = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, store)])

@@ -19,7 +19,6 @@ from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.events import Event
 from pynetdicom.pdu_primitives import A_ASSOCIATE
 from pynetdicom.presentation import AllStoragePresentationContexts
-from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 from pynetdicom.transport import ThreadedAssociationServer
 from sqlalchemy import select
 
@@ -33,6 +32,7 @@ from xrv_node.receive import intake
 from xrv_node.receive.spool import Spool
 from xrv_node.receive.transfer_syntaxes import STORAGE_TRANSFER_SYNTAXES
 from xrv_node.settings import Settings
+from xrv_node.values import VERIFICATION
 
 log = structlog.get_logger("receive")
 
@@ -153,7 +153,7 @@ def start(settings: Settings, store: Store, spool: Spool) -> ThreadedAssociation
     ae.maximum_associations = 32
     ae.require_called_aet = True
     ae.require_calling_aet = list(receive.allowed_calling_ae)
-    ae.add_supported_context(Verification)
+    ae.add_supported_context(VERIFICATION)
     for context in AllStoragePresentationContexts:
         ae.add_supported_context(str(context.abstract_syntax), STORAGE_TRANSFER_SYNTAXES)
     receiver = Receiver(settings, store, spool)
