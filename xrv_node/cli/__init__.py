@@ -45,11 +45,16 @@ def _options(
     pass
 
 
+THREADS = {"OMP_WAIT_POLICY": "PASSIVE", "OPENBLAS_NUM_THREADS": "1"}
+"""For torch and numpy, which read them when they are loaded. Their threads spin while they wait, which a
+machine that also receives and reports cannot spare: beside one busy core an image took two to four times as
+long."""
+
+
 def main() -> None:
     """Run the command line. Exit codes: 0 done, 1 it did not succeed, 2 something you gave it is wrong."""
-    # OpenMP's threads spin while they wait, which a machine that also receives and reports cannot spare: with
-    # one core busy an image took two to four times as long. It must be set before torch is loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    for variable, value in THREADS.items():
+        os.environ.setdefault(variable, value)
     try:
         app()
     except XrvNodeError as error:
