@@ -1,6 +1,7 @@
 # make demo   the main job end to end        make test    all tests
 # make setup  the environment, .venv         make lint    ruff and mypy
 # make bench  the benchmarks                 make lock    pin the dependencies anew
+# make parity how far each network is from torchxrayvision's, as a table: docs/parity.md
 
 # The project's own uv: a fresh machine has none, and pip may take a torch build that no torchvision matches.
 UV := .tools/bin/uv
@@ -8,7 +9,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export UV_NO_CONFIG := 1
 
-.PHONY: setup demo test lint bench lock clean
+.PHONY: setup demo test lint bench parity lock clean
 
 setup: .venv/ready
 
@@ -36,6 +37,9 @@ lint: setup
 
 bench: setup
 	@for file in tests/bench/bench_*.py; do $(BIN)/python $$file || exit 1; done
+
+parity: setup
+	$(BIN)/python tests/models/parity.py docs/parity.md
 
 LOCK := $(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11
 lock: | $(UV)

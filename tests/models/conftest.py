@@ -1,14 +1,14 @@
-"""Fixtures of the tests of the models."""
+"""Fixtures of the models' tests: images, and files of the released kinds."""
 
 from __future__ import annotations
 
 import shutil
 from dataclasses import replace
 
-import numpy as np
 import pytest
+import recipes
 import torch
-from recipes import SHARED, mitchell_half, recipe
+from recipes import recipe
 
 from xrv_node.models import catalog
 
@@ -24,35 +24,23 @@ def one_thread():
 
 @pytest.fixture(scope="session")
 def golden_image() -> torch.Tensor:
-    """``[1, 1, 512, 512]``: 00000001_000.png of torchxrayvision's tests.
-
-    The PNG is not here, the 1024 x 1024 original is: halved, its pixel sum is that of the PNG to 1 in 10**6, so
-    a few of its 262144 pixels differ by one grey level.
-    """
-    path = SHARED / "data/dicom/chest/tfio_nih_00000001_000.dcm"
-    if not path.is_file():
-        pytest.skip(f"{path} is not here")
-    from pydicom import dcmread
-
-    pixels = mitchell_half(dcmread(path).pixel_array)
-    assert abs(pixels.sum() - 33590126) < 100
-    return torch.from_numpy((2 * (pixels.astype(np.float32) / 255) - 1) * 1024)[None, None]
+    """``[1, 1, 512, 512]``: 00000001_000.png of torchxrayvision's tests."""
+    try:
+        return recipes.golden_image()
+    except FileNotFoundError as error:
+        pytest.skip(f"{error.filename} is not here")
 
 
 @pytest.fixture(scope="session")
 def golden_224(golden_image: torch.Tensor) -> torch.Tensor:
     """The same at 224 by the resampler of the written down numbers (scikit-image)."""
-    from skimage.transform import resize
-
-    small = resize(golden_image[0].numpy(), (1, 224, 224), mode="constant", preserve_range=True)
-    return torch.from_numpy(small.astype(np.float32))[None]
+    return recipes.shrunk(golden_image, 224)
 
 
 @pytest.fixture(scope="session")
 def image() -> torch.Tensor:
     """``[1, 1, 512, 512]`` in [-1024, 1024]: smooth structure, from a generator of its own."""
-    noise = np.random.Generator(np.random.PCG64(1)).uniform(-1024, 1024, (1, 1, 32, 32)).astype(np.float32)
-    return torch.nn.functional.interpolate(torch.from_numpy(noise), (512, 512), mode="bilinear")
+    return recipes.smooth_image()
 
 
 @pytest.fixture

@@ -70,9 +70,10 @@ def test_import_writes_the_tensors_and_where_they_came_from(imported, released):
 
 
 def test_load_gives_the_tensors_and_their_digest(imported):
-    state, digest = weights.load(NIH, imported)
+    state, record = weights.load(NIH, imported)
     assert all(torch.equal(state[key], value) for key, value in recipe("densenet121", "F").items())
-    assert digest == weights.verify(NIH, imported).tensors_sha256
+    assert record == weights.verify(NIH, imported)
+    assert record.dimensions == {}
 
 
 def test_published_digest_is_required(released, tmp_path):

@@ -43,6 +43,7 @@ def _row(entry: Entry, record: Installed | None) -> dict[str, Any]:
         "labels": [label for label, _ in entry.trained_heads],
         "training_data": entry.training_data,
         "cautions": entry.cautions,
+        "status": entry.status,
         "source": entry.url,
         "file": entry.file,
         "sha256": entry.sha256,
@@ -74,7 +75,7 @@ def list_(config: ConfigOption = None, directory: DirOption = None, as_json: Jso
     for row in rows:
         row["short"] = ", ".join(row["aliases"])
         row["trained on"] = ", ".join(row["training_data"])
-    print_table(rows, ["name", "short", "role", "here", "licence", "trained on"])
+    print_table(rows, ["name", "short", "role", "here", "licence", "trained on", "status"])
 
 
 @app.command("import")
@@ -111,7 +112,7 @@ def pull(
 
     place = _directory(directory, config)
     if all_:
-        entries = catalog.entries()
+        entries = tuple(entry for entry in catalog.entries() if entry.pullable)
     elif names:
         entries = tuple(catalog.find(name) for name in names)
     else:
@@ -127,7 +128,8 @@ def pull(
         try:
             records.append((entry, weights.import_file(file, entry, place, force=force)))
         finally:
-            file.unlink()  # a pickle has no business here once its tensors are out
+            for path in (file, download.settings_file(file)):
+                path.unlink(missing_ok=True)  # a pickle has no business here once its tensors are out
     _announce(records, as_json)
 
 
@@ -154,6 +156,84 @@ def verify(config: ConfigOption = None, directory: DirOption = None, as_json: Js
     else:
         print_table(rows, ["name", "whole", "trusted by", "source_sha256", "imported_at", "why"])
     raise typer.Exit(0 if all(row["whole"] for row in rows) else 1)
+
+
+@app.command("fit-gate")
+def fit_gate(
+    folder: Annotated[Path, typer.Argument(help="Adult, frontal chest radiographs of this site.")],
+    quantile: Annotated[float, typer.Option(help="The part of such images that passes each limit.")] = 0.99,
+    config: ConfigOption = None,
+    directory: DirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Fit the limits beyond which an image is too unlike the site's own to be answered."""
+    from statistics import median
+
+    from xrv_node import settings
+    from xrv_node.analyse import fitting, gate
+    from xrv_node.cli.networks import progress_bar
+    from xrv_node.images.files import listed
+    from xrv_node.models import load_set
+
+    chosen, place = settings.load(config).models, _directory(directory, config)
+    networks = load_set(*chosen.names, place, device=chosen.device)
+    sources, missing = listed(folder)
+    with progress_bar("reconstructing") as show:
+        fitted = fitting.fit(networks, sources, quantile, show)
+    file = gate.save(fitted.limits, place, networks.identity)
+    left_out = [*missing, *fitted.left_out]
+    if as_json:
+        report = asdict(fitted.limits) | {"file": file, "left_out": [asdict(u) for u in left_out]}
+        print_json(report)
+        return
+    for unread in left_out:
+        print(f"{unread.path}: left out: {unread.why}", file=sys.stderr)
+    limits = fitted.limits
+    columns = ["measure", "median", "limit"]
+    rows = [
+        ("reconstruction error", f"{median(fitted.errors):.1f}", f"at most {limits.error:.1f}"),
+        ("structural similarity", f"{median(fitted.similarities):.3f}", f"at least {limits.ssim:.3f}"),
+    ]
+    print_table([dict(zip(columns, row, strict=True)) for row in rows], columns)
+    print(f"fitted on {limits.images} images: {file}. A worker uses it from its next start.")
+
+
+@app.command()
+def benchmark(
+    half: Annotated[
+        bool, typer.Option("--bf16", help="Allow bfloat16 where it keeps to its tolerance.")
+    ] = False,
+    batch: Annotated[int, typer.Option(min=1, help="Images that go through a network at a time.")] = 1,
+    rounds: Annotated[int, typer.Option(min=1, help="Of which the medians are taken.")] = 5,
+    commissioning: Annotated[
+        bool, typer.Option("--commissioning", help="Time untrained networks; nothing is kept.")
+    ] = False,
+    config: ConfigOption = None,
+    directory: DirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Find the fastest way to run each network on this machine that keeps its numbers, for the worker."""
+    from xrv_node import settings
+    from xrv_node.analyse import benchmark as bench
+    from xrv_node.analyse.engines import ENGINES
+    from xrv_node.cli.networks import progress_bar
+    from xrv_node.models import load_set
+
+    chosen, place = settings.load(config).models, _directory(directory, config)
+    networks = load_set(*chosen.names, place, commissioning=commissioning, device=chosen.device)
+    timings = []
+    with progress_bar("measuring") as show:
+        for timing in bench.measure(networks, bench.phantoms(batch), half=half, rounds=rounds):
+            timings.append(timing)
+            show(len(timings), len(bench.CHECKS) * len(ENGINES))
+    file = None if commissioning else bench.save(timings, place, networks)
+    if as_json:
+        print_json({"file": file, "engines": [asdict(timing) for timing in timings]})
+        return
+    columns = ["network", "engine", "ms", "cpu ms", "speed", "difference", "allowed", "chosen"]
+    print_table([bench.row(timing) for timing in timings], columns)
+    kept = f"{file}. A worker uses it from its next start."
+    print("nothing kept: untrained networks" if file is None else kept)
 
 
 def _announce(records: list[tuple[Entry, Installed]], as_json: bool) -> None:

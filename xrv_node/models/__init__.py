@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, cast
 
-from xrv_node.errors import ConfigError
-from xrv_node.models import catalog
+from xrv_node.errors import ConfigError, WeightsError
+from xrv_node.models import catalog, weights
 from xrv_node.models.weights import missing, not_there
 from xrv_node.values import ModelIdentity, ModelSet
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from torch import Tensor, nn
@@ -18,9 +19,13 @@ if TYPE_CHECKING:
     from xrv_node.models.autoencoder import ResNetAE
     from xrv_node.models.catalog import Entry
     from xrv_node.models.densenet import DenseNet
+    from xrv_node.models.model import Model
     from xrv_node.models.pspnet import PSPNet
 
-__all__ = ["Networks", "load_set", "missing"]
+__all__ = ["Networks", "get_model", "load_set", "missing"]
+
+NODE_NETWORKS = ("densenet121", "pspnet", "resnet_autoencoder")
+"""The architectures that the worker runs; the others are for the command line and for programs."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,13 +104,23 @@ def load_set(
         catalog.find(segmenter, "segmenter"),
         catalog.find(autoencoder, "autoencoder"),
     ]
+    for entry in entries:
+        if entry.network not in NODE_NETWORKS:
+            choice = [
+                e.name for e in catalog.entries() if e.role == entry.role and e.network in NODE_NETWORKS
+            ]
+            raise ConfigError(
+                f"the node does not run {entry.name} on what it receives: choose {', '.join(choice)} as its "
+                f"{entry.role}"
+            )
     absent = [] if commissioning else missing([entry.name for entry in entries], directory)
     if absent:
         raise not_there(absent, directory)
-    networks, identities = zip(*(_load(e, directory, place, commissioning) for e in entries), strict=True)
+    found = [_weights(entry, directory, commissioning) for entry in entries]
+    networks = [_network(e, weights_, place) for e, weights_ in zip(entries, found, strict=True)]
     labels, heads = zip(*entries[0].trained_heads, strict=True)
     return Networks(
-        identity=ModelSet(identities[0], identities[1], identities[2], commissioning),
+        identity=ModelSet(found[0].identity, found[1].identity, found[2].identity, commissioning),
         classifier=cast("DenseNet", networks[0]),
         segmenter=cast("PSPNet", networks[1]),
         autoencoder=cast("ResNetAE", networks[2]),
@@ -117,18 +132,126 @@ def load_set(
     )
 
 
-def _load(entry: Entry, directory: Path, device: str, untrained: bool) -> tuple[nn.Module, ModelIdentity]:
-    from xrv_node.models.architectures import assemble
+def get_model(
+    name: str,
+    directory: Path | None = None,
+    device: str = "cpu",
+    xrv_compatible: bool = False,
+    commissioning: bool = False,
+    *,
+    state: Mapping[str, Tensor] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    members: int | None = None,
+    run_code: bool = False,
+) -> Model:
+    """Load one network with what its outputs mean. Never downloads.
+
+    Parameters
+    ----------
+    name
+        Name or alias of the catalogue, in any case: ``densenet121-res224-all``, ``all``, ``chestx_det``.
+    directory
+        The model directory; None for the configured one. Not looked at with `state` or `commissioning`.
+    device
+        ``cpu``, ``cuda``, ``cuda:N``, ``mps``, or ``auto`` for the best that is there.
+    xrv_compatible
+        Apply torchxrayvision's operating points also where they are on the wrong scale (the ResNet's).
+    commissioning
+        Build an untrained network (see ``commissioning``); its name says so.
+    state
+        Weights to use in place of those in `directory`: the network's state dict, on the CPU.
+    settings
+        With `state`, the network's dimensions where they are not fixed: those of ``vqgan.VQGAN``, ``members``
+        of the ensemble.
+    members
+        Of the ensemble, how many networks of each group to run; None for all that were imported.
+    run_code
+        Allow weights that are a program (TorchScript) to be run. They could do harm: allow it only for a file
+        whose origin you trust.
+
+    Returns
+    -------
+    Model
+        A ``model.Classifier``, ``Attribute``, ``Segmenter`` or ``Autoencoder``, by the entry's role, in
+        evaluation mode, parameters without gradients.
+
+    Raises
+    ------
+    WeightsError
+        An unknown name, missing weights (with the command that gets them), damaged or other weights, or a
+        program without `run_code`.
+    ConfigError
+        A device that this machine does not have.
+    """
+    from xrv_node import settings as configuration
+    from xrv_node.models.baselines.program import Program
+    from xrv_node.models.model import MODELS, Classifier
+
+    entry = catalog.find(name)
+    place = _device(device)
+    if entry.checkpoint == "program" and not run_code:
+        raise WeightsError(
+            f"{entry.name} is a TorchScript program, and using it runs code from its file: if you trust "
+            "where the file comes from, call get_model with run_code=True"
+        )
+    if state is not None:
+        found = _given(entry, entry.name, state, settings or {})
+    else:
+        found = _weights(entry, directory or configuration.load().models_dir, commissioning)
+    if members is not None and entry.checkpoint == "members":
+        found = _fewer(found, members)
+    network = _network(entry, found, place)
+    if isinstance(network, Program):
+        network.start(place)
+    entry = replace(entry, name=found.identity.name)
+    if entry.role == "classifier":
+        return Classifier(entry, network, found.identity.sha256, xrv_compatible=xrv_compatible).to(place)
+    return MODELS[entry.role](entry, network, found.identity.sha256).to(place)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Weights:
+    """What a network is made of."""
+
+    identity: ModelIdentity
+    state: Mapping[str, Tensor]
+    settings: Mapping[str, Any]
+    """Its dimensions, where they are not fixed."""
+
+
+def _weights(entry: Entry, directory: Path, untrained: bool) -> _Weights:
     from xrv_node.models.commissioning import UNTRAINED, seeded_state
-    from xrv_node.models.convert import tensors_sha256
-    from xrv_node.models.weights import load
 
     if untrained:
-        name, state = entry.name + UNTRAINED, seeded_state(entry)
-        digest = tensors_sha256({key: value.numpy() for key, value in state.items()})
-    else:
-        name, (state, digest) = entry.name, load(entry, directory)
-    return assemble(entry, state).to(device), ModelIdentity(entry.role, name, digest)
+        return _given(entry, entry.name + UNTRAINED, seeded_state(entry), entry.untrained)
+    state, record = weights.load(entry, directory)
+    return _Weights(ModelIdentity(entry.role, entry.name, record.tensors_sha256), state, record.dimensions)
+
+
+def _given(entry: Entry, name: str, state: Mapping[str, Tensor], settings: Mapping[str, Any]) -> _Weights:
+    from xrv_node.models.convert import tensors_sha256
+
+    digest = tensors_sha256({key: value.numpy() for key, value in state.items()})
+    return _Weights(ModelIdentity(entry.role, name, digest), state, settings)
+
+
+def _fewer(found: _Weights, members: int) -> _Weights:
+    """Keep the first members of each group of an ensemble."""
+    from xrv_node.models.baselines.chexpert import first, members_of
+
+    there = members_of(found.state)
+    if not 1 <= members <= there:
+        raise WeightsError(
+            f"{found.identity.name} has {there} members in each group: ask for 1 to {there} of them"
+        )
+    state = first(found.state, members)
+    return _Weights(found.identity, state, {"members": members})
+
+
+def _network(entry: Entry, found: _Weights, device: str) -> nn.Module:
+    from xrv_node.models.architectures import assemble
+
+    return assemble(entry, found.state, found.settings).to(device)
 
 
 def _device(wanted: str) -> str:

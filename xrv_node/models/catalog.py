@@ -4,17 +4,32 @@ from __future__ import annotations
 
 import math
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from xrv_node.errors import WeightsError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from xrv_node.values import Role
+
+Checkpoint = Literal["tensors", "lightning", "members", "program"]
+"""``tensors``: a state dict or a whole module. ``lightning``: a trainer's checkpoint, with much that is not
+weights. ``members``: a zip of checkpoints. ``program``: TorchScript, network and weights in one."""
+
+
+@dataclass(frozen=True, slots=True)
+class OperatingPoints:
+    """Thresholds of each head on the sigmoid's scale, in (0, 1); NaN if untrained, empty if unknown."""
+
+    thresholds: tuple[float, ...]
+    """The highest sum of sensitivity and specificity."""
+    ppv80: tuple[float, ...]
+    """Where precision first exceeds 0.8."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +57,31 @@ class Entry:
     """What each output channel stands for; empty string for a head that was not trained. Empty: no labels."""
     thresholds: tuple[float, ...] = ()
     """Operating point of each head on the sigmoid's scale, in (0, 1); NaN for an untrained head."""
+    ppv80: tuple[float, ...] = ()
+    """Where each head's precision first exceeds 0.8, as ``thresholds``; published for two networks."""
+    published_thresholds: tuple[float, ...] = ()
+    """``thresholds`` as torchxrayvision applies them, where those are on the wrong scale."""
+    published_ppv80: tuple[float, ...] = ()
+    """``ppv80``, likewise."""
+    checkpoint: Checkpoint = "tensors"
+    """How the released file wraps its tensors, which says how it is read (``convert``)."""
+    settings_url: str | None = None
+    """Of a second file, beside the first, that holds the network's dimensions."""
+    untrained: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    """Dimensions of the network that stands in while commissioning, where the released file holds them."""
+    status: str = ""
+    """What is special about getting or running it; mostly nothing."""
     mirror: str | None = None
     """A second source of the same file."""
     sha256: str | None = None
     """Of the released file, where known."""
     bytes: int | None = None
     """Size of the released file, where known."""
+
+    @property
+    def pullable(self) -> bool:
+        """Whether the file can be downloaded from ``sources``; else its user gets it and imports it."""
+        return self.checkpoint != "members"
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -67,6 +101,12 @@ class Entry:
             if label and not (self.thresholds and math.isnan(self.thresholds[index]))
         )
 
+    def operating_points(self, *, published: bool = False) -> OperatingPoints:
+        """Return the operating points, or, if ``published``, those that torchxrayvision applies."""
+        if published and self.published_thresholds:
+            return OperatingPoints(self.published_thresholds, self.published_ppv80)
+        return OperatingPoints(self.thresholds, self.ppv80)
+
     def weights_path(self, directory: Path) -> Path:
         """Where the converted weights lie in the model directory."""
         return directory / f"{self.name}.safetensors"
@@ -79,7 +119,7 @@ def _entry(row: dict[str, Any]) -> Entry:
 
 @cache
 def entries() -> tuple[Entry, ...]:
-    """Every network that the node can run, in the order of the table."""
+    """Every network that can be run here, in the order of the table."""
     text = files("dicom_config").joinpath("models.toml").read_text(encoding="utf-8")
     return tuple(_entry(row) for row in tomllib.loads(text)["model"])
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import math
 import zlib
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+from xrv_node.errors import WeightsError
 from xrv_node.models.architectures import layout
 
 if TYPE_CHECKING:
@@ -46,15 +48,16 @@ def _drawn(key: str, shape: tuple[int, ...]) -> NDArray[Any]:
     return noise.astype(np.float32)
 
 
-def _spread_scores(state: dict[str, Tensor], entry: Entry) -> None:
+def _spread_scores(state: dict[str, Tensor], entry: Entry, gain: float) -> None:
     """Let scores fall on both sides of the operating point, and move with the image.
 
     The mean activation is the same for every image: rows of zero sum take it out, and what is left is
     enlarged.
     """
-    weight, thresholds = state["classifier.weight"], torch.tensor(entry.thresholds)
-    state["classifier.weight"] = 10 * (weight - weight.mean(dim=1, keepdim=True))
-    state["classifier.bias"] = thresholds.nan_to_num(0.5).logit()
+    head = "fc" if "fc.weight" in state else "classifier"
+    weight, thresholds = state[f"{head}.weight"], torch.tensor(entry.thresholds)
+    state[f"{head}.weight"] = gain * (weight - weight.mean(dim=1, keepdim=True))
+    state[f"{head}.bias"] = thresholds.nan_to_num(0.5).logit()
 
 
 def _spread_masks(state: dict[str, Tensor], _: Entry) -> None:
@@ -75,7 +78,8 @@ def _spread_masks(state: dict[str, Tensor], _: Entry) -> None:
 
 
 ADJUSTMENTS: dict[str, Callable[[dict[str, Tensor], Entry], None]] = {
-    "densenet121": _spread_scores,
+    "densenet121": partial(_spread_scores, gain=10),
+    "resnet50_classifier": partial(_spread_scores, gain=1),
     "pspnet": _spread_masks,
 }
 """By architecture: what keeps its outputs from being all alike. On NIH radiographs 39 to 56 % of the scores
@@ -85,11 +89,20 @@ of an image lie above 0.5 (48 images), and a structure covers 2 to 23 % of it (8
 def seeded_state(entry: Entry) -> dict[str, Tensor]:
     """Return the whole state dict of an untrained network, the same on every call.
 
+    Where only the released file knows the network's dimensions, it has those of ``entry.untrained``.
+
     Scores lie on both sides of 0.5 and masks are neither empty nor full; both change with the image. An
     untrained autoencoder reconstructs nothing: its error is the image's mean distance from mid-grey, 220 to
     590 on the same radiographs.
+
+    Raises
+    ------
+    WeightsError
+        The network's layout is in its file only (a program).
     """
-    shapes = layout(entry.network)
+    if entry.checkpoint == "program":
+        raise WeightsError(f"{entry.name} cannot be built untrained: only its file knows its layout")
+    shapes = layout(entry.network, entry.untrained)
     state = {key: torch.from_numpy(_drawn(key, shape)) for key, (_, shape) in shapes.items()}
     if entry.network in ADJUSTMENTS:
         ADJUSTMENTS[entry.network](state, entry)

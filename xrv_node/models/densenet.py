@@ -33,6 +33,18 @@ class DenseNet(nn.Module):
         self.features.conv0 = nn.Conv2d(1, 64, kernel_size=7, stride=2, padding=3, bias=False)
         self.classifier: nn.Linear = network.classifier
 
+    @property
+    def map_module(self) -> nn.Module:
+        """The module whose output is the last map, before its ReLU."""
+        return self.features
+
+    def embed(self, x: Tensor) -> Tensor:
+        """Return the last map's spatial mean, ``[B, 1024]``, non-negative; input as ``forward``.
+
+        What torchxrayvision calls ``features2``.
+        """
+        return self.activation_map(x).mean(dim=(2, 3))
+
     def forward(self, x: Tensor) -> Tensor:
         """Score a batch.
 

@@ -6,6 +6,7 @@ import http.client
 import shutil
 import urllib.error
 import urllib.request
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from xrv_node import __version__
@@ -41,8 +42,13 @@ class _SourceError(Exception):
     """Why one source could not deliver; the next one may."""
 
 
+def settings_file(file: Path) -> Path:
+    """Return where the second file of a network goes, the one with its dimensions: beside the first."""
+    return file.with_suffix(".yaml")
+
+
 def fetch(entry: Entry, directory: Path, progress: Progress | None = None) -> Path:
-    """Download the released file of a network.
+    """Download the released file of a network, and beside it the one with its dimensions where there is one.
 
     Proxies are taken from the environment (``https_proxy``, ``no_proxy``), as usual.
 
@@ -66,7 +72,22 @@ def fetch(entry: Entry, directory: Path, progress: Progress | None = None) -> Pa
     WeightsError
         No source delivered; one reason for each.
     """
+    if not entry.pullable:
+        raise WeightsError(
+            f"{entry.name} cannot be downloaded: get its zip from {entry.url} and import it with "
+            "`xrv-node models import`"
+        )
     directory.mkdir(parents=True, exist_ok=True)
+    if entry.settings_url is not None:
+        name = settings_file(directory / entry.file).name
+        _fetch(
+            replace(entry, url=entry.settings_url, mirror=None, file=name, sha256=None, bytes=None), directory
+        )
+    return _fetch(entry, directory, progress)
+
+
+def _fetch(entry: Entry, directory: Path, progress: Progress | None = None) -> Path:
+    """Download one file, from the first source that has it."""
     target = directory / entry.file
     part = target.with_name(f"{target.name}.part")
     reasons = []

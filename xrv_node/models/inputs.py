@@ -15,6 +15,12 @@ LIMIT = 1024.0
 """The networks were trained on [-1024, 1024]: 8-bit black is -1024, white is +1024 (torchxrayvision
 ``datasets.normalize``)."""
 
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+"""ImageNet's mean of red, green and blue in [0, 1]."""
+
+IMAGENET_STD = (0.229, 0.224, 0.225)
+"""ImageNet's standard deviation, as ``IMAGENET_MEAN``."""
+
 SLACK = 1.0
 """Resampling in float32 overshoots by rounding only: torchxrayvision tolerates [-1025, 1025] too."""
 
@@ -78,3 +84,26 @@ def checked(x: Tensor, size: int) -> Tensor:
     """Return ``resize(x, size)`` of a batch that passed ``check``; raises what ``check`` raises."""
     check(x)
     return resize(x, size)
+
+
+def imagenet(x: Tensor) -> Tensor:
+    """Normalise as networks that were pre-trained on ImageNet expect.
+
+    Parameters
+    ----------
+    x
+        ``[B, 1, H, W]`` in [-1024, 1024].
+
+    Returns
+    -------
+    Tensor
+        ``[B, 3, H, W]``: the grey image in [0, 1] as red, green and blue, less ``IMAGENET_MEAN``, over
+        ``IMAGENET_STD``; in about [-2.2, 2.7].
+    """
+    mean, std = (x.new_tensor(value).view(1, 3, 1, 1) for value in (IMAGENET_MEAN, IMAGENET_STD))
+    return ((x + LIMIT) / (2 * LIMIT) - mean) / std
+
+
+def rgb(x: Tensor) -> Tensor:
+    """Repeat the one channel of ``[B, 1, H, W]`` three times, without a copy."""
+    return x.expand(-1, 3, -1, -1)

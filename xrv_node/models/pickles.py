@@ -12,19 +12,22 @@ import mmap
 import pickle
 import struct
 import zipfile
-from collections import OrderedDict
 from dataclasses import dataclass
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from xrv_node.errors import WeightsError
+from xrv_node.models.stand_ins import Inert, Storage, StorageType, Tensor, stands_for
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+T = TypeVar("T")
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 """The first of the five pickles of a file that PyTorch before 1.6 wrote."""
@@ -36,135 +39,80 @@ MAX_OBJECTS = 20_000
 """Modules and tables that are walked in one file; the largest network here needs fewer than 4000."""
 
 
-@dataclass(frozen=True, slots=True)
-class _StorageType:
-    dtype: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Storage:
-    key: str
-    dtype: str
-    numel: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Tensor:
-    storage: _Storage
-    offset: int
-    size: tuple[int, ...]
-    stride: tuple[int, ...]
-
-
-class _Inert:
-    """Stands for an object of any class that a file may name: it keeps its state and does nothing."""
-
-    state: ClassVar[dict[str, Any]] = {}
-
-    def __new__(cls, *_: object) -> _Inert:
-        return object.__new__(cls)
-
-    def __init__(self, *_: object) -> None: ...
-
-    def __setstate__(self, state: object) -> None:
-        self.__dict__["state"] = state if isinstance(state, dict) else {}
-
-
-def _sizes(values: object) -> tuple[int, ...]:
-    if not isinstance(values, tuple) or not all(type(value) is int and value >= 0 for value in values):
-        raise WeightsError("the weights file describes a tensor in a form that PyTorch does not write")
-    return values
-
-
-def _rebuild_tensor(storage: object, offset: object, size: object, stride: object, *_: object) -> _Tensor:
-    if not isinstance(storage, _Storage) or len(_sizes(size)) != len(_sizes(stride)):
-        raise WeightsError("the weights file describes a tensor in a form that PyTorch does not write")
-    return _Tensor(storage, _sizes((offset,))[0], _sizes(size), _sizes(stride))
-
-
-def _rebuild_parameter(data: object, *_: object) -> object:
-    return data
-
-
-STORAGES = {
-    "DoubleStorage": "<f8",
-    "FloatStorage": "<f4",
-    "HalfStorage": "<f2",
-    "LongStorage": "<i8",
-    "IntStorage": "<i4",
-    "ShortStorage": "<i2",
-    "CharStorage": "|i1",
-    "ByteStorage": "|u1",
-    "BoolStorage": "|b1",
-}
-"""Storage classes of ``torch`` and the little-endian numpy types of their bytes."""
-
-MODULES = {
-    "torchxrayvision.models": ("DenseNet", "_DenseBlock", "_DenseLayer", "_Transition"),
-    "torch.nn.modules.container": ("Sequential",),
-    "torch.nn.modules.conv": ("Conv2d",),
-    "torch.nn.modules.batchnorm": ("BatchNorm2d",),
-    "torch.nn.modules.activation": ("ReLU",),
-    "torch.nn.modules.pooling": ("MaxPool2d", "AvgPool2d"),
-    "torch.nn.modules.linear": ("Linear",),
-    # a function in files of PyTorch up to 1.2; its result is never used
-    "torch.nn.backends.thnn": ("_get_thnn_function_backend",),
-}
-"""What the released DenseNets, pickled as whole modules, name. None of it is imported."""
-
-ALLOWED: dict[tuple[str, str], object] = {
-    ("collections", "OrderedDict"): OrderedDict,
-    ("__builtin__", "set"): set,
-    ("builtins", "set"): set,
-    ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
-    ("torch._utils", "_rebuild_parameter"): _rebuild_parameter,
-    **{("torch", name): _StorageType(dtype) for name, dtype in STORAGES.items()},
-    **{(module, name): _Inert for module, names in MODULES.items() for name in names},
-}
-"""Every name that a file may use, and what stands for it."""
-
-
 class _Reader(pickle.Unpickler):
-    """An unpickler that knows ``ALLOWED`` and nothing else."""
+    """An unpickler for which every name is a stand-in (``stands_for``)."""
 
-    def __init__(self, stream: Any) -> None:
+    def __init__(self, stream: Any, lenient: bool = False) -> None:
         super().__init__(stream)
-        self.storages: dict[str, _Storage] = {}
+        self.storages: dict[str, Storage] = {}
+        self.lenient = lenient
 
     def find_class(self, module: str, name: str) -> Any:
-        try:
-            return ALLOWED[module, name]
-        except KeyError:
+        found = stands_for(module, name, self.lenient)
+        if found is None:
             raise WeightsError(
                 f"the weights file asks for {module}.{name}, which weights do not need: it was not read"
-            ) from None
+            )
+        return found
 
     def persistent_load(self, pid: Any) -> object:
         match pid:
             case ("module", cls, *_):  # with the class's source text, in legacy files
                 return cls
-            case ("storage", _StorageType(dtype), str(key), _, int(numel)) | (
+            case ("storage", StorageType(dtype), str(key), _, int(numel)) | (
                 "storage",
-                _StorageType(dtype),
+                StorageType(dtype),
                 str(key),
                 _,
                 int(numel),
                 None,
             ):
-                storage = _Storage(key, dtype, numel)
+                storage = Storage(key, dtype, numel)
                 if self.storages.setdefault(key, storage) != storage:
                     raise WeightsError(f"the weights file describes its storage {key[:40]!r} in two ways")
                 return storage
         raise WeightsError("the weights file refers to data in a form that PyTorch does not write")
 
 
-def read_tensors(path: Path) -> dict[str, NDArray[Any]]:
+WRAPPERS = ("state_dict", "model_state", "model_state_dict", "model", "network", "net")
+"""Under which a checkpoint may hold its state dict, beside what else the training needed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A file that was read: plain values and inert stand-ins."""
+
+    root: object
+    storages: dict[str, NDArray[Any]]
+
+    def tensors(self) -> dict[str, NDArray[Any]]:
+        """Return the state dict: of a wrapping checkpoint the one inside, of a module its ``state_dict()``.
+
+        Raises
+        ------
+        WeightsError
+            There is none, or a tensor reaches outside its data.
+        """
+        found = self.root
+        while isinstance(found, dict):
+            inside = (found[key] for key in WRAPPERS if isinstance(found.get(key), dict))
+            if (wrapped := next(inside, None)) is None:
+                break
+            found = wrapped
+        return {
+            name: _array(tensor, self.storages[tensor.storage.key]) for name, tensor in _named(found).items()
+        }
+
+
+def read_tensors(path: Path, *, lenient: bool = False) -> dict[str, NDArray[Any]]:
     """Return the tensors of a checkpoint: a state dict or a whole module, of PyTorch before or since 1.6.
 
     Parameters
     ----------
     path
         The file as it was released.
+    lenient
+        As ``read``.
 
     Returns
     -------
@@ -174,51 +122,107 @@ def read_tensors(path: Path) -> dict[str, NDArray[Any]]:
     Raises
     ------
     WeightsError
-        Not a checkpoint, truncated, inconsistent, or it names something outside ``ALLOWED``.
+        As ``read``, or no state dict in it.
+    """
+    return _guarded(path.name, lambda: read(path, lenient=lenient).tensors())
+
+
+def read(path: Path, member: str | None = None, *, lenient: bool = False) -> Checkpoint:
+    """Read a checkpoint; nothing in it is executed.
+
+    Parameters
+    ----------
+    path
+        The file as it was released.
+    member
+        If `path` is a zip of checkpoints, which of them.
+    lenient
+        Let the file name what is not in ``ALLOWED`` (``stands_for``): a trainer's checkpoint.
+
+    Raises
+    ------
+    WeightsError
+        Not a checkpoint, truncated, inconsistent, or it names something that is not allowed.
     """
     if path.stat().st_size == 0:
         raise WeightsError(f"{path.name} is empty: download it again")
-    with path.open("rb") as file:
-        data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    start = data[:256].lstrip()
-    if start[:1] == b"<":
-        raise WeightsError(f"{path.name} is a web page, not weights: download it again")
-    if not start.startswith((b"PK\x03\x04", b"\x80\x02")):
-        raise WeightsError(f"{path.name} is not a PyTorch weights file")
+    return _guarded(member or path.name, lambda: _read(path, member, lenient))
+
+
+def read_program(path: Path) -> NDArray[np.uint8]:
+    """Return the bytes of a TorchScript archive, uint8 ``[length]``, as they are; nothing in it is read.
+
+    Raises
+    ------
+    WeightsError
+        It is not such an archive.
+    """
     try:
-        root, storages = _read_zip(path) if start.startswith(b"PK") else _read_legacy(data)
-        return {name: _array(tensor, storages[tensor.storage.key]) for name, tensor in _named(root).items()}
+        with zipfile.ZipFile(path) as archive:
+            inside = {name.partition("/")[2] for name in archive.namelist()}
+    except (OSError, zipfile.BadZipFile) as error:
+        raise WeightsError(f"{path.name} is not a whole TorchScript file: download it again") from error
+    if not {"data.pkl", "constants.pkl"} <= inside or not any(name.startswith("code/") for name in inside):
+        raise WeightsError(f"{path.name} is not a TorchScript file: import the file as it was released")
+    return np.fromfile(path, np.uint8)
+
+
+def _guarded(name: str, action: Callable[[], T]) -> T:
+    """Turn whatever the bytes make pickle, zipfile or numpy raise into a sentence."""
+    try:
+        return action()
     except WeightsError:
         raise
-    except Exception as error:  # whatever the bytes make pickle, zipfile or numpy raise
+    except Exception as error:
         raise WeightsError(
-            f"{path.name} is damaged or truncated ({type(error).__name__}): download it again"
+            f"{name} is damaged or truncated ({type(error).__name__}): download it again"
         ) from error
 
 
-def _read_legacy(data: mmap.mmap) -> tuple[object, dict[str, NDArray[Any]]]:
+def _read(path: Path, member: str | None, lenient: bool) -> Checkpoint:
+    data: mmap.mmap | BytesIO
+    if member is None:
+        with path.open("rb") as file:
+            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    else:
+        with zipfile.ZipFile(path) as archive:
+            data = BytesIO(archive.read(member))
+    name = member or path.name
+    start = data.read(256).lstrip()
+    data.seek(0)
+    if start[:1] == b"<":
+        raise WeightsError(f"{name} is a web page, not weights: download it again")
+    if start.startswith(b"PK\x03\x04"):
+        return _read_zip(data if isinstance(data, BytesIO) else path, lenient)
+    if start.startswith(b"\x80\x02"):
+        return _read_legacy(data, lenient)
+    raise WeightsError(f"{name} is not a PyTorch weights file")
+
+
+def _read_legacy(data: mmap.mmap | BytesIO, lenient: bool) -> Checkpoint:
     """Five pickles (magic, protocol, system, object, storage keys), then each storage: int64 count, bytes."""
     magic, protocol, system = (_Reader(data).load() for _ in range(3))
     if magic != LEGACY_MAGIC or protocol != LEGACY_PROTOCOL or system.get("little_endian") is not True:
         raise WeightsError("this is a pickle, but not a PyTorch weights file")
-    reader = _Reader(data)
+    reader = _Reader(data, lenient)
     root = reader.load()
     keys = _Reader(data).load()
     position = data.tell()
+    content = data if isinstance(data, mmap.mmap) else data.getbuffer()
     storages = {}
     for key in keys:
         storage = reader.storages[key]
-        (numel,) = struct.unpack_from("<q", data, position)
+        (numel,) = struct.unpack_from("<q", content, position)
         if numel != storage.numel:
             raise WeightsError(f"the weights file announces {storage.numel} values and then holds {numel}")
-        storages[key] = np.frombuffer(data, storage.dtype, numel, position + 8)
+        storages[key] = np.frombuffer(content, storage.dtype, numel, position + 8)
         position += 8 + storages[key].nbytes
-    return root, storages
+    return Checkpoint(root, storages)
 
 
-def _read_zip(path: Path) -> tuple[object, dict[str, NDArray[Any]]]:
+def _read_zip(source: Path | BytesIO, lenient: bool) -> Checkpoint:
     """``NAME/data.pkl`` with the object, ``NAME/data/KEY`` with each storage; nothing is compressed."""
-    with zipfile.ZipFile(path) as archive:
+    with zipfile.ZipFile(source) as archive:
         names = archive.namelist()
         (index,) = (name for name in names if name.count("/") == 1 and name.endswith("/data.pkl"))
         folder = index.removesuffix("data.pkl")
@@ -226,42 +230,42 @@ def _read_zip(path: Path) -> tuple[object, dict[str, NDArray[Any]]]:
             raise WeightsError("the weights file is compressed, which PyTorch never does: it was not read")
         if f"{folder}byteorder" in names and archive.read(f"{folder}byteorder") != b"little":
             raise WeightsError("the weights file is from a big-endian machine: save it again on another")
-        reader = _Reader(BytesIO(archive.read(index)))
+        reader = _Reader(BytesIO(archive.read(index)), lenient)
         root = reader.load()
         storages = {}
-        room = path.stat().st_size
+        room = source.getbuffer().nbytes if isinstance(source, BytesIO) else source.stat().st_size
         for key, storage in reader.storages.items():
             entry = archive.getinfo(f"{folder}data/{key}")
             room -= entry.file_size  # entries that overlap could make a small file a large one
             if room < 0 or entry.file_size != storage.numel * np.dtype(storage.dtype).itemsize:
                 raise WeightsError("the weights file announces other sizes than it holds")
             storages[key] = np.frombuffer(archive.read(entry), storage.dtype)
-    return root, storages
+    return Checkpoint(root, storages)
 
 
-def _named(root: object) -> dict[str, _Tensor]:
+def _named(root: object) -> dict[str, Tensor]:
     """Name the tensors of a state dict, or of a module as its ``state_dict()`` would."""
-    if not isinstance(root, _Inert | dict):
+    if not isinstance(root, Inert | dict):
         raise WeightsError("the weights file holds neither a state dict nor a network")
-    tensors: dict[str, _Tensor] = {}
+    tensors: dict[str, Tensor] = {}
     waiting = [("", root)]
     for _ in range(MAX_OBJECTS):
         if not waiting:
             return tensors
         prefix, node = waiting.pop()
-        if isinstance(node, _Inert):
+        if isinstance(node, Inert):
             groups = (node.state.get(group) for group in ("_parameters", "_buffers", "_modules"))
             waiting += [(prefix, group) for group in groups if isinstance(group, dict)]
             continue
         for name, value in node.items():
-            if isinstance(value, _Tensor):
+            if isinstance(value, Tensor):
                 tensors[f"{prefix}{name}"] = value
-            elif isinstance(value, _Inert):
+            elif isinstance(value, Inert):
                 waiting.append((f"{prefix}{name}.", value))
     raise WeightsError("the weights file nests modules without end")
 
 
-def _array(tensor: _Tensor, storage: NDArray[Any]) -> NDArray[Any]:
+def _array(tensor: Tensor, storage: NDArray[Any]) -> NDArray[Any]:
     """View a tensor in its storage; nothing is allocated, and nothing outside the storage is reached."""
     elements = math.prod(tensor.size)
     last = tensor.offset + sum((n - 1) * step for n, step in zip(tensor.size, tensor.stride, strict=True))

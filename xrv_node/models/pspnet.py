@@ -22,12 +22,6 @@ SIZE = 512
 STRUCTURES = 14
 """Output channels, in the order of the catalogue's labels."""
 
-MEAN = (0.485, 0.456, 0.406)
-"""ImageNet's mean of red, green and blue in [0, 1]; the released weights expect it."""
-
-STD = (0.229, 0.224, 0.225)
-"""ImageNet's standard deviation, as ``MEAN``."""
-
 STAGES = (
     # blocks, channels in, inside, out, stride, dilation
     (3, 128, 64, 256, 1, 1),
@@ -168,9 +162,7 @@ class PSPNet(nn.Module):
 
     def segment(self, x: Tensor) -> Tensor:
         """Logits ``[B, 14, H, H]`` of ``[B, 1, H, H]`` in [-1024, 1024] as it is: no check, no resize."""
-        mean, std = (x.new_tensor(value).view(1, 3, 1, 1) for value in (MEAN, STD))
-        rgb = ((x + inputs.LIMIT) / (2 * inputs.LIMIT) - mean) / std
-        y = self.convbnrelu1_3(self.convbnrelu1_2(self.convbnrelu1_1(rgb)))
+        y = self.convbnrelu1_3(self.convbnrelu1_2(self.convbnrelu1_1(inputs.imagenet(x))))
         y = functional.max_pool2d(y, kernel_size=3, stride=2, padding=1)
         y = self.res_block5(self.res_block4(self.res_block3(self.res_block2(y))))
         y = self.classification(self.cbr_final(self.pyramid_pooling(y)))

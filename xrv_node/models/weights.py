@@ -8,6 +8,7 @@ Each tells where it came from in its own header, so a directory can be copied to
 ``tensors_sha256``  digest of the tensors (``convert.tensors_sha256``)
 ``imported_at``     UTC, ISO 8601
 ``xrv_node``        version that converted it
+``settings``        JSON: the network's dimensions, where only the released file knows them
 
 Trust: a released file whose digest the catalogue knows must have it. One whose digest nobody has published
 is trusted the first time, and its digest recorded in that header; a different file for the same network is
@@ -24,7 +25,7 @@ import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from xrv_node import __version__
 from xrv_node.errors import WeightsError
@@ -54,6 +55,14 @@ class Installed:
     """UTC, ISO 8601."""
     xrv_node: str
     """Version that converted it."""
+    settings: str = "{}"
+    """JSON: the network's dimensions, where only the released file knows them."""
+
+    @property
+    def dimensions(self) -> dict[str, Any]:
+        """``settings`` as parameters of the architecture."""
+        values: dict[str, Any] = json.loads(self.settings)
+        return values
 
 
 def missing(names: Iterable[str], directory: Path) -> list[str]:
@@ -117,8 +126,10 @@ def installed(entry: Entry, directory: Path) -> Installed | None:
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
-        return Installed(path=path, **metadata)
-    except (SafetensorError, OSError, TypeError) as error:
+        record = Installed(path=path, **metadata)
+        json.loads(record.settings)
+        return record
+    except (SafetensorError, OSError, TypeError, ValueError) as error:
         raise _damaged(entry, path) from error
 
 
@@ -141,12 +152,15 @@ def import_file(source: Path, entry: Entry, directory: Path, *, force: bool = Fa
     WeightsError
         Another digest than the catalogue's, another file than the first one, or not this network's weights.
     """
+    from xrv_node.models.architectures import settings_of
+
     digest = file_sha256(source)
     if entry.sha256 not in (None, digest):
         raise WeightsError(
             f"{source.name} is not the released file of {entry.name}: its SHA-256 is {digest}, "
             f"that of the release {entry.sha256}"
         )
+    settings = settings_of(entry.network, source)
     before = None if force else installed(entry, directory)
     if before is not None and before.source_sha256 != digest:
         raise WeightsError(
@@ -162,6 +176,7 @@ def import_file(source: Path, entry: Entry, directory: Path, *, force: bool = Fa
         "source_sha256": digest,
         "imported_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "xrv_node": __version__,
+        "settings": json.dumps(settings),
     }
     try:
         tensors_sha256 = _convert(source, part, entry, record)
@@ -177,11 +192,14 @@ def _convert(source: Path, target: Path, entry: Entry, record: dict[str, str]) -
     """Run ``convert`` in a process of its own and return the digest of the tensors."""
     from xrv_node.models.architectures import layout
 
+    settings = json.loads(record["settings"])
     job = {
         "source": str(source.resolve()),
         "target": str(target.resolve()),
-        "layout": layout(entry.network),
-        "thresholds": entry.thresholds,
+        "checkpoint": entry.checkpoint,
+        "settings": settings,
+        "layout": layout(entry.network, settings),
+        "thresholds": entry.operating_points(published=True).thresholds,
         "metadata": record,
     }
     # OpenBLAS reserves address space for every core, which the memory limit would count.
@@ -206,13 +224,13 @@ def _convert(source: Path, target: Path, entry: Entry, record: dict[str, str]) -
     return str(answer["tensors_sha256"])
 
 
-def load(entry: Entry, directory: Path) -> tuple[dict[str, Tensor], str]:
+def load(entry: Entry, directory: Path) -> tuple[dict[str, Tensor], Installed]:
     """Read a network's weights.
 
     Returns
     -------
     tuple
-        State dict on the CPU, and the digest of its tensors, computed now.
+        State dict on the CPU, and the file's header, whose ``tensors_sha256`` was compared with the tensors.
 
     Raises
     ------
@@ -234,7 +252,7 @@ def load(entry: Entry, directory: Path) -> tuple[dict[str, Tensor], str]:
     digest = tensors_sha256({key: value.numpy() for key, value in state.items()})
     if digest != record.tensors_sha256 or record.name != entry.name:
         raise _damaged(entry, record.path)
-    return state, digest
+    return state, record
 
 
 def _damaged(entry: Entry, path: Path) -> WeightsError:
@@ -253,10 +271,9 @@ def verify(entry: Entry, directory: Path) -> Installed:
     """
     from xrv_node.models.architectures import assemble
 
-    state, _ = load(entry, directory)
-    assemble(entry, state)
-    record = installed(entry, directory)
-    if record is None or entry.sha256 not in (None, record.source_sha256):
+    state, record = load(entry, directory)
+    assemble(entry, state, record.dimensions)
+    if entry.sha256 not in (None, record.source_sha256):
         raise WeightsError(
             f"{entry.weights_path(directory)} is not from the released file of {entry.name}: remove it "
             f"and run `xrv-node models pull {entry.name}`"
