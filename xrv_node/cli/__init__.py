@@ -12,7 +12,12 @@ import typer
 
 from xrv_node import __version__
 from xrv_node.cli import audit, config, destinations, jobs, models, node, studies
+from xrv_node.cli.classify import classify
 from xrv_node.cli.demo import demo
+from xrv_node.cli.embed import embed
+from xrv_node.cli.explain import explain
+from xrv_node.cli.reconstruct import reconstruct
+from xrv_node.cli.segment import segment
 from xrv_node.cli.send import send
 from xrv_node.errors import XrvNodeError
 
@@ -28,6 +33,8 @@ app.command()(config.init)
 app.command()(node.status)
 app.command()(send)
 app.command()(demo)
+for command in (classify, segment, explain, embed, reconstruct):
+    app.command()(command)
 for group in (config, jobs, studies, audit, models, destinations):
     app.add_typer(group.app, name=group.__name__.rpartition(".")[2])
 

@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xrv_node.radiograph.image import Radiograph
-from xrv_node.radiograph.resample import blocks
+from xrv_node.radiograph.resample import RESAMPLERS, find
 from xrv_node.values import Frame
 
-RESAMPLER = "gaussian-linear, zero border (skimage.transform.resize)"
+DEFAULT = "skimage"
+"""torchxrayvision's own default, a name of ``resample.RESAMPLERS``."""
+RESAMPLER = RESAMPLERS[DEFAULT].words
 """Recorded with every result: torchxrayvision's other resamplers give other scores for the same image."""
 _LIMIT = 1024.0
 """The networks take [-1024, 1024] (``torchxrayvision.datasets.normalize``)."""
@@ -34,7 +36,7 @@ def frame(rows: int, columns: int) -> Frame:
     return Frame(rows, columns, top=rows // 2 - side // 2, left=columns // 2 - side // 2, side=side)
 
 
-def prepare(radiograph: Radiograph, size: int) -> NDArray[np.float32]:
+def prepare(radiograph: Radiograph, size: int, resampler: str = DEFAULT) -> NDArray[np.float32]:
     """Scale, crop and resample a radiograph for one network.
 
     Parameters
@@ -43,17 +45,26 @@ def prepare(radiograph: Radiograph, size: int) -> NDArray[np.float32]:
         As read.
     size
         Side of the square that the network takes, in pixels.
+    resampler
+        A name of ``resample.RESAMPLERS``.
 
     Returns
     -------
     numpy.ndarray
         float32 ``[size, size]`` in [-1024, 1024]: within 1e-3 of torchxrayvision's ``normalize``,
         ``XRayCenterCrop`` and ``XRayResizer(size)``, one after the other, where the range is that of 8 bits.
+
+    Raises
+    ------
+    ConfigError
+        No resampler has that name.
     """
-    return prepare_all(radiograph, (size,))[size]
+    return prepare_all(radiograph, (size,), resampler)[size]
 
 
-def prepare_all(radiograph: Radiograph, sizes: Sequence[int]) -> dict[int, NDArray[np.float32]]:
+def prepare_all(
+    radiograph: Radiograph, sizes: Sequence[int], resampler: str = DEFAULT
+) -> dict[int, NDArray[np.float32]]:
     """Scale, crop and resample a radiograph for several networks.
 
     Parameters
@@ -62,12 +73,20 @@ def prepare_all(radiograph: Radiograph, sizes: Sequence[int]) -> dict[int, NDArr
         As read.
     sizes
         Sides of the squares, in pixels.
+    resampler
+        A name of ``resample.RESAMPLERS``.
 
     Returns
     -------
     dict
         By size, as `prepare` returns it.
+
+    Raises
+    ------
+    ConfigError
+        No resampler has that name.
     """
+    resample = find(resampler).function
     square = frame(radiograph.rows, radiograph.columns)
     pixels = radiograph.pixels[square.top : square.top + square.side, square.left : square.left + square.side]
     # Resampling commutes with scaling: the raw pixels are resampled and the small image is scaled. Counted
@@ -77,26 +96,9 @@ def prepare_all(radiograph: Radiograph, sizes: Sequence[int]) -> dict[int, NDArr
     darkest, brightest = float(pixels.min()), float(pixels.max())
     result = {}
     for size in sizes:
-        small = _resample(pixels, middle, size)
+        small = resample(pixels, middle, size)
         # the interpolation is clipped to the image's own range (skimage.transform.resize, clip=True)
         np.clip(small, darkest - middle, brightest - middle, out=small)
         small *= np.float32(scale)
         result[size] = small
     return result
-
-
-def _resample(
-    pixels: NDArray[np.integer] | NDArray[np.float32], middle: float, size: int
-) -> NDArray[np.float32]:
-    """Resample ``pixels - middle`` to ``[size, size]``; the band is walked, so no full-size copy is made."""
-    side = pixels.shape[0]
-    band = blocks(side, size)
-    tall = np.empty((size, side), np.float32)
-    for block in band:
-        rows = pixels[block.inputs].astype(np.float32)
-        rows -= np.float32(middle)
-        np.matmul(block.weights, rows, out=tall[block.outputs])
-    small = np.empty((size, size), np.float32)
-    for block in band:
-        np.matmul(tall[:, block.inputs], block.weights.T, out=small[:, block.outputs])
-    return small

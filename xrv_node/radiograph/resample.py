@@ -1,16 +1,22 @@
-"""One axis of torchxrayvision's default resampler as a banded matrix.
+"""The ways in which torchxrayvision brings an image to a network's size.
 
-``XRayResizer`` calls scikit-image's ``transform.resize(mode="constant")``: a Gaussian against aliasing, then
-linear interpolation, with zeros outside the image. Both are linear and act on one axis at a time, so that a
-whole axis is one matrix, and the matrix is zero away from its diagonal."""
+They give different numbers for the same image, and with them other scores, so each result names its own.
+
+The default is what ``XRayResizer`` makes of scikit-image's ``transform.resize(mode="constant")``: a Gaussian
+against aliasing, then linear interpolation, with zeros outside the image. Both are linear and act on one axis
+at a time, so that a whole axis is one matrix, and the matrix is zero away from its diagonal."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
+
+from xrv_node.errors import ConfigError
+from xrv_node.radiograph.image import Pixels
 
 BLOCK = 8
 """Output pixels of one dense block of the band: the fewer, the less of a block is zero; the more, the better
@@ -71,3 +77,78 @@ def blocks(length: int, size: int) -> tuple[Block, ...]:
         inside.flags.writeable = False
         result.append(Block(slice(start, start + len(outputs)), slice(low, high), inside))
     return tuple(result)
+
+
+@dataclass(frozen=True, slots=True)
+class Resampler:
+    """One way to bring an image to a network's size."""
+
+    words: str
+    """What is recorded with a result."""
+    function: Callable[[Pixels, float, int], NDArray[np.float32]]
+    """Of ``(pixels [n, n], middle, size)``: ``pixels - middle`` as float32 ``[size, size]``. The result may
+    leave the range of what went in."""
+
+
+def gaussian_linear(pixels: Pixels, middle: float, size: int) -> NDArray[np.float32]:
+    """Resample as ``XRayResizer(size)`` does; the band is walked, so no full-size copy is made."""
+    side = pixels.shape[0]
+    band = blocks(side, size)
+    tall = np.empty((size, side), np.float32)
+    for block in band:
+        rows = pixels[block.inputs].astype(np.float32)
+        rows -= np.float32(middle)
+        np.matmul(block.weights, rows, out=tall[block.outputs])
+    small = np.empty((size, size), np.float32)
+    for block in band:
+        np.matmul(tall[:, block.inputs], block.weights.T, out=small[:, block.outputs])
+    return small
+
+
+def area(pixels: Pixels, middle: float, size: int) -> NDArray[np.float32]:
+    """Resample as ``XRayResizer(size, engine="cv2")`` does: OpenCV's INTER_AREA."""
+    import cv2
+
+    small = cv2.resize(_centred(pixels, middle), (size, size), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.float32)
+
+
+def antialiased(pixels: Pixels, middle: float, size: int) -> NDArray[np.float32]:
+    """Resample as torchxrayvision's networks do inside, since 1.3, with what has not their size."""
+    import torch
+    from torch.nn import functional
+
+    batch = torch.from_numpy(_centred(pixels, middle))[None, None]
+    small: NDArray[np.float32] = functional.interpolate(
+        batch, size=(size, size), mode="bilinear", antialias=True
+    )[0, 0].numpy()
+    return small
+
+
+RESAMPLERS = {
+    "skimage": Resampler("gaussian-linear, zero border (skimage.transform.resize)", gaussian_linear),
+    "area": Resampler("pixel area (cv2.INTER_AREA)", area),
+    "antialias": Resampler("bilinear, antialiased (torch.nn.functional.interpolate)", antialiased),
+}
+"""By the name that a user chooses one with; the first is the default."""
+
+
+def find(name: str) -> Resampler:
+    """Return the resampler of that name.
+
+    Raises
+    ------
+    ConfigError
+        When there is none.
+    """
+    try:
+        return RESAMPLERS[name]
+    except KeyError:
+        raise ConfigError(f"no resampler is called {name!r}: use one of {', '.join(RESAMPLERS)}") from None
+
+
+def _centred(pixels: Pixels, middle: float) -> NDArray[np.float32]:
+    """Return ``pixels - middle`` as a new, contiguous array."""
+    centred = pixels.astype(np.float32, order="C")
+    centred -= np.float32(middle)
+    return centred

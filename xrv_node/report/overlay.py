@@ -12,19 +12,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xrv_node.report import codes, summary
+from xrv_node.report.lettering import (
+    GREY,
+    LINES,
+    RED,
+    WHITE,
+    YELLOW,
+    Color,
+    Rgb,
+    band,
+    enlarge,
+    enlargement,
+    panel,
+    write,
+)
 from xrv_node.values import Finding
-
-Rgb = NDArray[np.uint8]
-Color = tuple[int, int, int]
-
-_WHITE, _GREY, _YELLOW, _RED = (255, 255, 255), (150, 150, 150), (255, 220, 0), (255, 90, 90)
-_NOTICE = "AI - RESEARCH ONLY - NOT FOR DIAGNOSIS"
-_LINES = 38
-"""Lines of text that fit the height of the picture: notice, 18 findings, 14 structures and their headings."""
-_PANEL = 0.45
-"""Width of the text's panel as a share of the picture's height: the longest line in the font of `_LINES`."""
-_SMALLEST = 400
-"""Height in pixels under which a picture is enlarged: text of fewer than ten pixels cannot be read."""
 
 
 def overlay(
@@ -54,30 +56,34 @@ def overlay(
     -------
     ndarray of uint8
         ``[rows', columns', 3]``, RGB: the radiograph at the top left with a panel to its right and a band
-        below. The radiograph keeps its size, except that one under 400 rows is enlarged by a whole number.
+        below. The radiograph keeps its size, except that a small one is enlarged (`lettering.enlargement`).
 
     Raises
     ------
     ConfigError
         If a finding or structure has no codes.
     """
-    import cv2
-
-    factor = -(-_SMALLEST // len(pixels))
+    factor = enlargement(len(pixels))
     ranked = sorted(findings, key=lambda f: -f.score)
-    picture: Rgb = np.repeat(_enlarge(pixels, factor)[..., np.newaxis], 3, axis=2)
+    picture: Rgb = np.repeat(enlarge(pixels, factor)[..., np.newaxis], 3, axis=2)
     line = max(1, round(len(picture) / 500))
     for name, mask in zip(structures, masks, strict=True):
-        outlines, _ = cv2.findContours(
-            _enlarge(mask.astype(np.uint8), factor), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE
-        )
-        cv2.drawContours(picture, outlines, -1, codes.structure(name).color, line)
+        outline(picture, mask, factor, codes.structure(name).color)
     for number, finding in enumerate(ranked, 1):
         if finding.present and finding.region:
             _region(picture, number, finding, factor, line)
     found = [name for name, mask in zip(structures, masks, strict=True) if mask.any()]
-    beside = np.hstack([picture, _panel(len(picture), _table(ranked, found, commissioning))])
-    return np.vstack([beside, _band(beside.shape[1], len(picture), commissioning)])
+    beside = np.hstack([picture, panel(len(picture), _table(ranked, found, commissioning))])
+    return np.vstack([beside, band(beside.shape[1], len(picture), commissioning)])
+
+
+def outline(picture: Rgb, mask: NDArray[np.bool_], factor: int, color: Color) -> None:
+    """Draw the outline of a mask ``[rows, columns]`` into a picture that is `factor` times as large."""
+    import cv2
+
+    grey = enlarge(mask.astype(np.uint8), factor)
+    outlines, _ = cv2.findContours(grey, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    cv2.drawContours(picture, outlines, -1, color, max(1, round(len(picture) / 500)))
 
 
 def _table(ranked: Sequence[Finding], found: Sequence[str], commissioning: bool) -> list[tuple[str, Color]]:
@@ -85,14 +91,14 @@ def _table(ranked: Sequence[Finding], found: Sequence[str], commissioning: bool)
     colours."""
     lines: list[tuple[str, Color]] = []
     if commissioning:
-        lines += [(summary.COMMISSIONING, _RED), ("", _RED)]
-    lines.append(("Score (operating point 50 %)", _WHITE))
+        lines += [(summary.COMMISSIONING, RED), ("", RED)]
+    lines.append(("Score (operating point 50 %)", WHITE))
     for number, finding in enumerate(ranked, 1):
-        color = _YELLOW if finding.present else _GREY
+        color = YELLOW if finding.present else GREY
         lines.append(
             (f"{number:2d} {summary.percent(finding.score):>5} %  {codes.finding(finding.label).name}", color)
         )
-    lines += [("", _WHITE), ("Anatomy", _WHITE)]
+    lines += [("", WHITE), ("Anatomy", WHITE)]
     lines += [(name, codes.structure(name).color) for name in found]
     return lines
 
@@ -104,46 +110,10 @@ def _region(picture: Rgb, number: int, finding: Finding, factor: int, line: int)
     # Graphic data count from the corner of the top left pixel, OpenCV from its centre.
     corners = np.round(np.array(finding.region) * factor - 0.5).astype(np.int32)
     cv2.polylines(picture, [corners], isClosed=True, color=(0, 0, 0), thickness=3 * line)
-    cv2.polylines(picture, [corners], isClosed=True, color=_YELLOW, thickness=line)
-    height = round(1.3 * len(picture) / _LINES)
+    cv2.polylines(picture, [corners], isClosed=True, color=YELLOW, thickness=line)
+    height = round(1.3 * len(picture) / LINES)
     column, row = (int(v) for v in corners[corners[:, 1].argmin()])
     width = height * len(str(number)) * 3 // 4
     column, row = max(0, min(column, picture.shape[1] - width)), max(row, height)
     cv2.rectangle(picture, (column, row), (column + width, row - height), (0, 0, 0), cv2.FILLED)
-    _write(picture, str(number), (column + height // 8, row - height // 5), height, _YELLOW)
-
-
-def _panel(rows: int, lines: Sequence[tuple[str, Color]]) -> Rgb:
-    panel = np.zeros((rows, round(rows * _PANEL), 3), dtype=np.uint8)
-    height = rows / max(_LINES, len(lines) + 1)
-    for n, (words, color) in enumerate(lines, 1):
-        _write(panel, words, (round(height / 2), round(n * height)), height, color)
-    return panel
-
-
-def _band(columns: int, rows: int, commissioning: bool) -> Rgb:
-    """Return the band below: what the picture is, over its whole width."""
-    height = rows / _LINES * 1.5
-    band = np.zeros((round(height * 1.4), columns, 3), dtype=np.uint8)
-    words = f"{summary.COMMISSIONING} - {_NOTICE}" if commissioning else _NOTICE
-    _write(band, words, (round(height / 3), round(height)), height, _RED)
-    return band
-
-
-def _write(picture: Rgb, words: str, place: tuple[int, int], height: float, color: Color) -> None:
-    """Write a line whose letters with their spacing are ``height`` high, smaller if it would not fit the
-    width."""
-    import cv2
-
-    font = cv2.FONT_HERSHEY_SIMPLEX
-    scale = height / 36  # the font's line is about 36 pixels high at scale 1
-    width = cv2.getTextSize(words, font, scale, 1)[0][0]
-    room = picture.shape[1] - place[0] - height / 4
-    if width > room > 0:
-        scale *= room / width
-    stroke = max(1, round(scale * 1.6))
-    cv2.putText(picture, words, place, font, scale, color, stroke, cv2.LINE_AA)
-
-
-def _enlarge(image: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
-    return image if factor == 1 else image.repeat(factor, axis=0).repeat(factor, axis=1)
+    write(picture, str(number), (column + height // 8, row - height // 5), height, YELLOW)

@@ -1,0 +1,146 @@
+"""``classify``: findings of local images."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from xrv_node.cli.console import ConfigOption, print_json
+from xrv_node.cli.networks import (
+    BatchOption,
+    CommissioningOption,
+    CompatibleOption,
+    DeviceOption,
+    DirOption,
+    PathsArgument,
+    ResamplerOption,
+    conclude,
+    model_directory,
+    progress_bar,
+    sorted_out,
+)
+
+if TYPE_CHECKING:
+    from xrv_node.images.classify import Classified
+    from xrv_node.images.files import Unread
+
+
+class Format(StrEnum):
+    """How scores are printed."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+
+
+def classify(
+    paths: PathsArgument,
+    weights: Annotated[str, typer.Option(help="The network, see `models list`.")] = "densenet121-res224-all",
+    threshold: Annotated[
+        float | None, typer.Option(help="Score in [0, 1] from which a finding counts as present.")
+    ] = None,
+    operating_point: Annotated[
+        str | None, typer.Option(help="youden (score 0.5, the default) or ppv80 (precision 0.8).")
+    ] = None,
+    format_: Annotated[Format, typer.Option("--format", help="csv: one line a file.")] = Format.table,
+    run_code: Annotated[
+        bool, typer.Option("--run-code", help="Allow weights that are a program; only where you trust them.")
+    ] = False,
+    commissioning: CommissioningOption = False,
+    xrv_compatible: CompatibleOption = False,
+    resampler: ResamplerOption = "skimage",
+    device: DeviceOption = "auto",
+    batch: BatchOption = 8,
+    directory: DirOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Score local images, also in folders below; exit code 1 when a file cannot be read."""
+    from xrv_node.images.classify import classify as run
+
+    results: list[Classified] = []
+    with progress_bar("classifying") as progress:
+        items = run(
+            paths,
+            weights,
+            directory=model_directory(directory, config),
+            device=device,
+            batch=batch,
+            resampler=resampler,
+            threshold=threshold,
+            operating_point=operating_point,
+            xrv_compatible=xrv_compatible,
+            commissioning=commissioning,
+            run_code=run_code,
+            progress=progress,
+        )
+        count, unread = sorted_out(items, results.append)
+    _PRINT[format_](results, unread)
+    conclude(count, unread)
+
+
+def _json(results: Sequence[Classified], unread: Sequence[Unread]) -> None:
+    first = results[0] if results else None
+    print_json(
+        {
+            "notice": first.by.notice if first else "",
+            "model": asdict(first.by.model) if first else None,
+            "resampler": first.by.resampler if first else None,
+            "rule": first.rule if first else None,
+            "images": [
+                {
+                    "file": str(r.path),
+                    "scores": r.scores,
+                    "sigmoids": r.sigmoids,
+                    "present": r.present,
+                    "note": r.note,
+                }
+                for r in results
+            ],
+            "failed": [{"file": str(file.path), "why": file.why} for file in unread],
+        }
+    )
+
+
+def _csv(results: Sequence[Classified], _: Sequence[Unread]) -> None:
+    writer = csv.writer(sys.stdout)
+    if results:
+        writer.writerow(["file", *results[0].scores, "present", "note", "notice"])
+    for r in results:
+        scores = (f"{score:.6f}" for score in r.scores.values())
+        writer.writerow([r.path, *scores, ";".join(r.present), r.note, r.by.notice])
+
+
+def _table(results: Sequence[Classified], _: Sequence[Unread]) -> None:
+    if not results:
+        return
+    first, labels = results[0], list(results[0].scores)
+    files = [str(r.path) for r in results]
+    cells = [[f"{r.scores[n]:.3f}" + ("*" if n in r.present else " ") for n in labels] for r in results]
+    widths = [max(len(label), *(len(row[n]) for row in cells)) for n, label in enumerate(labels)]
+    widest = max(len("file"), *map(len, files))
+    if sys.stdout.isatty() and widest + sum(widths) + 2 * len(labels) > shutil.get_terminal_size().columns:
+        for file, row in zip(files, cells, strict=True):
+            print(file)
+            for label, cell in zip(labels, row, strict=True):
+                print(f"  {label:{max(map(len, labels))}}  {cell}")
+    else:
+        for file, row in zip(["file", *files], [labels, *cells], strict=True):
+            line = (f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True))
+            print(f"{file:{widest}}  {'  '.join(line)}")
+    for r in results:
+        if r.note:
+            print(f"note: {r.path}: {r.note}")
+    rule = f"; * {first.rule}" if first.rule else ""
+    print(f"{first.by.model.name}; {first.by.resampler}{rule}. Research software, not a medical device.")
+    if first.by.notice:
+        print(first.by.notice)
+
+
+_PRINT: dict[Format, Any] = {Format.table: _table, Format.json: _json, Format.csv: _csv}

@@ -1,0 +1,130 @@
+"""What the commands share that run a network on a user's own images: options, progress, files that failed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Protocol, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from xrv_node.images.files import Unread
+    from xrv_node.images.through import Provenance
+
+PathsArgument = Annotated[list[Path], typer.Argument(help="PNG, JPEG or DICOM files, or folders of them.")]
+DirOption = Annotated[
+    Path | None, typer.Option("--dir", help="The model directory. [default: the configured one]")
+]
+DeviceOption = Annotated[str, typer.Option(help="cpu, cuda, cuda:N, mps, or auto for the best there is.")]
+BatchOption = Annotated[int, typer.Option(min=1, help="Images that go through the network at a time.")]
+ResamplerOption = Annotated[
+    str, typer.Option(help="skimage (torchxrayvision's default), area or antialias. Moves the numbers.")
+]
+CommissioningOption = Annotated[
+    bool, typer.Option("--commissioning", help="Run an untrained network; all is marked as no result.")
+]
+CompatibleOption = Annotated[
+    bool,
+    typer.Option("--xrv-compatible", help="torchxrayvision's operating points, also where they are wrong."),
+]
+
+
+class Outcome(Protocol):
+    """What the result of every network tells."""
+
+    @property
+    def path(self) -> Path:
+        """The image."""
+
+    @property
+    def note(self) -> str:
+        """What to mind with it; or empty."""
+
+    @property
+    def by(self) -> Provenance:
+        """What made it."""
+
+
+Result = TypeVar("Result", bound=Outcome)
+
+
+def model_directory(directory: Path | None, config: Path | None) -> Path:
+    """The directory given, or the configured one."""
+    from xrv_node import settings
+
+    return directory or settings.load(config).models_dir
+
+
+@contextmanager
+def progress_bar(words: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on standard error where that is a terminal, once the work has taken a second."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn(words), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+    task, began = bar.add_task(words), monotonic()
+
+    def show(done: int, total: int) -> None:
+        bar.update(task, completed=done, total=total)
+        if monotonic() - began > 1:
+            bar.start()
+
+    try:
+        yield show
+    finally:
+        bar.stop()
+
+
+def sorted_out(items: Iterator[Result | Unread], use: Callable[[Result], Any]) -> tuple[int, list[Unread]]:
+    """Use each result as it comes; return how many there were, and the files that gave none."""
+    from xrv_node.images.files import Unread
+
+    count, unread = 0, []
+    for item in items:
+        if isinstance(item, Unread):
+            unread.append(item)
+        else:
+            use(item)
+            count += 1
+    return count, unread
+
+
+def carry_out(
+    words: str,
+    start: Callable[[Callable[[int, int], None]], Iterator[Result | Unread]],
+    keep: Callable[[Result], str],
+    finish: Callable[[], None] = lambda: None,
+) -> NoReturn:
+    """Run a network and keep each result, then finish; `keep` returns a line. Exit codes as `conclude`."""
+    lines: list[str] = []
+    notices: dict[str, None] = {}
+
+    def use(result: Result) -> None:
+        lines.append(f"{result.path}: {keep(result)}")
+        if result.note:
+            lines.append(f"note: {result.path}: {result.note}")
+        notices[result.by.notice] = None
+
+    with progress_bar(words) as progress:
+        count, unread = sorted_out(start(progress), use)
+    finish()
+    for line in (*lines, *filter(None, notices)):
+        print(line)
+    conclude(count, unread)
+
+
+def conclude(count: int, unread: Sequence[Unread]) -> NoReturn:
+    """Name the files that gave no result; exit code 1 where there are any, or no files at all."""
+    for file in unread:
+        print(f"{file.path}: {file.why}", file=sys.stderr)
+    if unread:
+        print(f"{len(unread)} of {count + len(unread)} gave no result", file=sys.stderr)
+    elif not count:
+        print("there are no files", file=sys.stderr)
+    raise typer.Exit(1 if unread or not count else 0)
