@@ -36,7 +36,7 @@ def run_receiver(settings: Settings, stop: threading.Event) -> None:
 
     store, spool = _state(settings)
     spool.clear_drafts()
-    server = dimse.start(settings, store, spool)
+    server = dimse.start(settings, store, spool, views_from_pixels=views_from_pixels(settings))
     port = server.server_address[1]
     print(f"listening {port}", flush=True)
     log.info("listening", ae_title=settings.receive.ae_title, host=settings.receive.host, port=port)
@@ -48,9 +48,11 @@ def run_receiver(settings: Settings, stop: threading.Event) -> None:
 def run_worker(settings: Settings, stop: threading.Event, *, commissioning: bool) -> None:
     """Load the models, then analyse and report until told to stop."""
     from xrv_node import models
+    from xrv_node.analyse import benchmark, gate, view
     from xrv_node.analyse import job as analyse
     from xrv_node.analyse.local import LocalAnalyser
     from xrv_node.jobs import queue, worker
+    from xrv_node.radiograph.prepare import RESAMPLER
     from xrv_node.report import job as report
 
     store, spool = _state(settings)
@@ -62,14 +64,25 @@ def run_worker(settings: Settings, stop: threading.Event, *, commissioning: bool
             commissioning=commissioning,
             device=settings.models.device,
         )
-        analyser = LocalAnalyser(networks)
-        log.info("models loaded", device=networks.device, models=[m.name for m in networks.identity.models])
+        directory, identity = settings.models_dir, networks.identity
+        engines = benchmark.chosen(directory, networks)
+        limits = gate.load(directory, identity, RESAMPLER)
+        views = view.reader(settings.models.view, directory, networks.device)
+        analyser = LocalAnalyser(networks, engines, limits)
+        log.info(
+            "models loaded",
+            device=networks.device,
+            models=[m.name for m in identity.models],
+            engines={role: engine.name for role, engine in engines.items()},
+            gate="fitted" if limits else "flags only",
+            views="pixels" if views else "header",
+        )
         handlers = [
             # Reports first: they are what somebody waits for, and take a fraction of a second.
-            worker.Handler("report", lambda c: report.run(settings, store, spool, networks.identity, c)),
+            worker.Handler("report", lambda c: report.run(settings, store, spool, identity, c)),
             worker.Handler(
                 "analyse",
-                lambda c: analyse.run(store, spool, analyser, c),
+                lambda c: analyse.run(store, spool, analyser, c, views, settings.frontal.unknown),
                 limit=16 if networks.device.startswith("cuda") else 1,  # a CPU gains nothing from batches
             ),
         ]
@@ -139,8 +152,22 @@ def check(settings: Settings, *, commissioning: bool) -> None:
         raise ConfigError(f"node.data_dir: {data_dir} cannot be made ({error.strerror})") from error
     if not os.access(data_dir, os.W_OK):
         raise ConfigError(f"node.data_dir: {data_dir} is not writable for this user")
+    views_from_pixels(settings)
     if not commissioning:
         check_weights(settings)
+
+
+def views_from_pixels(settings: Settings) -> bool:
+    """Whether the worker can tell a view that the header leaves open: the view model's weights are there.
+
+    Raises
+    ------
+    WeightsError
+        No model of that kind has the configured name.
+    """
+    from xrv_node.models import catalog
+
+    return catalog.find(settings.models.view, "attribute").weights_path(settings.models_dir).is_file()
 
 
 def check_weights(settings: Settings) -> None:

@@ -83,6 +83,7 @@ class ModelsSection(Section):
     classifier: str = "densenet121-res224-all"
     segmenter: str = "chestx_det"
     autoencoder: str = "101-elastic"
+    view: str = "xinario"
     device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$")
     dir: str = ""
 

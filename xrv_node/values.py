@@ -59,7 +59,7 @@ class FrontalDecision:
     evidence: tuple[Evidence, ...] = ()
 
 
-Role = Literal["classifier", "segmenter", "autoencoder"]
+Role = Literal["classifier", "segmenter", "autoencoder", "attribute"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +145,12 @@ class Analysis:
     """The autoencoder's latent averaged over space, ``[512]``."""
     resampler: str
     """How the pixels were brought to the networks' sizes; it moves scores (say so with the result)."""
+    ssim: float = float("nan")
+    """Structural similarity of input and reconstruction, at most 1 (``analyse.gate.ssim``)."""
+    quality: tuple[str, ...] = ()
+    """What is unusual about the image, a sentence each, for the reader of its findings."""
+    refused: str | None = None
+    """Why its findings must not be reported, a sentence; the image is unlike those the site fitted on."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

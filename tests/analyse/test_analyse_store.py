@@ -44,6 +44,9 @@ def an_analysis(side: int = 512, structures: int = 14) -> Analysis:
         reconstruction_error=123.456789012345,
         embedding=RNG.random(512, dtype=np.float32),
         resampler="résampler ✓",
+        ssim=0.1 + 0.7,
+        quality=("The anatomy network found one lung only.", "Another."),
+        refused="The image is unlike those that the node is set up for.",
     )
 
 

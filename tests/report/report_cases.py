@@ -123,6 +123,7 @@ def analysis(
         reconstruction_error=123.456,
         embedding=np.zeros(512, dtype=np.float32),
         resampler="linear, antialiased",
+        ssim=0.8125,
     )
 
 

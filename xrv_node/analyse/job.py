@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from time import perf_counter
+from typing import TYPE_CHECKING, Literal
 
 import structlog
 from sqlalchemy import select
@@ -20,13 +22,41 @@ from xrv_node.errors import ImageError
 from xrv_node.jobs import progress, queue
 from xrv_node.jobs.queue import Claim, LeaseLostError
 from xrv_node.receive.spool import Spool
-from xrv_node.values import Analysis
+from xrv_node.values import Analysis, Evidence, FrontalDecision, Verdict
+
+if TYPE_CHECKING:
+    from xrv_node.analyse.view import Reader
 
 log = structlog.get_logger("analyse")
 
 
-def run(store: Store, spool: Spool, analyser: Analyser, claims: Sequence[Claim]) -> None:
-    """Analyse a batch of images; each ends its own job, so one that cannot be read harms no other."""
+def run(
+    store: Store,
+    spool: Spool,
+    analyser: Analyser,
+    claims: Sequence[Claim],
+    views: Reader | None = None,
+    unknown: Literal["skip", "analyse"] = "analyse",
+) -> None:
+    """Analyse a batch of images; each ends its own job, so one that cannot be read harms no other.
+
+    Parameters
+    ----------
+    views
+        Tells the view of an image from its pixels, where the header left it open.
+    unknown
+        What becomes of such an image where there is no such reader.
+    """
+    wanted = []
+    for claim in claims:
+        with _own_job(store, claim):
+            if _frontal(store, spool, claim, views, unknown):
+                wanted.append(claim)
+    if wanted:
+        _analyse(store, spool, analyser, wanted)
+
+
+def _analyse(store: Store, spool: Spool, analyser: Analyser, claims: Sequence[Claim]) -> None:
     with store.read() as db:
         instances = [db.get_one(Instance, c.instance_id) for c in claims]
     began = perf_counter()
@@ -35,15 +65,68 @@ def run(store: Store, spool: Spool, analyser: Analyser, claims: Sequence[Claim])
     )
     seconds = round((perf_counter() - began) / len(claims), 3)
     for claim, outcome in zip(claims, outcomes, strict=True):
-        try:
+        with _own_job(store, claim):
             if isinstance(outcome, ImageError):
-                with store.begin() as db:
-                    progress.failed(db, claim, str(outcome), final=True)
-                log.error("not analysed", instance=claim.instance_id, why=str(outcome))
-            else:
-                _keep(store, spool, claim, outcome, seconds)
-        except LeaseLostError:
-            log.warning("analysed late, another process has the job now", job=claim.job_id)
+                raise outcome
+            _keep(store, spool, claim, outcome, seconds)
+
+
+@contextmanager
+def _own_job(store: Store, claim: Claim) -> Iterator[None]:
+    """End the job of an image that can never be analysed, and no other job."""
+    try:
+        try:
+            yield
+        except ImageError as error:
+            with store.begin() as db:
+                progress.failed(db, claim, str(error), final=True)
+            log.error("not analysed", instance=claim.instance_id, why=str(error))
+    except LeaseLostError:
+        log.warning("analysed late, another process has the job now", job=claim.job_id)
+
+
+def _frontal(
+    store: Store, spool: Spool, claim: Claim, views: Reader | None, unknown: Literal["skip", "analyse"]
+) -> bool:
+    """Tell whether an image is to be analysed: decide what its header left open, end the job if it is not."""
+    with store.read() as db:
+        instance = db.get_one(Instance, claim.instance_id)
+    if instance.verdict != Verdict.UNKNOWN or (views is None and unknown == "analyse"):
+        return True
+    decision = FrontalDecision(
+        Verdict.UNKNOWN,
+        instance.view,
+        tuple(instance.reasons),
+        tuple(Evidence(**e) for e in instance.evidence),
+    )
+    if views is not None:
+        decision = views(spool.absolute(instance.path), decision)
+    _decided(store, claim, decision)
+    return decision.verdict == Verdict.FRONTAL
+
+
+def _decided(store: Store, claim: Claim, decision: FrontalDecision) -> None:
+    analyse = decision.verdict == Verdict.FRONTAL
+    with store.begin() as db:
+        job = queue.hold(db, claim)
+        study = progress.study_of(db, claim.study_id)
+        instance = db.get_one(Instance, claim.instance_id)
+        instance.verdict, instance.reasons = decision.verdict, list(decision.reasons)
+        instance.evidence = [asdict(e) for e in decision.evidence]
+        trail.record(
+            db,
+            "instance.view_decided",
+            study=study.study_instance_uid,
+            instance=instance.sop_instance_uid,
+            verdict=decision.verdict,
+            reasons=instance.reasons,
+            evidence=instance.evidence,
+            analyse=analyse,
+        )
+        if not analyse:
+            instance.state = InstanceState.SKIPPED
+            queue.close(job, JobState.DONE)
+            progress.report_when_ready(db, study)
 
 
 def _keep(store: Store, spool: Spool, claim: Claim, analysis: Analysis, seconds: float) -> None:
@@ -68,6 +151,10 @@ def _keep(store: Store, spool: Spool, claim: Claim, analysis: Analysis, seconds:
             model_set=digest,
             commissioning=analysis.model_set.commissioning,
             resampler=analysis.resampler,
+            reconstruction_error=round(analysis.reconstruction_error, 4),
+            ssim=round(analysis.ssim, 5),
+            quality=list(analysis.quality),
+            refused=analysis.refused is not None,
             present=[f.label for f in analysis.findings if f.present],
             seconds=seconds,
         )

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from xrv_node.analyse import gate
 from xrv_node.analyse.analyser import AnalysisInput
+from xrv_node.analyse.engines import PLAIN, Engine
 from xrv_node.analyse.heatmap import cam, region
 from xrv_node.errors import ImageError
 from xrv_node.models import Networks, autoencoder, densenet, pspnet
 from xrv_node.radiograph.prepare import RESAMPLER, frame, prepare_all
 from xrv_node.radiograph.read import read
-from xrv_node.values import OPERATING_POINT, Analysis, Finding, Frame, ModelSet
+from xrv_node.values import OPERATING_POINT, Analysis, Finding, Frame, ModelSet, Role
 
+NETWORKS: tuple[Role, ...] = ("classifier", "segmenter", "autoencoder")
 _SIZES = sorted({densenet.SIZE, pspnet.SIZE, autoencoder.SIZE})
 
 
@@ -39,6 +43,7 @@ class _Outputs:
     maps: NDArray[np.float32]
     masks: NDArray[np.bool_]
     errors: NDArray[np.float32]
+    reconstructions: NDArray[np.float32]
     embeddings: NDArray[np.float32]
     finite: NDArray[np.bool_]
     """Whether every number that the networks gave for the image is one."""
@@ -50,17 +55,29 @@ class LocalAnalyser:
     Parameters
     ----------
     networks
-        As ``models.load_set`` returns them, on the device where they are to run.
+        As ``models.load_set`` returns them, on the device where they are to run. They are changed, and good
+        for this analyser only from then on.
+    engines
+        How each network is run; plain torch where nothing is said.
+    limits
+        What the gate holds images to. Untrained networks have no gate.
     readers
         Threads that read and prepare images; the decoders work outside Python's lock.
     """
 
-    def __init__(self, networks: Networks, readers: int = 4) -> None:
+    def __init__(
+        self,
+        networks: Networks,
+        engines: Mapping[Role, Engine] | None = None,
+        limits: gate.Limits | None = None,
+        readers: int = 4,
+    ) -> None:
         self._networks = networks
+        self._engines: dict[Role, Engine] = {role: (engines or {}).get(role, PLAIN) for role in NETWORKS}
+        self._limits = limits
         self._readers = readers
-        for network in (networks.classifier, networks.segmenter, networks.autoencoder):
-            # the order of memory that convolutions are fastest in, on CPUs and GPUs; same numbers
-            network.to(memory_format=torch.channels_last)
+        for role, engine in self._engines.items():
+            engine.prepare(getattr(networks, role))
 
     @property
     def model_set(self) -> ModelSet:
@@ -102,7 +119,7 @@ class LocalAnalyser:
         }
         outputs = self._run(tensors)
         return [
-            self._analysis(item.sop_instance_uid, prepared.frame, outputs, row)
+            self._analysis(item.sop_instance_uid, prepared, outputs, row)
             for row, (item, prepared) in enumerate(images)
         ]
 
@@ -133,24 +150,34 @@ class LocalAnalyser:
                 size: tensor.to(networks.device, memory_format=torch.channels_last)
                 for size, tensor in tensors.items()
             }
-            logits, activation = networks.classifier.forward_with_map(on_device[densenet.SIZE])
-            scores, sigmoids = networks.scores(logits)
-            maps = cam(activation, networks.classifier.classifier.weight[list(networks.heads)])
-            structures = networks.segmenter(on_device[pspnet.SIZE])
+            with self._precision("classifier"):
+                logits, activation = networks.classifier.forward_with_map(on_device[densenet.SIZE])
+            scores, sigmoids = networks.scores(logits.float())
+            maps = cam(activation.float(), networks.classifier.classifier.weight[list(networks.heads)])
+            with self._precision("segmenter"):
+                structures = networks.segmenter(on_device[pspnet.SIZE])
             image = on_device[autoencoder.SIZE]
-            reconstruction, latent = networks.autoencoder(image)
+            with self._precision("autoencoder"):
+                reconstruction, latent = networks.autoencoder(image)
+            reconstruction = reconstruction.float()
             errors = (image - reconstruction).abs().mean(dim=(1, 2, 3))
-            embeddings = latent.mean(dim=(2, 3))
+            embeddings = latent.float().mean(dim=(2, 3))
             finite = torch.ones(len(image), dtype=torch.bool, device=image.device)
             for output in (scores, maps, structures, errors, embeddings):
                 finite &= output.isfinite().flatten(1).all(dim=1) if output.ndim > 1 else output.isfinite()
             # sigmoid(x) > 0.5
             masks = structures > 0
         return _Outputs(
-            *(t.cpu().numpy() for t in (scores, sigmoids, maps, masks, errors, embeddings, finite))
+            *(
+                t.cpu().numpy()
+                for t in (scores, sigmoids, maps, masks, errors, reconstruction[:, 0], embeddings, finite)
+            )
         )
 
-    def _analysis(self, uid: str, square: Frame, outputs: _Outputs, row: int) -> Analysis | ImageError:
+    def _precision(self, role: Role) -> AbstractContextManager[object]:
+        return self._engines[role].precision(self._networks.device)
+
+    def _analysis(self, uid: str, prepared: _Prepared, outputs: _Outputs, row: int) -> Analysis | ImageError:
         if not outputs.finite[row]:
             return ImageError(
                 "The networks gave no number for this image: their arithmetic overflowed on it."
@@ -159,18 +186,28 @@ class LocalAnalyser:
         for head, label in enumerate(self._networks.labels):
             score = float(outputs.scores[row, head])
             present = score >= OPERATING_POINT
-            outline = region(outputs.maps[row, head], square) if present else ()
+            outline = region(outputs.maps[row, head], prepared.frame) if present else ()
             findings.append(Finding(label, score, float(outputs.sigmoids[row, head]), outline))
+        structures, masks, error = self._networks.structures, outputs.masks[row], float(outputs.errors[row])
+        similarity = gate.ssim(prepared.inputs[autoencoder.SIZE], outputs.reconstructions[row])
+        judged = (
+            gate.NOT_JUDGED
+            if self.model_set.commissioning
+            else gate.judge(error, similarity, masks, structures, self._limits)
+        )
         return Analysis(
             sop_instance_uid=uid,
-            model_set=self._networks.identity,
+            model_set=self.model_set,
             findings=tuple(findings),
-            structures=self._networks.structures,
-            masks=outputs.masks[row],
-            frame=square,
-            reconstruction_error=float(outputs.errors[row]),
+            structures=structures,
+            masks=masks,
+            frame=prepared.frame,
+            reconstruction_error=error,
             embedding=outputs.embeddings[row],
             resampler=RESAMPLER,
+            ssim=similarity,
+            quality=judged.flags,
+            refused=judged.refused,
         )
 
 

@@ -38,6 +38,9 @@ def save(analysis: Analysis, path: Path) -> None:
         "frame": asdict(analysis.frame),
         "reconstruction_error": analysis.reconstruction_error,
         "resampler": analysis.resampler,
+        "ssim": analysis.ssim,
+        "quality": analysis.quality,
+        "refused": analysis.refused,
         "masks_shape": analysis.masks.shape,
     }
     file = BytesIO()
@@ -103,4 +106,7 @@ def _analysis(words: dict[str, Any], packed: Any, embedding: Any) -> Analysis:
         reconstruction_error=words["reconstruction_error"],
         embedding=embedding,
         resampler=words["resampler"],
+        ssim=words["ssim"],
+        quality=tuple(words["quality"]),
+        refused=words["refused"],
     )

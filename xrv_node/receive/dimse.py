@@ -51,6 +51,8 @@ class Receiver:
     settings: Settings
     store: Store
     spool: Spool
+    views_from_pixels: bool = False
+    """Whether the worker can tell a view that the header leaves open."""
     touched: WeakKeyDictionary[Any, set[str]] = field(default_factory=WeakKeyDictionary)
     """Studies that came over each association, for ``close_on_release``."""
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -80,7 +82,13 @@ def handle_store(event: Event, receiver: Receiver) -> int:
         data=event.encoded_dataset(include_meta=False),
     )
     try:
-        accepted = intake.accept(receiver.store, receiver.spool, receiver.settings.frontal, incoming)
+        accepted = intake.accept(
+            receiver.store,
+            receiver.spool,
+            receiver.settings.frontal,
+            incoming,
+            views_from_pixels=receiver.views_from_pixels,
+        )
     except RefusedError as error:
         log.warning("refused", status=f"0x{error.status:04X}", why=str(error), calling_ae=incoming.calling_ae)
         _guarded(intake.refused, receiver.store, incoming, error)
@@ -129,8 +137,15 @@ def handle_rejected(event: Event, receiver: Receiver) -> None:
     _guarded(_record_refusal, receiver.store, calling, called, remedy)
 
 
-def start(settings: Settings, store: Store, spool: Spool) -> ThreadedAssociationServer:
+def start(
+    settings: Settings, store: Store, spool: Spool, *, views_from_pixels: bool = False
+) -> ThreadedAssociationServer:
     """Listen in threads of this process.
+
+    Parameters
+    ----------
+    views_from_pixels
+        As ``intake.accept`` takes it.
 
     Returns
     -------
@@ -156,7 +171,7 @@ def start(settings: Settings, store: Store, spool: Spool) -> ThreadedAssociation
     ae.add_supported_context(VERIFICATION)
     for context in AllStoragePresentationContexts:
         ae.add_supported_context(str(context.abstract_syntax), STORAGE_TRANSFER_SYNTAXES)
-    receiver = Receiver(settings, store, spool)
+    receiver = Receiver(settings, store, spool, views_from_pixels)
     handlers: list[Any] = [
         (evt.EVT_C_ECHO, handle_echo),
         (evt.EVT_C_STORE, handle_store, [receiver]),

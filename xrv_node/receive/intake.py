@@ -62,8 +62,20 @@ class Accepted:
     decision: FrontalDecision | None = None
 
 
-def accept(store: Store, spool: Spool, rules: FrontalSection, incoming: Incoming) -> Accepted:
+def accept(
+    store: Store,
+    spool: Spool,
+    rules: FrontalSection,
+    incoming: Incoming,
+    *,
+    views_from_pixels: bool = False,
+) -> Accepted:
     """Take one object: when this returns, its bytes and its row are on disk.
+
+    Parameters
+    ----------
+    views_from_pixels
+        Whether the worker can tell a view that the header leaves open: such images are queued for it.
 
     Raises
     ------
@@ -85,8 +97,9 @@ def accept(store: Store, spool: Spool, rules: FrontalSection, incoming: Incoming
                         durable.keep(draft, target)  # somebody removed it: here it is again
                     return _again(db, header, incoming, outcome)
                 durable.keep(draft, target)
+                undecided = views_from_pixels or rules.unknown == "analyse"
                 try:
-                    return _record(db, spool, rules, header, incoming, sha256, target)
+                    return _record(db, spool, rules, header, incoming, sha256, target, undecided=undecided)
                 except BaseException:
                     target.unlink()
                     raise
@@ -169,7 +182,10 @@ def _record(
     incoming: Incoming,
     sha256: str,
     path: Path,
+    *,
+    undecided: bool,
 ) -> Accepted:
+    """Write the object's row and what follows from it; `undecided`: queue it though its view is unknown."""
     now = datetime.now(UTC)
     conflict = bool(
         db.scalar(select(Instance.id).where(Instance.sop_instance_uid == incoming.sop_instance_uid).limit(1))
@@ -183,9 +199,7 @@ def _record(
         if conflict
         else frontal.decide(header, min_age_years=rules.min_age_years)
     )
-    analyse = decision.verdict == Verdict.FRONTAL or (
-        decision.verdict == Verdict.UNKNOWN and rules.unknown == "analyse"
-    )
+    analyse = decision.verdict == Verdict.FRONTAL or (undecided and decision.verdict == Verdict.UNKNOWN)
     study = _study(db, text(header, "StudyInstanceUID"), now)
     instance = Instance(
         study_id=study.id,

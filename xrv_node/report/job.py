@@ -105,7 +105,8 @@ def _image(db: Session, spool: Spool, row: Instance, model_set: ModelSet) -> Ima
     ).first()
     if analysis is None:
         return ImageOutcome(header, decision, error="its analysis is missing; reprocess the study")
-    return ImageOutcome(header, decision, load(spool.absolute(analysis.path)))
+    kept = load(spool.absolute(analysis.path))
+    return ImageOutcome(header, decision, kept, error=kept.refused)
 
 
 def _order(header: Dataset) -> tuple[int, str, int, str]:

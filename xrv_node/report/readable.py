@@ -130,13 +130,15 @@ def _image(number: int, image: ImageOutcome, models: ModelSet) -> hd.sr.ContentI
     ranked = summary.findings(image)
     over, below = [f for f in ranked if f.present], [f for f in ranked if not f.present]
     items = [_text(codes.IMAGE, summary.image_name(number, image))]
+    items += [_text(codes.QUALITY, summary.plain(sentence)) for sentence in summary.quality(image)]
     for title, group in ((codes.OVER, over), (codes.BELOW, below)):
         if group:
             items.append(_section(title, [item for f in group for item in _finding(f, models)]))
     if not ranked:
         items.append(_text(dicom_codes.DCM.Finding, "The networks gave no findings for this image."))
     if image.analysis is not None:
-        items.append(_reconstruction_error(image.analysis.reconstruction_error))
+        items.append(_measure(codes.RECONSTRUCTION_ERROR, image.analysis.reconstruction_error))
+        items.append(_measure(codes.SIMILARITY, image.analysis.ssim))
     items.append(_uid(codes.IMAGE_UID, text(image.header, "SOPInstanceUID")))
     return _section(dicom_codes.DCM.Findings, items)
 
@@ -152,10 +154,10 @@ def _finding(finding: Finding, models: ModelSet) -> list[hd.sr.ContentItem]:
     return [_code(finding_concept(row), call(finding, models)), score]
 
 
-def _reconstruction_error(error: float) -> hd.sr.ContentItem:
+def _measure(name: Code, value: float) -> hd.sr.ContentItem:
     # not UCUM's unity: viewers print the unit's code behind the number, "71.3 1"
-    item = _num(codes.RECONSTRUCTION_ERROR, float(error), dicom_codes.UCUM.ArbitraryUnit)
-    item.MeasuredValueSequence[0].NumericValue = f"{error:.4g}"
+    item = _num(name, float(value), dicom_codes.UCUM.ArbitraryUnit)
+    item.MeasuredValueSequence[0].NumericValue = f"{value:.4g}"
     return item
 
 

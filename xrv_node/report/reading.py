@@ -97,7 +97,11 @@ def masks(segmentation: Dataset) -> tuple[str, tuple[str, ...], NDArray[np.bool_
         (row.code.value, row.laterality.value if row.laterality else None): name
         for name, row in codes.structures().items()
     }
-    names = tuple(targets[_property(segment)] for segment in segmentation.SegmentSequence)
+    names = tuple(
+        # a paired structure of unverified side has no side in its code: the label ends in the network's name
+        targets.get(_property(segment)) or str(segment.SegmentLabel).rpartition(": ")[2]
+        for segment in segmentation.SegmentSequence
+    )
     frames = np.asarray(segmentation.pixel_array, dtype=np.bool_)
     stack = np.zeros((len(names), segmentation.Rows, segmentation.Columns), dtype=np.bool_)
     image = ""

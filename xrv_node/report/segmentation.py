@@ -18,6 +18,7 @@ from pydicom.sr.codedict import codes as dicom_codes
 from xrv_node.attributes import text
 from xrv_node.report import codes, equipment, summary
 from xrv_node.report.envelope import finish, numbers, stand_in
+from xrv_node.report.laterality import doubt
 from xrv_node.report.uids import dimension_organization_uid, frame_of_reference_uid, tracking_uid
 from xrv_node.values import Analysis, Frame, ImageOutcome, ModelSet, StudyOutcome
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     import highdicom as hd
 
 _NOMINAL_ORIENTATION, _NOMINAL_POSITION = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0), (0.0, 0.0, 0.0)
+SIDE_UNVERIFIED = "Side unverified"
+"""Before the label of a paired structure whose side is in doubt; the name after it is the network's."""
 _HALF = 128
 """Where a resampled 0/255 mask is cut: a pixel belongs to the structure that covers more than half of it."""
 
@@ -104,13 +107,14 @@ def _segmentation(image: ImageOutcome, outcome: StudyOutcome) -> Dataset | None:
     if not found:
         return None
     source = _with_plane(image.header, outcome.study_instance_uid, analysis.frame)
+    sides = doubt(image.header, analysis) is None
     made = hd.seg.Segmentation(
         source_images=[source],
         # highdicom takes the structures last and reads them one by one: a view, not a second copy
         pixel_array=np.moveaxis(masks[found], 0, -1)[np.newaxis],
         segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
         segment_descriptions=[
-            _segment(number, analysis.structures[k], source.SOPInstanceUID, outcome.model_set)
+            _segment(number, analysis.structures[k], source.SOPInstanceUID, outcome.model_set, sides=sides)
             for number, k in enumerate(found, 1)
         ],
         series_instance_uid=hd.UID(),  # this and the next are replaced by derived ones
@@ -130,11 +134,16 @@ def _segmentation(image: ImageOutcome, outcome: StudyOutcome) -> Dataset | None:
     return finish(made, "seg", outcome, image.header, [source.SOPInstanceUID])
 
 
-def _segment(number: int, target: str, sop_instance_uid: str, models: ModelSet) -> hd.seg.SegmentDescription:
+def _segment(
+    number: int, target: str, sop_instance_uid: str, models: ModelSet, *, sides: bool
+) -> hd.seg.SegmentDescription:
+    """One structure; without `sides` the network's left and right are not claimed to be the patient's."""
     import highdicom as hd
 
     row = codes.structure(target)
-    label = f"{summary.COMMISSIONING}: {target}" if models.commissioning else target
+    unsure = row.laterality is not None and not sides
+    caution = summary.COMMISSIONING if models.commissioning else SIDE_UNVERIFIED if unsure else None
+    label = f"{caution}: {target}" if caution else target
     segment = hd.seg.SegmentDescription(
         segment_number=number,
         segment_label=label,
@@ -146,7 +155,7 @@ def _segment(number: int, target: str, sop_instance_uid: str, models: ModelSet) 
         tracking_id=label,
         display_color=hd.color.CIELabColor.from_rgb(*row.color),
     )
-    if row.laterality is not None:
+    if row.laterality is not None and not unsure:
         modifier = hd.sr.CodedConcept.from_code(row.laterality)
         segment.SegmentedPropertyTypeCodeSequence[0].SegmentedPropertyTypeModifierCodeSequence = [modifier]
     return segment

@@ -7,6 +7,7 @@ from pydicom.sr.coding import Code
 
 from xrv_node.attributes import text
 from xrv_node.report import codes
+from xrv_node.report.laterality import doubt
 from xrv_node.values import Finding, ImageOutcome, StudyOutcome, Verdict
 
 COMMISSIONING = "COMMISSIONING - NOT A RESULT"
@@ -57,6 +58,19 @@ def findings(image: ImageOutcome) -> tuple[Finding, ...]:
     return () if image.analysis is None else tuple(sorted(image.analysis.findings, key=lambda f: -f.score))
 
 
+def quality(image: ImageOutcome) -> tuple[str, ...]:
+    """Return what the reader of an answered image's findings must know of the image, a sentence each."""
+    if image.analysis is None:
+        return ()
+    side = doubt(image.header, image.analysis)
+    return (*image.analysis.quality, *([side] if side else []))
+
+
+def withheld(image: ImageOutcome) -> bool:
+    """Whether the networks answered and the answer is not reported, because the gate refused the image."""
+    return image.analysis is not None and image.error is not None
+
+
 def status(outcome: StudyOutcome) -> Code:
     """Return the study's one status code (PS3.16 CID 6047); untrained networks never succeed."""
     images = answered(outcome)
@@ -84,12 +98,16 @@ def headline(outcome: StudyOutcome) -> str:
             if listed
             else "AI: nothing at or over its operating point."
         )
+    elif failures and all(withheld(image) for _, image in failures):
+        told = "AI: no result, the image is unlike those that the node is set up for."
     elif failures:
         told = "AI: no result, the analysis failed."
     else:
         told = "AI: no result, there was no frontal chest radiograph to analyse."
     if images and failures:
         told += f" {len(failures)} of {len(failures) + len(images)} images could not be analysed."
+    if flagged := sum(bool(quality(image)) for _, image in images):
+        told += f" Caution, unusual images: {flagged} of {len(images)}, see below."
     return told + " Not for diagnosis."
 
 
@@ -135,7 +153,7 @@ def plain(words: str) -> str:
 
 def _why(image: ImageOutcome) -> str:
     if image.error is not None:
-        return f"analysis failed: {image.error}"
+        return f"{'no findings reported' if withheld(image) else 'analysis failed'}: {image.error}"
     return f"{_VERDICTS[image.decision.verdict]}: {image.decision.reasons[0]}"
 
 

@@ -1,0 +1,230 @@
+"""An engine changes how a network runs, not what it says; and what changes it is never chosen."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from xrv_node.analyse import benchmark, engines
+from xrv_node.analyse.engines import ENGINES, PLAIN, Engine, FoldedPyramid
+from xrv_node.errors import ConfigError
+from xrv_node.models import Networks, load_set
+from xrv_node.models.pspnet import PSPNet
+
+EXACT = [e for e in ENGINES.values() if not e.half and e is not PLAIN]
+
+
+@pytest.fixture(scope="module")
+def networks() -> Networks:
+    return load_set("all", "chestx_det", "101-elastic", Path("unused"), commissioning=True)
+
+
+@pytest.fixture(scope="module")
+def images() -> dict[int, Tensor]:
+    return benchmark.phantoms(2)
+
+
+@pytest.fixture(scope="module")
+def plain(networks: Networks, images: dict[int, Tensor]) -> dict[str, Tensor]:
+    outputs = {}
+    with torch.inference_mode():
+        for role, size in benchmark.SIZES.items():
+            output = getattr(networks, role)(images[size])
+            outputs[role] = output[0] if isinstance(output, tuple) else output
+    return outputs
+
+
+@pytest.mark.parametrize("engine", EXACT, ids=lambda e: e.name)
+@pytest.mark.parametrize("role", list(benchmark.CHECKS))
+def test_exact_engines_give_the_same_numbers(
+    engine: Engine, role: str, networks: Networks, images: dict[int, Tensor], plain: dict[str, Tensor]
+) -> None:
+    network = engine.prepare(copy.deepcopy(getattr(networks, role)))
+    with torch.inference_mode(), engine.precision("cpu"):
+        output = network(images[benchmark.SIZES[role]].to(memory_format=torch.channels_last))
+        once = network(images[benchmark.SIZES[role]][:1].to(memory_format=torch.channels_last))
+    output, once = ((o[0] if isinstance(o, tuple) else o).float() for o in (output, once))
+    check = benchmark.CHECKS[role]
+    assert check.difference(networks, plain[role], output) <= check.exact
+    assert check.difference(networks, plain[role][:1], once) <= check.exact  # whatever the batch
+    assert output.shape == plain[role].shape
+
+
+def test_batch_normalisation_is_gone_where_it_followed_a_convolution(networks: Networks) -> None:
+    for role, left in (("classifier", 62), ("segmenter", 0), ("autoencoder", 0)):
+        network = engines.folded(copy.deepcopy(getattr(networks, role)))
+        norms = [
+            name for name, m in network.named_modules() if isinstance(m, nn.BatchNorm2d) and "aux" not in name
+        ]
+        # a dense block normalises what it concatenates: 58 first norms, 3 transitions and the last one
+        assert len(norms) == left
+
+
+@pytest.mark.parametrize("size", [(64, 64), (33, 40), (12, 12)])
+def test_the_folded_pyramid_is_the_pyramid(size: tuple[int, int], networks: Networks) -> None:
+    network = copy.deepcopy(networks.segmenter)
+    engines._fold(network)
+    assert isinstance(network, PSPNet)
+    x = torch.randn(2, 2048, *size, generator=torch.Generator().manual_seed(1)).relu()
+    with torch.inference_mode():
+        expected = network.cbr_final(network.pyramid_pooling(x))
+        got = FoldedPyramid(network)(x)
+    assert torch.allclose(got, expected, atol=2e-6 * float(expected.max()), rtol=1e-5)
+
+
+# ---------------------------------------------------------------- the choice
+
+
+class Tiny(nn.Module):
+    """In a network's place: its input in the output's shape."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.shape = shape
+        self.gain = nn.Parameter(torch.ones(()), requires_grad=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        flat = (x - x.mean()).flatten(1)[:, : torch.Size(self.shape).numel()]
+        return self.gain * flat.reshape(len(x), *self.shape) / 1024
+
+
+@pytest.fixture
+def tiny(networks: Networks) -> Networks:
+    return dataclasses.replace(
+        networks, classifier=Tiny((18,)), segmenter=Tiny((14, 8, 8)), autoencoder=Tiny((1, 224, 224))
+    )
+
+
+def spoilt(gain: float) -> Engine:
+    """Changes what a network says."""
+
+    def prepare(network: nn.Module) -> nn.Module:
+        network.gain.data.fill_(gain)
+        return network
+
+    return Engine("spoilt", "", prepare)
+
+
+def broken() -> Engine:
+    def prepare(_: nn.Module) -> nn.Module:
+        raise AttributeError("no such operator\nand more")
+
+    return Engine("broken", "", prepare)
+
+
+def same(name: str, *, half: bool = False) -> Engine:
+    return Engine(name, "", lambda network: network, half=half)
+
+
+def measured(
+    monkeypatch: pytest.MonkeyPatch,
+    tiny: Networks,
+    images: dict[int, Tensor],
+    *others: Engine,
+    half: bool = False,
+) -> list[benchmark.Timing]:
+    """As `measure`, with every engine ten times as fast as plain torch: what keeps it out is never its speed."""
+    table = {e.name: e for e in (PLAIN, *others)}
+    monkeypatch.setattr(benchmark, "ENGINES", table)
+    monkeypatch.setattr(
+        benchmark,
+        "_seconds",
+        lambda runs, *_: {name: [(1.0, 1.0) if name == PLAIN.name else (0.1, 0.1)] for name in runs},
+    )
+    return list(benchmark.measure(tiny, images, half=half, engines=tuple(table.values())))
+
+
+def winners(timings: list[benchmark.Timing]) -> set[str]:
+    assert [t.role for t in timings if t.chosen] == list(benchmark.CHECKS)  # exactly one of each
+    return {t.engine for t in timings if t.chosen}
+
+
+@pytest.mark.parametrize("gain", [1.01, 0.0, float("nan"), float("inf")])
+def test_an_engine_with_other_numbers_is_never_chosen(
+    gain: float, monkeypatch: pytest.MonkeyPatch, tiny: Networks, images: dict[int, Tensor]
+) -> None:
+    timings = measured(monkeypatch, tiny, images, spoilt(gain))
+    chosen = {t.role: t.engine for t in timings if t.chosen}
+    assert chosen["classifier"] == chosen["autoencoder"] == PLAIN.name
+    if gain != 1.01 and gain != float("inf"):  # a mask is where a logit is above 0: a gain leaves it as it is
+        assert chosen["segmenter"] == PLAIN.name
+
+
+def test_one_that_breaks_is_said_and_not_chosen(
+    monkeypatch: pytest.MonkeyPatch, tiny: Networks, images: dict[int, Tensor], tmp_path: Path
+) -> None:
+    timings = measured(monkeypatch, tiny, images, broken(), same("fine"))
+    assert winners(timings) == {"fine"}
+    failures = [t for t in timings if t.engine == "broken"]
+    assert [t.failure for t in failures] == ["AttributeError: no such operator"] * 3
+    assert "does not work" in benchmark.row(failures[0])["chosen"]
+    kept = json.loads(benchmark.save(timings, tmp_path, tiny).read_text())
+    assert kept["failed"]["classifier broken"] == "AttributeError: no such operator"
+
+
+def test_one_that_rounds_is_chosen_only_when_asked_for(
+    monkeypatch: pytest.MonkeyPatch, tiny: Networks, images: dict[int, Tensor]
+) -> None:
+    rounding = same("rounding", half=True)
+    assert winners(measured(monkeypatch, tiny, images, rounding)) == {PLAIN.name}
+    assert winners(measured(monkeypatch, tiny, images, rounding, half=True)) == {"rounding"}
+
+
+def test_plain_torch_is_compared_with_itself(
+    monkeypatch: pytest.MonkeyPatch, tiny: Networks, images: dict[int, Tensor]
+) -> None:
+    timings = measured(monkeypatch, tiny, images)
+    assert all(t.difference == 0 and t.speed == 1 and t.chosen for t in timings)
+
+
+def kept(tmp_path: Path, tiny: Networks, monkeypatch: pytest.MonkeyPatch, images: dict[int, Tensor]) -> Path:
+    timings = measured(monkeypatch, tiny, images, same("torch-folded"))
+    monkeypatch.undo()
+    return benchmark.save(timings, tmp_path, tiny)
+
+
+def test_the_choice_is_kept_and_used(
+    tmp_path: Path, tiny: Networks, monkeypatch: pytest.MonkeyPatch, images: dict[int, Tensor]
+) -> None:
+    assert set(benchmark.chosen(tmp_path, tiny).values()) == {PLAIN}
+    assert kept(tmp_path, tiny, monkeypatch, images).name == "engine-cpu.json"
+    assert set(benchmark.chosen(tmp_path, tiny).values()) == {ENGINES["torch-folded"]}
+
+
+@pytest.mark.parametrize("key", ["device", "torch", "model_set"])
+def test_a_choice_of_another_machine_or_model_is_not_used(
+    key: str, tmp_path: Path, tiny: Networks, monkeypatch: pytest.MonkeyPatch, images: dict[int, Tensor]
+) -> None:
+    file = kept(tmp_path, tiny, monkeypatch, images)
+    file.write_text(json.dumps(json.loads(file.read_text()) | {key: "another"}))
+    assert set(benchmark.chosen(tmp_path, tiny).values()) == {PLAIN}
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", "null", '{"engines": 3}', '{"engines": {"classifier": "unheard-of"}}']
+)
+def test_a_damaged_choice_stops_nothing(content: str, tmp_path: Path, tiny: Networks) -> None:
+    file = benchmark.path(tmp_path, "cpu")
+    try:
+        extra = json.loads(content)
+    except ValueError:
+        extra = None
+    whole = isinstance(extra, dict)
+    file.write_text(json.dumps(benchmark._machine(tiny) | extra) if whole else content)
+    assert set(benchmark.chosen(tmp_path, tiny).values()) == {PLAIN}
+
+
+def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path, tiny: Networks) -> None:
+    (tmp_path / "models").write_text("a file")
+    with pytest.raises(ConfigError, match="cannot be written"):
+        benchmark.save([], tmp_path / "models", tiny)
+
+
+def test_each_device_has_its_file(tmp_path: Path) -> None:
+    assert benchmark.path(tmp_path, "cuda:1").name == "engine-cuda-1.json"

@@ -1,0 +1,161 @@
+"""Sides are named where nothing contradicts them, and not otherwise; what the gate says reaches the reader."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydicom import Dataset
+from report_cases import STRUCTURES, analysis, disk, errors_of, frontal, header, model_set, outcome
+
+from xrv_node import report
+from xrv_node.report import codes, reading, summary
+from xrv_node.report.laterality import doubt
+from xrv_node.report.segmentation import SIDE_UNVERIFIED, build_segmentations
+from xrv_node.values import ImageOutcome
+
+N = 64
+PAIRED = [name for name, row in codes.structures().items() if row.laterality]
+
+
+def chest(*, mirrored: bool = False, heart: float = 0.57, without: tuple[str, ...] = ()) -> np.ndarray:
+    """Masks as the network gives them on an image in the usual orientation: the left lung on the right."""
+    where = {
+        "Left Lung": 0.75,
+        "Right Lung": 0.25,
+        "Heart": heart,
+        "Left Clavicle": 0.7,
+        "Right Clavicle": 0.3,
+    }
+    masks = np.zeros((len(STRUCTURES), N, N), bool)
+    for name, column in where.items():
+        if name not in without:
+            at = 1 - column if mirrored else column
+            masks[STRUCTURES.index(name)] = disk(N, N * 0.5, N * at, N * 0.1)
+    return masks
+
+
+def judged(head: Dataset, masks: np.ndarray, *, commissioning: bool = False) -> str | None:
+    return doubt(head, analysis(head, model_set(commissioning), {}, masks))
+
+
+@pytest.mark.parametrize("orientation", [["L", "F"], ["LH", "F"], None, ["A", "F"], "", ["?", "F"]])
+def test_the_usual_orientation_is_not_doubted(orientation: object) -> None:
+    assert judged(header(PatientOrientation=orientation), chest()) is None
+
+
+@pytest.mark.parametrize("orientation", [["R", "F"], ["RF", "FL"]])
+def test_a_header_that_says_mirrored_is_believed(orientation: list[str]) -> None:
+    said = judged(header(PatientOrientation=orientation), chest())
+    assert said is not None
+    assert "Patient Orientation" in said
+    # and where the masks follow the patient, all agree
+    assert judged(header(PatientOrientation=orientation), chest(mirrored=True)) is None
+
+
+def test_a_heart_on_the_other_side_is_a_contradiction() -> None:
+    """A mirrored image without a word in its header: the network names sides by where they lie."""
+    for orientation in (None, ["L", "F"]):
+        said = judged(header(PatientOrientation=orientation), chest(heart=0.43))
+        assert said is not None
+        assert "heart" in said
+
+
+def test_a_heart_in_the_middle_says_nothing() -> None:
+    assert judged(header(PatientOrientation=None), chest(heart=0.5)) is None
+    assert judged(header(PatientOrientation=None), chest(without=("Heart",))) is None
+
+
+def test_what_shows_no_two_lungs_is_left_alone() -> None:
+    assert judged(header(PatientOrientation=["R", "F"]), chest(without=("Left Lung",))) is None
+    assert judged(header(PatientOrientation=["R", "F"]), np.zeros((len(STRUCTURES), N, N), bool)) is None
+
+
+def test_untrained_networks_are_not_looked_at() -> None:
+    assert judged(header(PatientOrientation=["R", "F"]), chest(), commissioning=True) is None
+
+
+@pytest.mark.parametrize(("orientation", "sure"), [(["L", "F"], True), (["R", "F"], False)])
+def test_a_doubtful_side_is_in_no_code(orientation: list[str], sure: bool, tmp_path: Path) -> None:
+    head = header(PatientOrientation=orientation)
+    (made,) = build_segmentations(outcome(frontal(head, seg=chest())))
+    paired = 0
+    for segment in made.SegmentSequence:
+        kind = segment.SegmentedPropertyTypeCodeSequence[0]
+        name = segment.SegmentLabel.removeprefix(f"{SIDE_UNVERIFIED}: ")
+        assert kind.CodeValue == codes.structure(name).code.value
+        if name in PAIRED:
+            paired += 1
+            assert ("SegmentedPropertyTypeModifierCodeSequence" in kind) == sure
+            assert segment.SegmentLabel.startswith(SIDE_UNVERIFIED) != sure
+            assert len(segment.SegmentLabel) <= 64
+    assert paired == 4
+    _, names, masks = reading.masks(made)
+    assert set(names) == {"Left Lung", "Right Lung", "Heart", "Left Clavicle", "Right Clavicle"}
+    left, right = (
+        masks[names.index(f"{side} Lung")].any(axis=0).nonzero()[0].mean() for side in ("Left", "Right")
+    )
+    assert left > right
+    path = tmp_path / "seg.dcm"
+    path.write_bytes(report.to_bytes(made))
+    assert errors_of(path) == []
+
+
+def texts(dataset: Dataset) -> list[tuple[str, str]]:
+    return [
+        (item.ConceptNameCodeSequence[0].CodeValue, item.TextValue)
+        for item in reading._below(dataset)
+        if item.ValueType == "TEXT"
+    ]
+
+
+def unusual(**changes: object) -> ImageOutcome:
+    image = frontal(header(PatientOrientation=["R", "F"]), seg=chest())
+    assert image.analysis is not None
+    return dataclasses.replace(image, analysis=dataclasses.replace(image.analysis, **changes))
+
+
+def test_what_is_unusual_stands_with_the_image_and_in_the_headline(tmp_path: Path) -> None:
+    whole = outcome(unusual(quality=("The anatomy network found one lung only.",)))
+    (made,) = report.build(whole, ["report"])
+    said = [value for code, value in texts(made.dataset) if code == codes.QUALITY.value]
+    assert said[0] == "The anatomy network found one lung only."
+    assert "Patient Orientation" in said[1]
+    assert "unusual images: 1 of 1" in summary.headline(whole)
+    ssim = [i for i in reading._below(made.dataset) if reading._name(i) == codes.SIMILARITY.value]
+    assert float(ssim[0].MeasuredValueSequence[0].NumericValue) == 0.8125
+    path = tmp_path / "report.dcm"
+    path.write_bytes(report.to_bytes(made.dataset))
+    assert errors_of(path) == []
+
+
+def test_a_usual_image_has_no_caution() -> None:
+    whole = outcome(frontal(header(), seg=chest()))
+    (made,) = report.build(whole, ["report"])
+    assert codes.QUALITY.value not in [code for code, _ in texts(made.dataset)]
+    assert "unusual" not in summary.headline(whole)
+
+
+def test_what_the_gate_refused_has_no_findings_in_any_object() -> None:
+    why = "The image is unlike those that the node is set up for: its error is high."
+    image = dataclasses.replace(unusual(refused=why, quality=(why,)), error=why)
+    whole = outcome(image)
+    made = {result.kind: result.dataset for result in report.build(whole, ["report", "sr", "seg"])}
+    assert set(made) == {"report"}
+    assert reading.findings(made["report"]) == {}
+    assert reading.headline(made["report"]) == (
+        "AI: no result, the image is unlike those that the node is set up for. Not for diagnosis."
+    )
+    assert any(f"no findings reported: {why}" in value for _, value in texts(made["report"]))
+    assert made["report"].CompletionFlag == "PARTIAL"
+
+
+def test_an_image_that_was_refused_does_not_hide_one_that_was_not() -> None:
+    why = "The image is unlike those that the node is set up for: its error is high."
+    refused = dataclasses.replace(unusual(refused=why), error=why)
+    whole = outcome(refused, frontal(header(number=2), seg=chest()))
+    (made,) = report.build(whole, ["report"])
+    assert len(reading.findings(made.dataset)) == 1
+    assert "1 of 2 images could not be analysed" in summary.headline(whole)

@@ -1,0 +1,77 @@
+"""Whether the network's left and right are the patient's.
+
+The anatomy network names sides as on a radiograph shown in the usual way, the patient's left on the viewer's
+right. On a mirrored image that is wrong. Two things can contradict it: what the header says of the image's
+orientation, and the heart, which lies to the left of the middle between the lungs. A contradiction may have
+another cause (a heart on the right, or pushed there), which only a person can tell: no side is named then.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import Dataset
+
+from xrv_node.attributes import text
+from xrv_node.values import Analysis
+
+_HEART_OFFSET = 0.05
+"""Of the distance between the lungs' centres: nearer to the middle, the heart tells no side. Chosen so that a
+heart in the middle says nothing; not from measurements."""
+
+_APART = 0.05
+"""Of the square's side: lungs whose centres are nearer than that lie in no order."""
+
+
+def doubt(header: Dataset, analysis: Analysis) -> str | None:
+    """Say why the sides of the masks must not be taken for the patient's.
+
+    Parameters
+    ----------
+    header
+        The image's; Patient Orientation (0020,0020) where it has one.
+    analysis
+        Masks in the image's own orientation. Those of untrained networks are not looked at.
+
+    Returns
+    -------
+    str or None
+        A sentence, or None where nothing contradicts the network, or where it does not show both lungs.
+    """
+    if analysis.model_set.commissioning:
+        return None
+    columns = {name: _column(mask) for name, mask in zip(analysis.structures, analysis.masks, strict=True)}
+    left, right, heart = (columns.get(name) for name in ("Left Lung", "Right Lung", "Heart"))
+    if left is None or right is None or abs(left - right) < _APART * analysis.masks.shape[2]:
+        return None
+    network = left > right
+    told = _told(header)
+    if told is not None and told != network:
+        return (
+            "Left and right of the anatomy network contradict the header's Patient Orientation: the sides of "
+            "paired structures are not stated."
+        )
+    if heart is None or abs(heart - (left + right) / 2) < _HEART_OFFSET * abs(left - right):
+        return None
+    if (heart > (left + right) / 2) != network:
+        return (
+            "By the anatomy network the heart lies to the patient's right of the middle (a mirrored image, "
+            "or a heart that lies or is pushed there): the sides of paired structures are not stated."
+        )
+    return None
+
+
+def _column(mask: NDArray[np.bool_]) -> float | None:
+    """Mean column of a mask; None where it is empty."""
+    columns = mask.sum(axis=0)
+    total = float(columns.sum())
+    return float((columns * np.arange(len(columns))).sum()) / total if total else None
+
+
+def _told(header: Dataset) -> bool | None:
+    """Whether the patient's left is on the image's right by its header; None where it does not tell.
+
+    Patient Orientation's first value is the direction of the rows (PS3.3 C.7.6.1.1.1); its first letter is
+    the dominant one.
+    """
+    return {"L": True, "R": False}.get(text(header, "PatientOrientation").split("\\")[0][:1].upper())
