@@ -18,7 +18,6 @@ from pynetdicom import AE, _config, evt
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.events import Event
 from pynetdicom.pdu_primitives import A_ASSOCIATE
-from pynetdicom.presentation import AllStoragePresentationContexts
 from pynetdicom.transport import ThreadedAssociationServer
 from sqlalchemy import select
 
@@ -30,7 +29,6 @@ from xrv_node.errors import ConfigError, RefusedError
 from xrv_node.jobs import progress
 from xrv_node.receive import intake
 from xrv_node.receive.spool import Spool
-from xrv_node.receive.transfer_syntaxes import STORAGE_TRANSFER_SYNTAXES
 from xrv_node.settings import Settings
 from xrv_node.values import VERIFICATION
 
@@ -157,7 +155,8 @@ def start(
     ConfigError
         When the address cannot be bound.
     """
-    # Private and unknown storage classes are kept too: a study with an odd object must not fail as a whole.
+    # Any storage class, private ones too, in the first transfer syntax that its sender offers: objects are
+    # kept as they come, and a study with an odd object must not fail as a whole.
     _config.UNRESTRICTED_STORAGE_SERVICE = True
     _config.LOG_HANDLER_LEVEL = "none"
     receive = settings.receive
@@ -169,8 +168,6 @@ def start(
     ae.require_called_aet = True
     ae.require_calling_aet = list(receive.allowed_calling_ae)
     ae.add_supported_context(VERIFICATION)
-    for context in AllStoragePresentationContexts:
-        ae.add_supported_context(str(context.abstract_syntax), STORAGE_TRANSFER_SYNTAXES)
     receiver = Receiver(settings, store, spool, views_from_pixels)
     handlers: list[Any] = [
         (evt.EVT_C_ECHO, handle_echo),

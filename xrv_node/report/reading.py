@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.sr.codedict import codes as dicom_codes
-from pydicom.sr.coding import Code
 
 from xrv_node.report import codes
 from xrv_node.values import Finding, Point
@@ -29,7 +28,7 @@ def findings(report: Dataset) -> dict[str, tuple[Finding, ...]]:
         By SOP Instance UID of the image: its findings in the report's order, without regions. The report
         holds no sigmoid: it is NaN.
     """
-    labels = {code.value: label for label, row in codes.findings().items() for code in _score_codes(row)}
+    labels = _labels()
     found: dict[str, tuple[Finding, ...]] = {}
     for section in report.ContentSequence:
         items = list(_below(section))
@@ -63,7 +62,7 @@ def regions(report: Dataset) -> dict[str, dict[str, tuple[Point, ...]]]:
     dict
         By SOP Instance UID of the image, then by label: a closed polygon in the image's pixels.
     """
-    labels = {code.value: label for label, row in codes.findings().items() for code in _score_codes(row)}
+    labels = _labels()
     found: dict[str, dict[str, tuple[Point, ...]]] = {}
     for group in _below(report):
         parts = {i.ValueType: i for i in group.get("ContentSequence", []) if i.ValueType in ("SCOORD", "NUM")}
@@ -134,5 +133,10 @@ def _score(item: Dataset) -> float:
     return float(item.MeasuredValueSequence[0].FloatingPointValue) / 100
 
 
-def _score_codes(row: codes.FindingCodes) -> tuple[Code, Code]:
-    return row.score, row.score_commissioning
+def _labels() -> dict[str, str]:
+    """torchxrayvision's label by the code value of its score, of trained and of untrained networks."""
+    return {
+        code.value: label
+        for label, row in codes.findings().items()
+        for code in (row.score, row.score_commissioning)
+    }
