@@ -25,6 +25,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from xrv_node.errors import ConfigError
+from xrv_node.values import Language, Style
 
 ENV_PREFIX = "XRV_NODE__"
 CONFIG_VARIABLE = "XRV_NODE_CONFIG"
@@ -101,6 +102,9 @@ class DestinationSection(Section):
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
     path: PathText | None = None
     send: tuple[ResultKind, ...] = ("report", "sr", "seg")
+    language: Language = "en"
+    seg_geometry: Literal["nominal", "none"] = "nominal"
+    seg_type: Literal["binary", "labelmap"] = "binary"
 
     @model_validator(mode="after")
     def _complete(self) -> DestinationSection:
@@ -109,6 +113,11 @@ class DestinationSection(Section):
         if missing:
             raise ValueError(f"a {self.kind} destination needs {', '.join(missing)}")
         return self
+
+    @property
+    def style(self) -> Style:
+        """How it wants its results."""
+        return Style(self.language, self.seg_geometry, self.seg_type)
 
 
 class DatabaseSection(Section):

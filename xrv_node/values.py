@@ -151,6 +151,11 @@ class Analysis:
     """What is unusual about the image, a sentence each, for the reader of its findings."""
     refused: str | None = None
     """Why its findings must not be reported, a sentence; the image is unlike those the site fitted on."""
+    maps: NDArray[np.float32] | None = None
+    """Class activation maps ``[len(findings), h, w]``, at least 0, over the square of ``frame``, as coarse as
+    the classifier's last layer; None in analyses of before they were kept."""
+    picture: NDArray[np.uint8] | None = None
+    """The whole image as it is displayed (0 black, 255 white), reduced; None like ``maps``."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -177,6 +182,36 @@ class StudyOutcome:
     """When the study was closed, aware; it dates the results, so that a repeated run gives the same ones."""
     predecessors: dict[str, Predecessor] = field(default_factory=dict)
     """By result kind: the report that this one supersedes."""
+    priors: tuple[Prior, ...] = ()
+    """Earlier studies of the patient with scores that compare, the newest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prior:
+    """An earlier study of the same patient, analysed by the same classifier."""
+
+    study_instance_uid: str
+    study_date: str
+    """As in the source, ``YYYYMMDD``."""
+    scores: dict[str, float]
+    """By torchxrayvision's label: the highest score among the study's images, in [0, 1]."""
+
+
+Language = Literal["en", "de", "fr", "es", "pt"]
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How a destination wants what can be made in more than one way; the keys of its table."""
+
+    language: Language = "en"
+    """Of everything that a person reads in the object (RFC 5646)."""
+    seg_geometry: Literal["nominal", "none"] = "nominal"
+    """Whether segmentation and parametric map state a nominal plane, which OHIF needs, or none."""
+    seg_type: Literal["binary", "labelmap"] = "binary"
+
+
+DEFAULT_STYLE = Style()
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,9 +26,11 @@ from xrv_node.deliver.folder import FolderSender
 from xrv_node.errors import DestinationError
 from xrv_node.jobs import progress, queue
 from xrv_node.receive.spool import Spool
-from xrv_node.report.kinds import SOP_CLASSES
+from xrv_node.report.kinds import KINDS
 from xrv_node.settings import DestinationSection
 from xrv_node.values import StoredResult
+
+SOP_CLASSES = {name: kind.sop_classes[0] for name, kind in KINDS.items()}
 
 
 class Peer:

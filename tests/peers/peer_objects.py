@@ -11,7 +11,7 @@ from peer_programs import run
 from pydicom import Dataset
 
 from xrv_node import phantom
-from xrv_node.report.kinds import SOP_CLASSES
+from xrv_node.report.kinds import kind_of
 
 STUDY_AND_PATIENT = (
     "SpecificCharacterSet", "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "PatientAge",
@@ -62,8 +62,7 @@ def complaints(path: Path) -> list[str]:
 
 def kinds(results: Sequence[Dataset]) -> dict[str, int]:
     """How many there are of each kind of result."""
-    names = {uid: kind for kind, uid in SOP_CLASSES.items()}
-    return dict(Counter(names[result.SOPClassUID] for result in results))
+    return dict(Counter(kind_of(result) or "none of ours" for result in results))
 
 
 def references(item: Dataset) -> Iterator[tuple[str, str]]:

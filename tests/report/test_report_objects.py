@@ -20,10 +20,10 @@ from pydicom.uid import ExplicitVRLittleEndian
 from xrv_node import report
 from xrv_node.errors import ConfigError
 from xrv_node.report import equipment, uids
-from xrv_node.report.kinds import SOP_CLASSES
-from xrv_node.values import FrontalDecision, ImageOutcome, Predecessor, StudyOutcome, Verdict
+from xrv_node.report.kinds import sop_classes
+from xrv_node.values import FrontalDecision, ImageOutcome, Predecessor, StudyOutcome, Style, Verdict
 
-ALL = tuple(report.KINDS)
+ALL = tuple(report.BUILDERS)
 LONG = "Wolfeschlegelsteinhausenbergerdorff^Hubert Blaine Adolph Charles"
 JAPANESE: dict[str, Any] = {
     "SpecificCharacterSet": ["", "ISO 2022 IR 87"],
@@ -152,7 +152,7 @@ def test_without_an_analysed_image_there_is_a_report_and_nothing_else(case: str)
 
 def test_the_sop_classes_are_those_that_destinations_are_offered() -> None:
     made = {r.kind: str(r.dataset.SOPClassUID) for r in report.build(one()(), ALL)}
-    assert made == SOP_CLASSES
+    assert made == {kind: sop_classes(kind, Style())[0] for kind in ALL}
 
 
 def test_kinds_come_as_asked_for() -> None:

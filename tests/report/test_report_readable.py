@@ -190,7 +190,7 @@ def test_an_image_that_failed_a_check_has_no_findings_in_the_report() -> None:
     made = built(cases.outcome(strange))
     assert not numbers(made)
     assert any("unlike those" in t for t in texts(made))
-    assert [r.kind for r in report.build(cases.outcome(strange), list(report.KINDS))] == ["report"]
+    assert [r.kind for r in report.build(cases.outcome(strange), list(report.BUILDERS))] == ["report"]
 
 
 def test_the_best_score_of_several_images_is_in_the_headline() -> None:

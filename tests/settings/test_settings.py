@@ -9,7 +9,7 @@ import pytest
 
 from xrv_node import report, settings
 from xrv_node.errors import ConfigError
-from xrv_node.report.kinds import SOP_CLASSES
+from xrv_node.report.kinds import KINDS
 
 
 def load(tmp_path: Path, text: str) -> settings.Settings:
@@ -41,7 +41,7 @@ def test_the_examples_in_the_default_file_are_good(tmp_path: Path) -> None:
 
 
 def test_the_tables_of_result_kinds_agree() -> None:
-    assert set(settings.RESULT_KINDS) == set(SOP_CLASSES) == set(report.KINDS)
+    assert set(settings.RESULT_KINDS) == set(KINDS) == set(report.BUILDERS)
 
 
 @pytest.mark.parametrize(

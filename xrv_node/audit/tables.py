@@ -206,6 +206,8 @@ class ResultRow(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     study_id: Mapped[int] = mapped_column(ForeignKey("study.id"), index=True)
     kind: Mapped[str] = mapped_column(String(16))
+    variant: Mapped[str] = mapped_column(String(64), default="")
+    """Of the kind (`report.kinds.variant`); a destination gets those of its own style."""
     revision: Mapped[int]
     """The study's revision that it was made for."""
     sop_class_uid: Mapped[str] = mapped_column(String(64))

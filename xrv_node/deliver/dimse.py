@@ -17,7 +17,7 @@ from pynetdicom.events import Event
 from xrv_node import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from xrv_node.deliver.attempt import Attempt, Outcome, from_status
 from xrv_node.errors import DestinationError
-from xrv_node.report.kinds import SOP_CLASSES
+from xrv_node.report.kinds import sop_classes
 from xrv_node.settings import DestinationSection
 from xrv_node.values import VERIFICATION, StoredResult
 
@@ -86,17 +86,24 @@ class DimseSender:
         if VERIFICATION in accepted:
             status = association.send_c_echo().get("Status")
             lines.append("C-ECHO: " + ("no answer" if status is None else f"0x{status:04X}"))
-        for kind in self._destination.send:
-            context = accepted.get(SOP_CLASSES[kind])
+        refused = []
+        for kind, uid in self._classes():
+            context = accepted.get(uid)
             syntax = UID(context.transfer_syntax[0]).name if context else "NOT ACCEPTED"
-            lines.append(f"{kind}: {UID(SOP_CLASSES[kind]).name}: {syntax}")
+            lines.append(f"{kind}: {UID(uid).name}: {syntax}")
+            if context is None:
+                refused.append(kind)
         self.close()
-        refused = [k for k in self._destination.send if SOP_CLASSES[k] not in accepted]
         if refused:
             raise DestinationError(
                 "\n".join([*lines, f"allow the SOP classes at the peer, or leave {refused} out of `send`"])
             )
         return lines
+
+    def _classes(self) -> list[tuple[str, str]]:
+        """Each kind that the destination takes with each SOP class that its objects can be of."""
+        style = self._destination.style
+        return [(kind, uid) for kind in self._destination.send for uid in sop_classes(kind, style)]
 
     def _open(self, *, verify: bool = False) -> Association:
         if self._association is not None and self._association.is_established:
@@ -110,7 +117,7 @@ class DimseSender:
         ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = ANSWER_SECONDS
         if verify:
             ae.add_requested_context(VERIFICATION)
-        for uid in dict.fromkeys(SOP_CLASSES[kind] for kind in self._destination.send):
+        for uid in dict.fromkeys(uid for _, uid in self._classes()):
             for syntax in SYNTAXES:  # a context each: offered a list, many peers pick the poorer one
                 ae.add_requested_context(uid, syntax)
         association = ae.associate(

@@ -13,7 +13,7 @@ from pydicom import dcmread
 
 from xrv_node.radiograph.read import read
 from xrv_node.report import reading
-from xrv_node.report.kinds import SOP_CLASSES
+from xrv_node.report.kinds import kind_of
 from xrv_node.report.overlay import overlay
 from xrv_node.values import Finding, Point
 
@@ -59,12 +59,13 @@ def returned(objects: Sequence[Path]) -> Returned:
     reports: dict[str, StudyReport] = {}
     for path in objects:
         dataset = dcmread(path)
-        if dataset.SOPClassUID == SOP_CLASSES["report"]:
+        kind = kind_of(dataset)
+        if kind == "report":
             findings |= reading.findings(dataset)
             reports[str(dataset.StudyInstanceUID)] = StudyReport(path, reading.headline(dataset))
-        elif dataset.SOPClassUID == SOP_CLASSES["sr"]:
+        elif kind == "sr":
             outlines |= reading.regions(dataset)
-        elif dataset.SOPClassUID == SOP_CLASSES["seg"]:
+        elif kind == "seg":
             image, names, masks = reading.masks(dataset)
             structures[image] = names, masks
     whole = {uid: reading.outlined(found, outlines.get(uid, {})) for uid, found in findings.items()}

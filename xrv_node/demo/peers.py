@@ -17,7 +17,7 @@ from pynetdicom.events import Event
 
 from xrv_node.errors import XrvNodeError
 from xrv_node.receive.spool import is_uid
-from xrv_node.report.kinds import SOP_CLASSES
+from xrv_node.report.kinds import KINDS, kind_of
 from xrv_node.values import VERIFICATION
 
 ARCHIVE_AE = "DEMOARCHIVE"
@@ -33,7 +33,6 @@ def archive(directory: Path) -> Iterator[int]:
     int
         The port that it listens on.
     """
-    kinds = {uid: kind for kind, uid in SOP_CLASSES.items()}
 
     def store(event: Event) -> int:
         dataset = event.dataset
@@ -43,13 +42,13 @@ def archive(directory: Path) -> Iterator[int]:
             return CANNOT_UNDERSTAND
         place = directory / study
         place.mkdir(parents=True, exist_ok=True)
-        kind = kinds.get(str(dataset.SOPClassUID), "object")
+        kind = kind_of(dataset) or "object"
         dataset.save_as(place / f"{kind}-{instance}.dcm", enforce_file_format=True)
         return 0x0000
 
     ae = AE(ae_title=ARCHIVE_AE)
     ae.add_supported_context(VERIFICATION)
-    for uid in SOP_CLASSES.values():
+    for uid in {uid for kind in KINDS.values() for uid in kind.sop_classes}:
         ae.add_supported_context(uid)
     server: Any = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, store)])
     try:

@@ -12,16 +12,16 @@ from xrv_node.report.envelope import to_bytes
 from xrv_node.report.readable import build_report
 from xrv_node.report.regions import build_regions
 from xrv_node.report.segmentation import build_segmentations
-from xrv_node.values import StudyOutcome
+from xrv_node.values import DEFAULT_STYLE, StudyOutcome, Style
 
-__all__ = ["KINDS", "Result", "build", "to_bytes"]
+__all__ = ["BUILDERS", "Result", "build", "to_bytes"]
 
-KINDS: dict[str, Callable[[StudyOutcome], list[Dataset]]] = {
+BUILDERS: dict[str, Callable[[StudyOutcome, Style], list[Dataset]]] = {
     "report": build_report,
     "sr": build_regions,
     "seg": build_segmentations,
 }
-"""What a destination's ``send`` list may name, and who makes it."""
+"""Who makes each kind of result."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,7 +33,7 @@ class Result:
     """With file meta information: ``to_bytes(dataset)`` is the file."""
 
 
-def build(outcome: StudyOutcome, kinds: Sequence[str]) -> list[Result]:
+def build(outcome: StudyOutcome, kinds: Sequence[str], style: Style = DEFAULT_STYLE) -> list[Result]:
     """Make a study's result objects.
 
     The same outcome gives the same bytes. An outcome that says the same at another ``closed_at`` gives the
@@ -45,8 +45,10 @@ def build(outcome: StudyOutcome, kinds: Sequence[str]) -> list[Result]:
     outcome : StudyOutcome
         A closed study.
     kinds : sequence of str
-        Keys of `KINDS`. ``"report"`` gives one object, ``"sr"`` one or none, ``"seg"`` one for each image
+        Keys of `BUILDERS`. ``"report"`` gives one object, ``"sr"`` one or none, ``"seg"`` one for each image
         with a structure.
+    style : Style
+        How they are wanted.
 
     Returns
     -------
@@ -59,8 +61,8 @@ def build(outcome: StudyOutcome, kinds: Sequence[str]) -> list[Result]:
         If a kind is unknown, or a finding or structure has no codes.
     """
     for kind in kinds:
-        if kind not in KINDS:
-            raise ConfigError(f'result kind "{kind}" is not known: use {", ".join(KINDS)}')
+        if kind not in BUILDERS:
+            raise ConfigError(f'result kind "{kind}" is not known: use {", ".join(BUILDERS)}')
     if not outcome.images:
         return []
-    return [Result(kind, dataset) for kind in kinds for dataset in KINDS[kind](outcome)]
+    return [Result(kind, dataset) for kind in kinds for dataset in BUILDERS[kind](outcome, style)]

@@ -12,7 +12,6 @@ import hashlib
 import io
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
 from pydicom import DataElement, Dataset, config
@@ -27,25 +26,9 @@ from pydicom.valuerep import validate_value
 import xrv_node
 from xrv_node.attributes import text
 from xrv_node.report import codes, equipment, uids
+from xrv_node.report.kinds import KINDS
 from xrv_node.report.summary import COMMISSIONING
 from xrv_node.values import ModelSet, StudyOutcome
-
-
-@dataclass(frozen=True, slots=True)
-class Series:
-    """What distinguishes the series of one kind of result in a list of series."""
-
-    number: int
-    """Series Number; far above a modality's own, so that results sort to the end of a study."""
-    content: str
-    """First words of the Series Description."""
-
-
-SERIES = {
-    "report": Series(9001, "AI findings"),
-    "sr": Series(9002, "AI regions"),
-    "seg": Series(9003, "AI anatomy"),
-}
 
 # Type 2 in the Patient and General Study modules (PS3.3 C.7.1.1, C.7.2.1): there, if only empty.
 _ALWAYS = (
@@ -118,7 +101,7 @@ def finish(
     made : Dataset
         SOP class and content; its UIDs, dates, patient and study are replaced.
     kind : str
-        Key of `SERIES`.
+        Key of `KINDS`.
     outcome : StudyOutcome
         Its ``closed_at`` dates the object. It is written in the source's time zone where the source states
         one (Timezone Offset From UTC applies to the copied study time too, PS3.3 C.12.1.1.8), else in its
@@ -211,8 +194,8 @@ def _is_valid(element: DataElement) -> bool:
 
 
 def _describe(done: Dataset, kind: str, models: ModelSet) -> None:
-    series = SERIES[kind]
-    done.SeriesNumber, done.InstanceNumber = series.number, 1
+    series = KINDS[kind]
+    done.SeriesNumber, done.InstanceNumber = series.series_number, 1
     # The content first: lists of series cut the rest off, and the kinds must still be told apart.
     notice = COMMISSIONING if models.commissioning else "research, not for diagnosis"
     done.SeriesDescription = f"{series.content} - {notice}"

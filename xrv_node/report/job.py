@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import structlog
@@ -30,6 +31,7 @@ from xrv_node.jobs import progress, queue
 from xrv_node.jobs.queue import Claim, LeaseLostError
 from xrv_node.radiograph.header import read_header
 from xrv_node.receive.spool import Spool
+from xrv_node.report.kinds import variant
 from xrv_node.settings import Settings
 from xrv_node.values import (
     Evidence,
@@ -38,6 +40,7 @@ from xrv_node.values import (
     ModelSet,
     Predecessor,
     StudyOutcome,
+    Style,
     Verdict,
 )
 
@@ -56,16 +59,15 @@ def run(settings: Settings, store: Store, spool: Spool, model_set: ModelSet, cla
             ).all()
         # In the site's own time zone, as the dates of the images are.
         closed_at = (study.closed_at or datetime.now(UTC)).astimezone()
-        outcome = StudyOutcome(
-            study.study_instance_uid, images, model_set, closed_at, _predecessors(study, earlier)
-        )
+        outcome = StudyOutcome(study.study_instance_uid, images, model_set, closed_at)
         # The same content has the same UID, and was sent already: a PACS never shows a finding twice.
         known = {row.sop_instance_uid for row in earlier}
-        made = [
-            _keep(spool, study.study_instance_uid, result)
-            for result in report.build(outcome, kinds_wanted(settings, images))
-            if result.dataset.SOPInstanceUID not in known
-        ]
+        made = []
+        for (kind, form), style in wanted(settings, images).items():
+            whole = replace(outcome, predecessors=_predecessors(study, earlier, kind, form))
+            for result in report.build(whole, [kind], style):
+                if result.dataset.SOPInstanceUID not in known:
+                    made.append(_keep(spool, study.study_instance_uid, result, form))
         try:
             _record(settings, store, claim, revision, model_set, made)
         except LeaseLostError:
@@ -74,15 +76,19 @@ def run(settings: Settings, store: Store, spool: Spool, model_set: ModelSet, cla
         log.info("reported", study=study.study_instance_uid, results=[row.kind for row in made])
 
 
-def kinds_wanted(settings: Settings, images: Sequence[ImageOutcome]) -> list[str]:
-    """The kinds that some destination takes; none for a study in which nothing was to be analysed.
+def wanted(settings: Settings, images: Sequence[ImageOutcome]) -> dict[tuple[str, str], Style]:
+    """The kinds that some destination takes, each in every variant (`kinds.variant`) that is asked for; none
+    for a study in which nothing was to be analysed.
 
     A failed analysis is always reported: the radiologist who waits for a result must learn that none comes.
     """
     if not settings.study.report_skipped and not any(i.analysis or i.error for i in images):
-        return []
-    asked = [kind for destination in settings.destinations for kind in destination.send]
-    return list(dict.fromkeys(asked))
+        return {}
+    return {
+        (kind, variant(kind, destination.style)): destination.style
+        for destination in settings.destinations
+        for kind in destination.send
+    }
 
 
 def _images(db: Session, spool: Spool, study: Study, model_set: ModelSet) -> tuple[ImageOutcome, ...]:
@@ -118,18 +124,20 @@ def _order(header: Dataset) -> tuple[int, str, int, str]:
     )
 
 
-def _predecessors(study: Study, earlier: Sequence[ResultRow]) -> dict[str, Predecessor]:
-    """The newest document of each kind, which a new one supersedes; segmentations are no documents."""
+def _predecessors(
+    study: Study, earlier: Sequence[ResultRow], kind: str, variant: str
+) -> dict[str, Predecessor]:
+    """The newest document of a kind and variant, which a new one supersedes; only reports supersede."""
     return {
         r.kind: Predecessor(
             r.sop_class_uid, r.sop_instance_uid, r.series_instance_uid, study.study_instance_uid
         )
         for r in earlier
-        if r.kind != "seg"
+        if (r.kind, r.variant) == (kind, variant)
     }
 
 
-def _keep(spool: Spool, study_uid: str, result: report.Result) -> ResultRow:
+def _keep(spool: Spool, study_uid: str, result: report.Result, variant: str) -> ResultRow:
     """Write one object to the spool; its row is added with the others, in one transaction."""
     data = report.to_bytes(result.dataset)
     uid = str(result.dataset.SOPInstanceUID)
@@ -137,6 +145,7 @@ def _keep(spool: Spool, study_uid: str, result: report.Result) -> ResultRow:
     durable.write(path, [data])
     return ResultRow(
         kind=result.kind,
+        variant=variant,
         sop_class_uid=str(result.dataset.SOPClassUID),
         sop_instance_uid=uid,
         series_instance_uid=str(result.dataset.SeriesInstanceUID),
@@ -178,7 +187,7 @@ def _record(
 
 def _put_out(db: Session, settings: Settings, study: Study, row: ResultRow) -> None:
     for destination in settings.destinations:
-        if row.kind in destination.send:
+        if row.kind in destination.send and row.variant == variant(row.kind, destination.style):
             delivery = Delivery(
                 result_id=row.id,
                 destination=destination.name,

@@ -1,7 +1,76 @@
-"""The kinds of result that a destination can ask for, and the SOP class of each (PS3.4 B.5)."""
+"""The kinds of result that a destination can ask for."""
 
-SOP_CLASSES: dict[str, str] = {
-    "report": "1.2.840.10008.5.1.4.1.1.88.22",  # Enhanced SR
-    "sr": "1.2.840.10008.5.1.4.1.1.88.34",  # Comprehensive 3D SR
-    "seg": "1.2.840.10008.5.1.4.1.1.66.4",  # Segmentation
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from xrv_node.values import Style
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What is known of a kind before any object of it is made."""
+
+    sop_classes: tuple[str, ...]
+    """SOP class UIDs (PS3.4 B.5) of which its objects can be."""
+    series_number: int
+    """Far above a modality's own, so that results sort to the end of a study."""
+    content: str
+    """First words of the Series Description."""
+    varies: tuple[str, ...] = ()
+    """Fields of `Style` that its objects depend on."""
+
+
+KINDS: dict[str, Kind] = {
+    "report": Kind(("1.2.840.10008.5.1.4.1.1.88.22",), 9001, "AI findings", ("language",)),  # Enhanced SR
+    "sr": Kind(("1.2.840.10008.5.1.4.1.1.88.34",), 9002, "AI regions"),  # Comprehensive 3D SR
+    "seg": Kind(
+        ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"),  # Segmentation, Label Map
+        9003,
+        "AI anatomy",
+        ("seg_geometry", "seg_type"),
+    ),
 }
+
+
+def variant(kind: str, style: Style) -> str:
+    """Name the variant of a kind that a style asks for; destinations that get the same one share its object.
+
+    Parameters
+    ----------
+    kind : str
+        Key of `KINDS`.
+    style : Style
+        A destination's.
+
+    Returns
+    -------
+    str
+        E.g. ``"language=de"``; empty where the kind has one form only.
+    """
+    return " ".join(f"{field}={getattr(style, field)}" for field in KINDS[kind].varies)
+
+
+def sop_classes(kind: str, style: Style) -> tuple[str, ...]:
+    """Return the SOP classes of which a destination of this style gets objects of a kind."""
+    if kind == "seg":
+        return (KINDS["seg"].sop_classes[style.seg_type == "labelmap"],)
+    return KINDS[kind].sop_classes
+
+
+def kind_of(dataset: Dataset) -> str | None:
+    """Tell the kind of one of this project's objects; None for any other object.
+
+    Its Series Number settles it, because two kinds can be of one SOP class.
+    """
+    for name, kind in KINDS.items():
+        if (
+            dataset.get("SOPClassUID") in kind.sop_classes
+            and dataset.get("SeriesNumber") == kind.series_number
+        ):
+            return name
+    return None

@@ -17,7 +17,7 @@ from pydicom.sr.coding import Code
 from xrv_node.attributes import text
 from xrv_node.report import codes, equipment, summary
 from xrv_node.report.envelope import finish, stand_in
-from xrv_node.values import Finding, ImageOutcome, ModelSet, StudyOutcome
+from xrv_node.values import DEFAULT_STYLE, Finding, ImageOutcome, ModelSet, StudyOutcome, Style
 
 if TYPE_CHECKING:
     import highdicom as hd
@@ -27,7 +27,7 @@ _ENGLISH = Code("en", "RFC5646", "English")
 _CONTAINS = "CONTAINS"
 
 
-def build_report(outcome: StudyOutcome) -> list[Dataset]:
+def build_report(outcome: StudyOutcome, style: Style = DEFAULT_STYLE) -> list[Dataset]:
     """Make the readable report of a study: headline, findings, images without a result and why, models,
     notice.
 

@@ -18,7 +18,7 @@ from xrv_node.report import codes, equipment, summary
 from xrv_node.report.envelope import finish, numbers, stand_in
 from xrv_node.report.readable import call, finding_concept, score_item
 from xrv_node.report.uids import tracking_uid
-from xrv_node.values import Finding, ImageOutcome, ModelSet, Point, StudyOutcome
+from xrv_node.values import DEFAULT_STYLE, Finding, ImageOutcome, ModelSet, Point, StudyOutcome, Style
 
 if TYPE_CHECKING:
     import highdicom as hd
@@ -28,7 +28,7 @@ _CODE_VALUE_LENGTH, _CODE_MEANING_LENGTH = 16, 64
 _TRIANGLE, _DIRECTIONS = 3, 2
 
 
-def build_regions(outcome: StudyOutcome) -> list[Dataset]:
+def build_regions(outcome: StudyOutcome, style: Style = DEFAULT_STYLE) -> list[Dataset]:
     """Make the report of the regions of all findings that are present.
 
     Parameters

@@ -20,7 +20,7 @@ from xrv_node.report import codes, equipment, summary
 from xrv_node.report.envelope import finish, numbers, stand_in
 from xrv_node.report.laterality import doubt
 from xrv_node.report.uids import dimension_organization_uid, frame_of_reference_uid, tracking_uid
-from xrv_node.values import Analysis, Frame, ImageOutcome, ModelSet, StudyOutcome
+from xrv_node.values import DEFAULT_STYLE, Analysis, Frame, ImageOutcome, ModelSet, StudyOutcome, Style
 
 if TYPE_CHECKING:
     import highdicom as hd
@@ -32,7 +32,7 @@ _HALF = 128
 """Where a resampled 0/255 mask is cut: a pixel belongs to the structure that covers more than half of it."""
 
 
-def build_segmentations(outcome: StudyOutcome) -> list[Dataset]:
+def build_segmentations(outcome: StudyOutcome, style: Style = DEFAULT_STYLE) -> list[Dataset]:
     """Make the segmentation of each image on which a structure was found.
 
     Parameters
