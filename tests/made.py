@@ -10,7 +10,7 @@ from pydicom import Dataset, dcmwrite
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
-from xrv_node.receive.intake import Incoming
+from xrv_node.receive.record import Incoming
 
 CR = "1.2.840.10008.5.1.4.1.1.1"
 SECRET = "Zebrafinch"
@@ -67,6 +67,6 @@ def incoming(dataset: Dataset, **changes: Any) -> Incoming:
         "sop_instance_uid": str(dataset.SOPInstanceUID),
         "transfer_syntax_uid": str(ExplicitVRLittleEndian),
         "calling_ae": "PACS",
-        "data": encoded(dataset),
+        "data": (encoded(dataset),),
     }
     return Incoming(**(fields | changes))

@@ -11,6 +11,7 @@ import signal
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,16 +33,21 @@ log = structlog.get_logger("node")
 
 def run_receiver(settings: Settings, stop: threading.Event) -> None:
     """Listen until told to stop; associations that are open then are served to their end."""
-    from xrv_node.receive import dimse
+    from xrv_node.receive import server as listener
 
     store, spool = _state(settings)
-    spool.clear_drafts()
-    server = dimse.start(settings, store, spool, views_from_pixels=views_from_pixels(settings))
-    port = server.server_address[1]
-    print(f"listening {port}", flush=True)
-    log.info("listening", ae_title=settings.receive.ae_title, host=settings.receive.host, port=port)
-    stop.wait()
-    dimse.drain(server, DRAIN_SECONDS / 2)
+    receive = settings.receive
+    if receive.open_to_all:
+        log.warning("not restricted", remedy=receive.open_to_all)
+    with seat(settings.data_dir, "receiver") as owner:
+        spool = replace(spool, desk=owner.rpartition("/")[2])
+        spool.clear_drafts()
+        server = listener.start(settings, store, spool, views_from_pixels=views_from_pixels(settings))
+        port = server.server_address[1]
+        print(f"listening {port}", flush=True)
+        log.info("listening", ae_title=receive.ae_title, host=receive.host, port=port, tls=bool(receive.tls))
+        stop.wait()
+        listener.drain(server, DRAIN_SECONDS / 2)
     store.close()
 
 

@@ -13,9 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -25,6 +23,8 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from xrv_node.errors import ConfigError
+from xrv_node.receive.settings import ReceiveSection
+from xrv_node.setting_types import AETitle, PathText, Section
 from xrv_node.values import Language, Style
 
 ENV_PREFIX = "XRV_NODE__"
@@ -34,39 +34,9 @@ ResultKind = Literal["report", "sr", "seg"]
 RESULT_KINDS: tuple[str, ...] = get_args(ResultKind)
 
 
-def _ae_title(value: str) -> str:
-    """1 to 16 printable ASCII characters, no backslash, not only spaces (PS3.5 6.2, VR AE)."""
-    title = value.strip(" ")
-    if not 1 <= len(title) <= 16 or not all(" " <= c <= "~" and c != "\\" for c in title):
-        raise ValueError("an AE title is 1 to 16 printable ASCII characters without backslash")
-    return title
-
-
-def _home(value: Any) -> Any:
-    return os.path.expanduser(value) if isinstance(value, str) else value
-
-
-AETitle = Annotated[str, AfterValidator(_ae_title)]
-Port = Annotated[int, Field(ge=0, le=65535)]
-PathText = Annotated[Path, BeforeValidator(_home)]
-
-
-class Section(BaseModel):
-    """A table of the file. Frozen, and strict about keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
 class NodeSection(Section):
     name: str = Field(default="xrv-node", min_length=1)
     data_dir: PathText = Path("data")
-
-
-class ReceiveSection(Section):
-    ae_title: AETitle = "XRVNODE"
-    host: str = "127.0.0.1"
-    port: Port = 11112
-    allowed_calling_ae: tuple[AETitle, ...] = ()
 
 
 class StudySection(Section):
@@ -297,4 +267,10 @@ def _absolute(settings: Settings, base: Path) -> Settings:
         d.model_copy(update={"path": base / d.path}) if d.path is not None else d
         for d in settings.destinations
     )
-    return settings.model_copy(update={"node": node, "models": models, "destinations": destinations})
+    receive = settings.receive
+    if receive.tls is not None:
+        named = {key: base / path for key, path in receive.tls if path is not None}
+        receive = receive.model_copy(update={"tls": receive.tls.model_copy(update=named)})
+    return settings.model_copy(
+        update={"node": node, "receive": receive, "models": models, "destinations": destinations}
+    )

@@ -1,4 +1,4 @@
-"""Starts one process a role, starts again what dies, and stops them all."""
+"""Starts the processes of each role, starts again what dies, and stops them all."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ class Child:
 
 @dataclass
 class Supervisor:
-    """Starts one process a role, starts again what dies, and stops them all."""
+    """Starts the processes of each role, starts again what dies, and stops them all."""
 
     config: Path | None
     settings: Settings
     commissioning: bool
     announce: Callable[[str], None]
-    children: dict[Role, Child] = field(default_factory=dict)
+    children: list[Child] = field(default_factory=list)
     port: int | None = None
     """The port that the receiver got, so that a restarted one gets it again."""
 
@@ -68,22 +68,21 @@ class Supervisor:
         int
             0, or ``MISCONFIGURED``: starting such a process again would only say the same again.
         """
-        for role in ROLES:
-            self.children[role] = self._start(role)
+        counts = {"receiver": self.settings.receive.processes}
+        self.children = [self._start(role) for role in ROLES for _ in range(counts.get(role, 1))]
         while not stop.wait(0.1):
-            for child in list(self.children.values()):
-                if child.first and child.process.poll() == MISCONFIGURED:
-                    return MISCONFIGURED
-                self._mind(child)
+            if any(c.first and c.process.poll() == MISCONFIGURED for c in self.children):
+                return MISCONFIGURED
+            self.children = [self._mind(child) for child in self.children]
         return 0
 
     def stop(self) -> bool:
         """Ask all to finish, and wait; True when all did in time."""
-        for child in self.children.values():
+        for child in self.children:
             child.process.terminate()
         deadline = monotonic() + DRAIN_SECONDS
         clean = True
-        for child in self.children.values():
+        for child in self.children:
             try:
                 child.process.wait(max(deadline - monotonic(), 0.1))
             except subprocess.TimeoutExpired:
@@ -129,17 +128,19 @@ class Supervisor:
             "Research software, not a medical device."
         )
 
-    def _mind(self, child: Child) -> None:
+    def _mind(self, child: Child) -> Child:
+        """The child, or the one that takes its place."""
         code = child.process.poll()
         if code is None:
-            return
+            return child
         now = monotonic()
         if child.restart_at is None:
             child.failures = 0 if now - child.started > STABLE_SECONDS else child.failures + 1
             wait = 0.0 if child.failures <= 1 else min(2.0 ** (child.failures - 2), 30.0)
             child.restart_at = now + wait
             log.error("a process ended; starting it again", role=child.role, code=code, seconds=wait)
-        elif now >= child.restart_at:
-            again = self._start(child.role)
-            again.first, again.failures = False, child.failures
-            self.children[child.role] = again
+        if now < child.restart_at:
+            return child
+        again = self._start(child.role)
+        again.first, again.failures = False, child.failures
+        return again

@@ -90,7 +90,8 @@ def test_a_wrong_key_is_one_line(tmp_path: Path) -> None:
         message = xrv(*command, cwd=tmp_path, code=2)
         assert message.splitlines() == [
             "error: node.toml: receive.prot: unknown key; accepted here: "
-            "ae_title, host, port, allowed_calling_ae"
+            "ae_title, host, port, processes, allowed_calling_ae, allowed_addresses, max_associations, "
+            "max_associations_per_peer, max_object_mb, idle_seconds, tls"
         ]
 
 

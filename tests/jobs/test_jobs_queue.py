@@ -26,7 +26,7 @@ def study(store: Store) -> int:
 
 def put(store: Store, study: int, count: int = 1, kind: queue.Kind = "analyse") -> list[int]:
     with store.begin() as db:
-        return [queue.enqueue(db, kind, study=study).id for _ in range(count)]
+        return [queue.enqueue(db, kind, study=study) for _ in range(count)]
 
 
 def expire(store: Store, *job_ids: int) -> None:

@@ -14,7 +14,7 @@ import pytest
 import structlog
 from made import CR, SECRET, radiograph
 from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless
-from pynetdicom import AE, _config
+from pynetdicom import AE
 from pynetdicom.association import Association
 from pynetdicom.sop_class import Verification
 from sqlalchemy import select
@@ -24,7 +24,7 @@ from xrv_node.audit import queries
 from xrv_node.audit.store import Store
 from xrv_node.audit.tables import Instance, Study
 from xrv_node.errors import ConfigError
-from xrv_node.receive import dimse
+from xrv_node.receive import server
 from xrv_node.receive.spool import Spool
 
 Listen = Callable[..., int]
@@ -38,13 +38,12 @@ def listen(store: Store, spool: Spool, tmp_path: Path) -> Iterator[Listen]:
     def start(text: str = "") -> int:
         path = tmp_path / "node.toml"
         path.write_text(text if "[receive]" in text else text + "\n[receive]\nport = 0\n")
-        servers.append(dimse.start(configuration.load(path), store, spool))
+        servers.append(server.start(configuration.load(path), store, spool))
         return int(servers[-1].server_address[1])
 
     yield start
-    for server in servers:
-        dimse.drain(server, 1)
-    _config.UNRESTRICTED_STORAGE_SERVICE = False  # one switch for the whole process; the receiver has its own
+    for started in servers:
+        server.drain(started, 1)
 
 
 @contextmanager

@@ -163,7 +163,8 @@ def test_an_object_that_is_not_the_one_announced_is_refused(store: Store, spool:
 
 def test_truncated_pixels_are_kept_for_the_analysis_to_judge(store: Store, spool: Spool) -> None:
     sent = incoming(radiograph())
-    cut = incoming(radiograph(), data=sent.data[: len(sent.data) // 2])
+    (whole,) = sent.data
+    cut = incoming(radiograph(), data=(whole[: len(whole) // 2],))
     assert intake.accept(store, spool, RULES, cut).outcome == "stored"
 
 
@@ -174,10 +175,10 @@ def test_truncated_pixels_are_kept_for_the_analysis_to_judge(store: Store, spool
 def test_garbled_objects_are_stored_or_refused_and_nothing_else(
     store: Store, spool: Spool, cut: int, flips: list[tuple[int, int]]
 ) -> None:
-    whole = bytearray(incoming(radiograph()).data)
+    whole = bytearray(encoded(radiograph()))
     for place, bits in flips:
         whole[place % len(whole)] ^= bits
-    garbled = incoming(radiograph(), data=bytes(whole[: len(whole) - cut * 50]))
+    garbled = incoming(radiograph(), data=(bytes(whole[: len(whole) - cut * 50]),))
     refusal = None
     try:
         intake.accept(store, spool, RULES, garbled)

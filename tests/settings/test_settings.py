@@ -29,7 +29,8 @@ def test_the_default_file_names_every_key() -> None:
             continue
         section = field.annotation
         assert section is not None
-        keys = {f.alias or k for k, f in section.model_fields.items()}
+        # A table that is not there by default is an example in the comments.
+        keys = {f.alias or k for k, f in section.model_fields.items() if f.default is not None}
         assert set(table[name]) == keys, name
 
 
@@ -38,6 +39,32 @@ def test_the_examples_in_the_default_file_are_good(tmp_path: Path) -> None:
     text = "\n".join(line.removeprefix("#").strip() for line in examples.splitlines())
     kinds = [d.kind for d in load(tmp_path, text).destinations]
     assert kinds == ["dimse", "folder"]
+
+
+def test_the_example_of_tls_in_the_default_file_is_good(tmp_path: Path) -> None:
+    example = settings.default_text().split("# [receive.tls]")[1].split("\n\n")[0]
+    text = "\n".join(line.removeprefix("#").strip() for line in example.splitlines())
+    tls = load(tmp_path, "[receive.tls]" + text).receive.tls
+    assert tls is not None
+    assert (tls.certificate, tls.ca) == (tmp_path / "node.crt", tmp_path / "senders.crt")
+
+
+@pytest.mark.parametrize(
+    ("text", "open_to_all"),
+    [
+        ("", False),
+        ("host = '::1'", False),
+        ("host = '0.0.0.0'", True),
+        ("host = '0.0.0.0'\nallowed_calling_ae = ['PACS']", False),
+        ("host = '0.0.0.0'\nallowed_addresses = ['10.0.0.0/8']", False),
+        ("host = '0.0.0.0'\n[receive.tls]\ncertificate = 'a'\nkey = 'b'", True),
+        ("host = '0.0.0.0'\n[receive.tls]\ncertificate = 'a'\nkey = 'b'\nca = 'c'", False),
+    ],
+)
+def test_a_node_that_anybody_may_send_to_says_so(tmp_path: Path, text: str, open_to_all: bool) -> None:
+    remedy = load(tmp_path, "[receive]\n" + text).receive.open_to_all
+    assert bool(remedy) == open_to_all
+    assert not remedy or "receive.allowed_calling_ae" in remedy
 
 
 def test_the_tables_of_result_kinds_agree() -> None:
@@ -52,6 +79,8 @@ def test_the_tables_of_result_kinds_agree() -> None:
         ("[[destinations]]\nname='a'\nkind='folder'\npath='x'\nhots=1", "destinations.0.hots: unknown key"),
         ("[receive]\nport = 70000", "receive.port: Input should be less than or equal to 65535 (got 70000)"),
         ("[receive]\nport = 'x'", "receive.port: "),
+        ("[receive]\nport = 0\nprocesses = 2", "receive: several processes share a port that is named"),
+        ("[receive]\nallowed_addresses = ['pacs']", "receive.allowed_addresses.0: value is not a valid IPv4"),
         ("[receive]\nae_title = 'SEVENTEEN LETTERS'", "receive.ae_title: an AE title is 1 to 16 printable"),
         ("[receive]\nae_title = ' '", "receive.ae_title: an AE title is 1 to 16 printable"),
         ("[receive]\nallowed_calling_ae = ['Ü']", "receive.allowed_calling_ae.0: an AE title is"),

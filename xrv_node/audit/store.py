@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import alembic.command
 import alembic.config
@@ -17,7 +17,10 @@ import sqlalchemy.exc
 from sqlalchemy import Engine, create_engine, event, make_url
 from sqlalchemy.orm import Session
 
+from xrv_node.audit.group import Group
 from xrv_node.errors import ConfigError
+
+T = TypeVar("T")
 
 BUSY_SECONDS = 30
 """How long a writer waits for another: SQLite has one writer at a time."""
@@ -39,6 +42,7 @@ class Store:
         if self._sqlite and parsed.database:
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
         self.engine = _engine(url, sqlite=self._sqlite)
+        self._group = Group(self.begin)
 
     @contextmanager
     def begin(self) -> Iterator[Session]:
@@ -50,6 +54,21 @@ class Store:
         engine = self.engine.execution_options(begin="IMMEDIATE")
         with Session(engine, expire_on_commit=False) as session, session.begin():
             yield session
+
+    def together(self, action: Callable[[Session], T]) -> T:
+        """Run a step in one transaction with those that other threads bring meanwhile (group commit).
+
+        Returns
+        -------
+        T
+            What `action` returned, once it is committed.
+
+        Raises
+        ------
+        Exception
+            What `action` or the commit raised; the steps beside it are committed all the same.
+        """
+        return self._group.run(action)
 
     @contextmanager
     def read(self) -> Iterator[Session]:

@@ -13,13 +13,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from xrv_node.audit.tables import AuditEvent, AuditHead
 
 GENESIS = "0" * 64
 """Stands for the hash before the first row."""
+
+_HEAD = select(AuditHead.count, AuditHead.hash).with_for_update()
+_APPEND, _MOVE = insert(AuditEvent), update(AuditHead)
+_HASHED = ("id", "at", "event", "study_instance_uid", "sop_instance_uid", "detail")
+"""Columns of a row that its hash covers, after the hash of the row before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +54,15 @@ def record(
     detail
         JSON values. Never patient data.
     """
-    head = session.scalars(select(AuditHead).with_for_update()).one()
-    row = AuditEvent(
-        id=head.count + 1,
-        at=datetime.now(UTC).isoformat(timespec="microseconds"),
-        event=event,
-        study_instance_uid=study,
-        sop_instance_uid=instance,
-        detail=json.dumps(detail, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str),
-    )
-    row.hash = _digest(row, head.hash)
-    session.add(row)
-    head.count, head.hash = row.id, row.hash
+    # Not through the session's unit of work: this runs for every object that comes in.
+    connection = session.connection()
+    count, previous = connection.execute(_HEAD).one()
+    at = datetime.now(UTC).isoformat(timespec="microseconds")
+    text = json.dumps(detail, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str)
+    fields = (count + 1, at, event, study, instance, text)
+    digest = _digest(previous, *fields)
+    connection.execute(_APPEND, dict(zip(_HASHED, fields, strict=True)) | {"hash": digest})
+    connection.execute(_MOVE, {"count": count + 1, "hash": digest})
     session.flush()
 
 
@@ -77,7 +79,7 @@ def verify(session: Session) -> Broken | int:
         count += 1
         if row.id != count:
             return Broken(count, f"row {count} is missing")
-        if row.hash != _digest(row, previous):
+        if row.hash != _digest(previous, *(getattr(row, name) for name in _HASHED)):
             return Broken(row.id, f"row {row.id} was changed")
         previous = row.hash
     head = session.scalars(select(AuditHead)).one()
@@ -90,14 +92,5 @@ def _rows(session: Session) -> Iterator[AuditEvent]:
     return iter(session.scalars(select(AuditEvent).order_by(AuditEvent.id).execution_options(yield_per=1000)))
 
 
-def _digest(row: AuditEvent, previous: str) -> str:
-    fields = [
-        previous,
-        row.id,
-        row.at,
-        row.event,
-        row.study_instance_uid,
-        row.sop_instance_uid,
-        row.detail,
-    ]
-    return hashlib.sha256(json.dumps(fields, ensure_ascii=False).encode()).hexdigest()
+def _digest(previous: str, *fields: Any) -> str:
+    return hashlib.sha256(json.dumps([previous, *fields], ensure_ascii=False).encode()).hexdigest()

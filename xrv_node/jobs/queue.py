@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from sqlalchemy import ColumnElement, and_, or_, select, true, update
+from sqlalchemy import ColumnElement, and_, insert, or_, select, true, update
 from sqlalchemy.orm import Session
 
 from xrv_node.audit import trail
@@ -71,23 +71,22 @@ class LeaseLostError(Exception):
 
 def enqueue(
     db: Session, kind: Kind, *, study: int, instance: int | None = None, delivery: int | None = None
-) -> Job:
-    """Add a job, in the caller's transaction."""
+) -> int:
+    """Add a job, in the caller's transaction; returns its id."""
     now = datetime.now(UTC)
-    job = Job(
-        kind=kind,
-        state=JobState.QUEUED,
-        study_id=study,
-        instance_id=instance,
-        delivery_id=delivery,
-        max_attempts=POLICIES[kind].max_attempts,
-        not_before=now,
-        created_at=now,
-        updated_at=now,
-    )
-    db.add(job)
-    db.flush()
-    return job
+    fields = {
+        "kind": kind,
+        "state": JobState.QUEUED,
+        "study_id": study,
+        "instance_id": instance,
+        "delivery_id": delivery,
+        "max_attempts": POLICIES[kind].max_attempts,
+        "not_before": now,
+        "created_at": now,
+        "updated_at": now,
+    }
+    db.flush()  # what the job is about comes first
+    return int(db.connection().execute(insert(Job).returning(Job.id), fields).scalar_one())
 
 
 def claim(

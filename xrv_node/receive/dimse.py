@@ -1,7 +1,8 @@
-"""The Storage and Verification SCP: pynetdicom's events in, DIMSE statuses out.
+"""The Storage and Verification SCP: DIMSE requests in, statuses out.
 
-Handlers are plain functions ``(event, receiver) -> status``. They never raise: an object that breaks
-something answers a failure status, and the association goes on.
+Services are plain functions ``(association, message, receiver) -> status``. None of them raises but for an
+association that broke off: an object that breaks something answers a failure status, and the association
+goes on.
 """
 
 from __future__ import annotations
@@ -9,60 +10,128 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from time import monotonic, sleep
-from typing import Any, cast
-from weakref import WeakKeyDictionary
+from typing import Any
 
 import structlog
-from pynetdicom import AE, _config, evt
-from pynetdicom.dimse_primitives import C_STORE
-from pynetdicom.events import Event
-from pynetdicom.pdu_primitives import A_ASSOCIATE
-from pynetdicom.transport import ThreadedAssociationServer
 from sqlalchemy import select
 
-from xrv_node import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from xrv_node.audit import trail
 from xrv_node.audit.store import Store
 from xrv_node.audit.tables import Study
-from xrv_node.errors import ConfigError, RefusedError
+from xrv_node.errors import RefusedError
 from xrv_node.jobs import progress
+from xrv_node.receive import association as acse
 from xrv_node.receive import intake
+from xrv_node.receive.association import Association, Message, Rejection
+from xrv_node.receive.record import Incoming
 from xrv_node.receive.spool import Spool
+from xrv_node.receive.wire import UNEXPECTED_PDU, BrokenOffError, Wire
 from xrv_node.settings import Settings
-from xrv_node.values import VERIFICATION
 
 log = structlog.get_logger("receive")
 
 SUCCESS = 0x0000
 PROCESSING_FAILURE = 0x0110
 """PS3.7 C.5.18: something of ours broke; the sender keeps the object and may try again."""
+UNRECOGNIZED_OPERATION = 0x0211
+"""PS3.7 C.5.28."""
 
-MAXIMUM_PDU = 131072
-"""dcmtk's largest; eight times fewer PDUs an image than pynetdicom's default, and twice as fast."""
+
+class Crowd:
+    """How many associations there are, by the address they come from."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: dict[str, int] = {}
+
+    def come(self, address: str) -> tuple[int, int]:
+        """Count one more; returns how many there are now, and how many from `address`."""
+        with self._lock:
+            self._counts[address] = self._counts.get(address, 0) + 1
+            return sum(self._counts.values()), self._counts[address]
+
+    def go(self, address: str) -> None:
+        """Count one less."""
+        with self._lock:
+            self._counts[address] -= 1
+            if not self._counts[address]:
+                del self._counts[address]
+
+    @property
+    def size(self) -> int:
+        """How many there are."""
+        with self._lock:
+            return sum(self._counts.values())
 
 
 @dataclass(frozen=True)
 class Receiver:
-    """What the handlers need."""
+    """What the services need."""
 
     settings: Settings
     store: Store
     spool: Spool
     views_from_pixels: bool = False
     """Whether the worker can tell a view that the header leaves open."""
-    touched: WeakKeyDictionary[Any, set[str]] = field(default_factory=WeakKeyDictionary)
-    """Studies that came over each association, for ``close_on_release``."""
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    crowd: Crowd = field(default_factory=Crowd)
 
 
-def handle_echo(event: Event) -> int:
+@dataclass
+class Sender:
+    """What is known of the peer of one association."""
+
+    receiver: Receiver
+    calling_ae: str
+    studies: set[str] = field(default_factory=set)
+    """What it has sent, for ``close_on_release``."""
+
+
+def serve(wire: Wire, address: str, receiver: Receiver, present: tuple[int, int]) -> None:
+    """Serve one connection from its association request to its end. Never raises.
+
+    Parameters
+    ----------
+    address
+        The peer's.
+    present
+        How many associations there are with this one, and how many of them from `address`.
+    """
+    calling = ""
+    try:
+        association = Association(wire)
+        calling = association.calling_ae
+        if refusal := _refusal(association, receiver.settings, address, present):
+            rejection, remedy = refusal
+            log.warning("association refused", calling_ae=calling, address=address, remedy=remedy)
+            association.reject(rejection)
+            _guarded(_record_refusal, receiver.store, calling, association.called_ae, address, remedy)
+            return
+        wire.patience(receiver.settings.receive.idle_seconds)
+        association.accept()
+        sender = Sender(receiver, calling)
+        for message in association.messages():
+            association.answer(message, _service(message)(association, message, sender))
+        association.release()
+        if receiver.settings.study.close_on_release:
+            # An association that breaks instead says nothing: there the quiet period decides.
+            _guarded(_close, receiver.store, sender.studies)
+    except BrokenOffError as end:
+        log.warning("association broken off", calling_ae=calling, address=address, why=str(end))
+        if end.reason is not None:
+            wire.abort(end.reason)
+    except Exception:
+        log.exception("association failed", calling_ae=calling, address=address)
+        wire.abort(0)
+    wire.part()
+
+
+def echo(_association: Association, _message: Message, sender: Sender) -> int:
     """C-ECHO: always Success."""
-    log.info("echo", calling_ae=event.assoc.requestor.ae_title)
+    log.info("echo", calling_ae=sender.calling_ae)
     return SUCCESS
 
 
-def handle_store(event: Event, receiver: Receiver) -> int:
+def store(association: Association, message: Message, sender: Sender) -> int:
     """C-STORE: Success only once file and row are on disk.
 
     Returns
@@ -70,14 +139,19 @@ def handle_store(event: Event, receiver: Receiver) -> int:
     int
         0x0000 stored (or known already), 0xA700 no room, 0xA900 not the object that was announced,
         0xC000 cannot be understood, 0x0110 a fault of ours.
+
+    Raises
+    ------
+    BrokenOffError
+        When the association ends in the middle of the object; nothing of it is kept.
     """
-    request = cast(C_STORE, event.request)
-    incoming = intake.Incoming(
-        sop_class_uid=str(request.AffectedSOPClassUID),
-        sop_instance_uid=str(request.AffectedSOPInstanceUID),
-        transfer_syntax_uid=str(event.context.transfer_syntax),
-        calling_ae=str(event.assoc.requestor.ae_title),
-        data=event.encoded_dataset(include_meta=False),
+    receiver = sender.receiver
+    incoming = Incoming(
+        sop_class_uid=str(message.command.get("AffectedSOPClassUID", "")),
+        sop_instance_uid=str(message.command.get("AffectedSOPInstanceUID", "")),
+        transfer_syntax_uid=association.transfer_syntaxes[message.context_id],
+        calling_ae=sender.calling_ae,
+        data=message.fragments,
     )
     try:
         accepted = intake.accept(
@@ -86,7 +160,10 @@ def handle_store(event: Event, receiver: Receiver) -> int:
             receiver.settings.frontal,
             incoming,
             views_from_pixels=receiver.views_from_pixels,
+            max_bytes=receiver.settings.receive.max_object_mb << 20,
         )
+    except BrokenOffError:
+        raise
     except RefusedError as error:
         log.warning("refused", status=f"0x{error.status:04X}", why=str(error), calling_ae=incoming.calling_ae)
         _guarded(intake.refused, receiver.store, incoming, error)
@@ -94,8 +171,7 @@ def handle_store(event: Event, receiver: Receiver) -> int:
     except Exception:
         log.exception("store failed", calling_ae=incoming.calling_ae)
         return PROCESSING_FAILURE
-    with receiver.lock:
-        receiver.touched.setdefault(event.assoc, set()).add(accepted.study_instance_uid)
+    sender.studies.add(accepted.study_instance_uid)
     decision = accepted.decision
     log.info(
         "stored",
@@ -109,89 +185,42 @@ def handle_store(event: Event, receiver: Receiver) -> int:
     return SUCCESS
 
 
-def handle_released(event: Event, receiver: Receiver) -> None:
-    """The sender is done: close what it sent, where the site says that this is the end of a study.
-
-    An association that breaks instead says nothing of the kind: there the quiet period decides.
-    """
-    with receiver.lock:
-        studies = receiver.touched.pop(event.assoc, set())
-    if receiver.settings.study.close_on_release:
-        _guarded(_close, receiver.store, studies)
+def unrecognized(_association: Association, message: Message, sender: Sender) -> int:
+    """Any other request: this node does not do that."""
+    log.warning(
+        "no such service", command=f"0x{message.command.CommandField:04X}", calling_ae=sender.calling_ae
+    )
+    return UNRECOGNIZED_OPERATION
 
 
-def handle_rejected(event: Event, receiver: Receiver) -> None:
-    """Say which line of the configuration would have let the caller in."""
-    request = cast(A_ASSOCIATE, event.assoc.requestor.primitive)
-    calling, called = str(request.calling_ae_title).strip(), str(request.called_ae_title).strip()
-    ours = receiver.settings.receive
+Service = Callable[[Association, Message, Sender], int]
+SERVICES: dict[int, Service] = {0x0001: store, 0x0030: echo}
+"""By Command Field (PS3.7 E.1)."""
+
+
+def _service(message: Message) -> Service:
+    command = message.command.CommandField
+    if command & 0x8000:
+        raise BrokenOffError("a response that nothing was asked for", UNEXPECTED_PDU)
+    return SERVICES.get(command, unrecognized)
+
+
+def _refusal(
+    association: Association, settings: Settings, address: str, present: tuple[int, int]
+) -> tuple[Rejection, str] | None:
+    """Why this peer is not let in, and the line of the configuration that would do so."""
+    ours, calling, called = settings.receive, association.calling_ae, association.called_ae
+    everybody, its_own = present
     if called != ours.ae_title:
         remedy = f"it called {called}, this node is {ours.ae_title} (receive.ae_title)"
-    elif ours.allowed_calling_ae and calling not in ours.allowed_calling_ae:
-        remedy = f'add "{calling}" to receive.allowed_calling_ae'
-    else:
-        remedy = "too many associations at once; it will try again"
-    log.warning("association refused", calling_ae=calling, remedy=remedy)
-    _guarded(_record_refusal, receiver.store, calling, called, remedy)
-
-
-def start(
-    settings: Settings, store: Store, spool: Spool, *, views_from_pixels: bool = False
-) -> ThreadedAssociationServer:
-    """Listen in threads of this process.
-
-    Parameters
-    ----------
-    views_from_pixels
-        As ``intake.accept`` takes it.
-
-    Returns
-    -------
-    ThreadedAssociationServer
-        Listening; :func:`drain` stops it.
-
-    Raises
-    ------
-    ConfigError
-        When the address cannot be bound.
-    """
-    # Any storage class, private ones too, in the first transfer syntax that its sender offers: objects are
-    # kept as they come, and a study with an odd object must not fail as a whole.
-    _config.UNRESTRICTED_STORAGE_SERVICE = True
-    _config.LOG_HANDLER_LEVEL = "none"
-    receive = settings.receive
-    ae = AE(ae_title=receive.ae_title)
-    ae.implementation_class_uid = IMPLEMENTATION_CLASS_UID
-    ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
-    ae.maximum_pdu_size = MAXIMUM_PDU
-    ae.maximum_associations = 32
-    ae.require_called_aet = True
-    ae.require_calling_aet = list(receive.allowed_calling_ae)
-    ae.add_supported_context(VERIFICATION)
-    receiver = Receiver(settings, store, spool, views_from_pixels)
-    handlers: list[Any] = [
-        (evt.EVT_C_ECHO, handle_echo),
-        (evt.EVT_C_STORE, handle_store, [receiver]),
-        (evt.EVT_RELEASED, handle_released, [receiver]),
-        (evt.EVT_REJECTED, handle_rejected, [receiver]),
-    ]
-    try:
-        server = ae.start_server((receive.host, receive.port), block=False, evt_handlers=handlers)
-    except OSError as error:
-        raise ConfigError(
-            f"receive.host, receive.port: cannot listen on {receive.host}:{receive.port} ({error.strerror}); "
-            "choose another or stop what listens there"
-        ) from error
-    return cast(ThreadedAssociationServer, server)
-
-
-def drain(server: ThreadedAssociationServer, seconds: float) -> None:
-    """Take no more associations, let the open ones end, abort what is left after `seconds`."""
-    server.shutdown()
-    deadline = monotonic() + seconds
-    while server.ae.active_associations and monotonic() < deadline:
-        sleep(0.05)
-    server.ae.shutdown()
+        return acse.CALLED_AE_NOT_RECOGNIZED, remedy
+    if ours.allowed_calling_ae and calling not in ours.allowed_calling_ae:
+        return acse.CALLING_AE_NOT_RECOGNIZED, f'add "{calling}" to receive.allowed_calling_ae'
+    for count, key in ((everybody, "max_associations"), (its_own, "max_associations_per_peer")):
+        if count > (limit := getattr(ours, key)):
+            remedy = f"more than {limit} associations at once (receive.{key}); it may try again"
+            return acse.LOCAL_LIMIT_EXCEEDED, remedy
+    return None
 
 
 def _close(store: Store, studies: set[str]) -> None:
@@ -200,9 +229,11 @@ def _close(store: Store, studies: set[str]) -> None:
             progress.close_study(db, study, "the sender released its association")
 
 
-def _record_refusal(store: Store, calling: str, called: str, remedy: str) -> None:
+def _record_refusal(store: Store, calling: str, called: str, address: str, remedy: str) -> None:
     with store.begin() as db:
-        trail.record(db, "association.refused", calling_ae=calling, called_ae=called, remedy=remedy)
+        trail.record(
+            db, "association.refused", calling_ae=calling, called_ae=called, address=address, remedy=remedy
+        )
 
 
 def _guarded(action: Callable[..., None], *arguments: Any) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import errno
-import hashlib
+import itertools
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+import struct
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
-from typing import Literal
 
 import sqlalchemy.exc
 from pydicom import Dataset
@@ -18,48 +17,22 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import UID
 from pynetdicom.dsutils import create_file_meta
-from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from xrv_node import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, durable, frontal
 from xrv_node.attributes import text
 from xrv_node.audit import trail
 from xrv_node.audit.store import Store
-from xrv_node.audit.tables import Instance, InstanceState, ResultRow, Study, StudyState
 from xrv_node.errors import ImageError, RefusedError
-from xrv_node.jobs import progress, queue
-from xrv_node.radiograph.header import read_header
+from xrv_node.radiograph.header import MAX_FILE_BYTES, read_header
+from xrv_node.receive.digest import Digest
+from xrv_node.receive.record import Accepted, Incoming, Received, record, seen
 from xrv_node.receive.spool import Spool, is_uid
 from xrv_node.settings import FrontalSection
-from xrv_node.values import FrontalDecision, Verdict
 
 OUT_OF_RESOURCES = 0xA700
 DOES_NOT_MATCH = 0xA900
 CANNOT_UNDERSTAND = 0xC000
 """Failure statuses of the Storage Service Class (PS3.4 table B.2-1)."""
-
-Outcome = Literal["stored", "duplicate", "conflict", "own result"]
-
-
-@dataclass(frozen=True, slots=True)
-class Incoming:
-    """An object as the network hands it over."""
-
-    sop_class_uid: str
-    sop_instance_uid: str
-    transfer_syntax_uid: str
-    calling_ae: str
-    data: bytes
-    """The encoded dataset, without preamble and file meta information."""
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """What became of it."""
-
-    outcome: Outcome
-    study_instance_uid: str
-    decision: FrontalDecision | None = None
 
 
 def accept(
@@ -69,11 +42,14 @@ def accept(
     incoming: Incoming,
     *,
     views_from_pixels: bool = False,
+    max_bytes: int = MAX_FILE_BYTES,
 ) -> Accepted:
     """Take one object: when this returns, its bytes and its row are on disk.
 
     Parameters
     ----------
+    max_bytes
+        Longest encoded dataset that is taken.
     views_from_pixels
         Whether the worker can tell a view that the header leaves open: such images are queued for it.
 
@@ -85,24 +61,27 @@ def accept(
     """
     _check_uids(SOPClassUID=incoming.sop_class_uid, SOPInstanceUID=incoming.sop_instance_uid)
     with _no_room():
-        draft = durable.draft(spool.drafts, (_part10_prefix(incoming), incoming.data))
+        digest = Digest()
+        pieces = _measured(incoming.data, digest, max_bytes)
+        draft = durable.draft(spool.drafts, itertools.chain((_part10_prefix(incoming),), pieces))
         try:
             header = _header(draft, incoming)
-            sha256 = hashlib.sha256(incoming.data).hexdigest()
-            target = spool.input(text(header, "StudyInstanceUID"), incoming.sop_instance_uid, sha256)
-            with store.begin() as db:
-                # Under the write lock: another association may be bringing the same object.
-                if outcome := _seen(db, incoming.sop_instance_uid, sha256):
-                    if outcome == "duplicate" and not target.is_file():
-                        durable.keep(draft, target)  # somebody removed it: here it is again
-                    return _again(db, header, incoming, outcome)
-                durable.keep(draft, target)
-                undecided = views_from_pixels or rules.unknown == "analyse"
-                try:
-                    return _record(db, spool, rules, header, incoming, sha256, target, undecided=undecided)
-                except BaseException:
-                    target.unlink()
-                    raise
+            received = Received(
+                incoming,
+                header,
+                digest.hexdigest(),
+                draft.stat().st_size,
+                frontal.decide(header, min_age_years=rules.min_age_years),
+            )
+            target = spool.input(received.study, incoming.sop_instance_uid, received.sha256)
+            undecided = views_from_pixels or rules.unknown == "analyse"
+            try:
+                # A name that is there already has the same bytes, or had them and lost its file.
+                durable.place(draft, target)
+                return store.together(lambda db: record(db, spool, received, target, undecided=undecided))
+            except BaseException:
+                _forget(store, received, target)
+                raise
         finally:
             draft.unlink(missing_ok=True)
 
@@ -118,7 +97,6 @@ def refused(store: Store, incoming: Incoming, error: RefusedError) -> None:
             status=f"0x{error.status:04X}",
             why=str(error),
             calling_ae=incoming.calling_ae,
-            bytes=len(incoming.data),
         )
 
 
@@ -130,17 +108,29 @@ def _check_uids(**uids: str) -> None:
 
 def _part10_prefix(incoming: Incoming) -> bytes:
     """Preamble and file meta information (PS3.10 7.1), as the association negotiated them."""
+    uid = incoming.sop_instance_uid.encode()
+    uid += b"\0" * (len(uid) % 2)
+    before, after = _meta(incoming.sop_class_uid, incoming.transfer_syntax_uid, incoming.calling_ae, len(uid))
+    return before + uid + after
+
+
+@lru_cache(256)
+def _meta(sop_class: str, transfer_syntax: str, calling_ae: str, length: int) -> tuple[bytes, bytes]:
+    """The prefix up to and from a SOP Instance UID of that length: all objects of a sender have it alike."""
     buffer = DicomBytesIO()
     meta = create_file_meta(
-        sop_class_uid=UID(incoming.sop_class_uid),
-        sop_instance_uid=UID(incoming.sop_instance_uid),
-        transfer_syntax=UID(incoming.transfer_syntax_uid),
+        sop_class_uid=UID(sop_class),
+        sop_instance_uid=UID("1" * length),
+        transfer_syntax=UID(transfer_syntax),
     )
     meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
     meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
-    meta.SourceApplicationEntityTitle = incoming.calling_ae
+    meta.SourceApplicationEntityTitle = calling_ae
     write_file_meta_info(buffer, meta)
-    return b"\x00" * 128 + b"DICM" + buffer.getvalue()
+    head, element, rest = (b"\0" * 128 + b"DICM" + buffer.getvalue()).partition(
+        b"\x02\0\x03\0UI" + struct.pack("<H", length)  # Media Storage SOP Instance UID (0002,0003)
+    )
+    return head + element, rest[length:]
 
 
 def _header(path: Path, incoming: Incoming) -> Dataset:
@@ -159,97 +149,26 @@ def _header(path: Path, incoming: Incoming) -> Dataset:
     return header
 
 
-def _seen(db: Session, sop_instance_uid: str, sha256: str) -> Outcome | None:
-    """Whether this object, byte for byte, is known already."""
-    if db.scalar(select(ResultRow.id).where(ResultRow.sop_instance_uid == sop_instance_uid)):
-        return "own result"
-    same = select(Instance.id).where(Instance.sop_instance_uid == sop_instance_uid, Instance.sha256 == sha256)
-    return "duplicate" if db.scalar(same) else None
+def _measured(
+    pieces: Iterable[bytes | memoryview], digest: Digest, limit: int
+) -> Iterator[bytes | memoryview]:
+    """Hand the pieces on, digested, and not more of them than `limit` bytes."""
+    size = 0
+    for piece in pieces:
+        size += len(piece)
+        if size > limit:
+            raise RefusedError(
+                CANNOT_UNDERSTAND, f"the object is larger than {limit >> 20} MB (receive.max_object_mb)"
+            )
+        digest.update(piece)
+        yield piece
 
 
-def _again(db: Session, header: Dataset, incoming: Incoming, outcome: Outcome) -> Accepted:
-    study = text(header, "StudyInstanceUID")
-    event = "instance.duplicate" if outcome == "duplicate" else "instance.own_result"
-    trail.record(db, event, study=study, instance=incoming.sop_instance_uid, calling_ae=incoming.calling_ae)
-    return Accepted(outcome, study)
-
-
-def _record(
-    db: Session,
-    spool: Spool,
-    rules: FrontalSection,
-    header: Dataset,
-    incoming: Incoming,
-    sha256: str,
-    path: Path,
-    *,
-    undecided: bool,
-) -> Accepted:
-    """Write the object's row and what follows from it; `undecided`: queue it though its view is unknown."""
-    now = datetime.now(UTC)
-    conflict = bool(
-        db.scalar(select(Instance.id).where(Instance.sop_instance_uid == incoming.sop_instance_uid).limit(1))
-    )
-    decision = (
-        FrontalDecision(
-            Verdict.NOT_SUITABLE,
-            None,
-            ("another object with the same SOP Instance UID came before, with other content",),
-        )
-        if conflict
-        else frontal.decide(header, min_age_years=rules.min_age_years)
-    )
-    analyse = decision.verdict == Verdict.FRONTAL or (undecided and decision.verdict == Verdict.UNKNOWN)
-    study = _study(db, text(header, "StudyInstanceUID"), now)
-    instance = Instance(
-        study_id=study.id,
-        sop_instance_uid=incoming.sop_instance_uid,
-        sop_class_uid=incoming.sop_class_uid,
-        series_instance_uid=text(header, "SeriesInstanceUID"),
-        transfer_syntax_uid=incoming.transfer_syntax_uid,
-        modality=text(header, "Modality")[:16],
-        sha256=sha256,
-        size=path.stat().st_size,
-        path=spool.relative(path),
-        calling_ae=incoming.calling_ae,
-        received_at=now,
-        state=InstanceState.QUEUED if analyse else InstanceState.SKIPPED,
-        verdict=decision.verdict,
-        view=decision.view,
-        reasons=list(decision.reasons),
-        evidence=[asdict(e) for e in decision.evidence],
-    )
-    db.add(instance)
-    db.flush()
-    trail.record(
-        db,
-        "instance.conflict" if conflict else "instance.received",
-        study=study.study_instance_uid,
-        instance=instance.sop_instance_uid,
-        calling_ae=incoming.calling_ae,
-        sha256=sha256,
-        verdict=decision.verdict,
-        view=decision.view,
-        reasons=instance.reasons,
-        evidence=instance.evidence,
-        analyse=analyse,
-    )
-    if analyse:
-        queue.enqueue(db, "analyse", study=study.id, instance=instance.id)
-    return Accepted("conflict" if conflict else "stored", study.study_instance_uid, decision)
-
-
-def _study(db: Session, uid: str, now: datetime) -> Study:
-    """The study's row, open: new, or opened again by a late image."""
-    study = db.scalars(select(Study).where(Study.study_instance_uid == uid).with_for_update()).one_or_none()
-    if study is None:
-        study = Study(study_instance_uid=uid, state=StudyState.OPEN, revision=0, received_at=now)
-        db.add(study)
-        db.flush()
-    elif study.state != StudyState.OPEN:
-        progress.reopen(db, study)
-    study.received_at = now
-    return study
+def _forget(store: Store, received: Received, path: Path) -> None:
+    """Remove the file of an object that could not be recorded, unless it is another association's by now."""
+    with suppress(Exception), store.begin() as db:
+        if seen(db, received) != "duplicate":
+            path.unlink(missing_ok=True)
 
 
 @contextmanager

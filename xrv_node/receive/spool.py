@@ -22,11 +22,13 @@ class Spool:
     """The files of one node. Database rows hold paths relative to `root`."""
 
     root: Path
+    desk: str = ""
+    """Keeps apart the drafts of processes that receive at the same time."""
 
     @property
     def drafts(self) -> Path:
         """Where objects are written until they are complete; nothing in it is worth anything."""
-        return self.root / "spool" / "incoming"
+        return self.root / "spool" / "incoming" / self.desk
 
     def input(self, study: str, instance: str, sha256: str) -> Path:
         """The place of a received object.
@@ -55,7 +57,7 @@ class Spool:
         return self.root / relative
 
     def clear_drafts(self) -> None:
-        """Remove what a killed receiver left half-written: it was never acknowledged."""
+        """Remove what the last holder of this desk left half-written: it was never acknowledged."""
         for path in self.drafts.glob(".*.part"):
             path.unlink(missing_ok=True)
 

@@ -1,0 +1,123 @@
+"""The listening socket: a thread for each connection, and who may connect at all."""
+
+from __future__ import annotations
+
+import socket
+import socketserver
+import ssl
+import threading
+from contextlib import suppress
+from ipaddress import ip_address
+from time import monotonic, sleep
+from typing import Any
+
+import structlog
+
+from xrv_node import tls
+from xrv_node.audit.store import Store
+from xrv_node.errors import ConfigError
+from xrv_node.receive import dimse
+from xrv_node.receive.dimse import Receiver
+from xrv_node.receive.spool import Spool
+from xrv_node.receive.wire import Wire
+from xrv_node.settings import Settings
+
+log = structlog.get_logger("receive")
+
+ARTIM_SECONDS = 30.0
+"""How long a connection may take to its association request (the ARTIM timer, PS3.8 9.1.4), and to the end
+of its TLS handshake."""
+
+
+class Server(socketserver.ThreadingTCPServer):
+    """Listens from its construction on; :func:`start` makes one."""
+
+    allow_reuse_address = True
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 128
+
+    def __init__(self, receiver: Receiver, context: ssl.SSLContext | None) -> None:
+        receive = receiver.settings.receive
+        self.receiver = receiver
+        self.context = context
+        self.connections: set[socket.socket] = set()
+        self.allow_reuse_port = receive.processes > 1
+        self.address_family = socket.getaddrinfo(receive.host, None, type=socket.SOCK_STREAM)[0][0]
+        super().__init__((receive.host, receive.port), socketserver.BaseRequestHandler)
+
+    def verify_request(self, _request: Any, client_address: Any) -> bool:
+        """Whether to talk to this address at all."""
+        allowed = self.receiver.settings.receive.allowed_addresses
+        address = ip_address(client_address[0].partition("%")[0])
+        address = getattr(address, "ipv4_mapped", None) or address
+        if not allowed or any(address in network for network in allowed):
+            return True
+        log.warning(
+            "connection refused", address=str(address), remedy=f'add "{address}" to receive.allowed_addresses'
+        )
+        return False
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        """Serve one connection, in a thread of its own."""
+        address = str(client_address[0])
+        crowd = self.receiver.crowd
+        present = crowd.come(address)
+        connection: socket.socket = request
+        try:
+            connection.settimeout(ARTIM_SECONDS)
+            if self.context is not None:
+                # In this thread: a handshake that never ends must keep nobody else waiting.
+                connection = self.context.wrap_socket(connection, server_side=True)
+            self.connections.add(connection)
+            dimse.serve(Wire(connection, ARTIM_SECONDS), address, self.receiver, present)
+        except (OSError, ValueError) as error:
+            why = getattr(error, "reason", None) or error.__class__.__name__
+            log.warning("connection failed", address=address, why=why)
+        finally:
+            self.connections.discard(connection)
+            crowd.go(address)
+            connection.close()
+
+
+def start(settings: Settings, store: Store, spool: Spool, *, views_from_pixels: bool = False) -> Server:
+    """Listen in threads of this process.
+
+    Parameters
+    ----------
+    views_from_pixels
+        As ``intake.accept`` takes it.
+
+    Returns
+    -------
+    Server
+        Listening; :func:`drain` stops it.
+
+    Raises
+    ------
+    ConfigError
+        When the address cannot be bound, or a TLS file is missing or wrong.
+    """
+    receive = settings.receive
+    context = tls.server_context(receive.tls) if receive.tls is not None else None
+    try:
+        server = Server(Receiver(settings, store, spool, views_from_pixels), context)
+    except OSError as error:
+        raise ConfigError(
+            f"receive.host, receive.port: cannot listen on {receive.host}:{receive.port} ({error.strerror}); "
+            "choose another or stop what listens there"
+        ) from error
+    threading.Thread(target=server.serve_forever, name="listener", daemon=True).start()
+    return server
+
+
+def drain(server: Server, seconds: float) -> None:
+    """Take no more associations, let the open ones end, break off what is left after `seconds`."""
+    server.shutdown()
+    server.server_close()
+    deadline = monotonic() + seconds
+    while server.receiver.crowd.size and monotonic() < deadline:
+        sleep(0.05)
+    for connection in list(server.connections):
+        with suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)  # close() alone would not wake the thread that reads

@@ -1,0 +1,51 @@
+"""The table ``[receive]`` of the configuration."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+from pydantic import Field, IPvAnyNetwork, model_validator
+
+from xrv_node.setting_types import AETitle, Port, Section, TlsSection
+
+
+class ReceiveSection(Section):
+    """Where the node listens, to whom, and how much of it at once."""
+
+    ae_title: AETitle = "XRVNODE"
+    host: str = "127.0.0.1"
+    port: Port = 11112
+    processes: int = Field(default=1, ge=1, le=16)
+    allowed_calling_ae: tuple[AETitle, ...] = ()
+    allowed_addresses: tuple[IPvAnyNetwork, ...] = ()
+    max_associations: int = Field(default=32, ge=1, le=1000)
+    max_associations_per_peer: int = Field(default=16, ge=1, le=1000)
+    max_object_mb: int = Field(default=1024, ge=1, le=1024)
+    """Not more than ``radiograph.header`` reads."""
+    idle_seconds: float = Field(default=60, ge=1, le=86400)
+    tls: TlsSection | None = None
+
+    @model_validator(mode="after")
+    def _one_port(self) -> ReceiveSection:
+        if self.processes > 1 and self.port == 0:
+            raise ValueError("several processes share a port that is named: give receive.port a number")
+        return self
+
+    @property
+    def open_to_all(self) -> str | None:
+        """What to change when anybody may send from other machines, else None."""
+        if _is_loopback(self.host) or self.allowed_addresses or (self.tls and self.tls.ca):
+            return None
+        if self.allowed_calling_ae:
+            return None
+        return (
+            f"any AE title may send from any machine that reaches {self.host}: name the senders in "
+            "receive.allowed_calling_ae or their addresses in receive.allowed_addresses"
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
