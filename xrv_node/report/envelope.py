@@ -8,7 +8,6 @@ writes what the source really says.
 from __future__ import annotations
 
 import copy
-import hashlib
 import io
 import math
 from collections.abc import Sequence
@@ -16,8 +15,6 @@ from datetime import datetime, timedelta, timezone
 
 from pydicom import DataElement, Dataset, config
 from pydicom.dataset import FileMetaDataset
-from pydicom.filebase import DicomBytesIO
-from pydicom.filewriter import write_dataset
 from pydicom.multival import MultiValue
 from pydicom.tag import Tag
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
@@ -141,7 +138,7 @@ def finish(
     _describe(done, kind, outcome.model_set, language, subject)
     charset.settle(done, (*_ALWAYS, *_WHERE_PRESENT))
     _date(done, header, outcome.closed_at)
-    content = _content_digest(done)
+    content = uids.digest(element for element in done if element.keyword not in _NOT_CONTENT)
     named = (kind, sources, outcome.model_set.digest, content)
     done.SOPInstanceUID, done.SeriesInstanceUID = uids.result_uid(*named), uids.series_uid(*named)
     _precede(done, kind, outcome)
@@ -259,18 +256,6 @@ def _date(done: Dataset, header: Dataset, closed_at: datetime) -> None:
     for what in ("InstanceCreation", "Series", "Content", *presentation):
         setattr(done, f"{what}Date", closed_at.strftime("%Y%m%d"))
         setattr(done, f"{what}Time", closed_at.strftime("%H%M%S"))
-
-
-def _content_digest(done: Dataset) -> str:
-    """Digest what the object says; two runs that say the same give the same, whenever they ran."""
-    said = Dataset()
-    said.update({e.tag: e for e in done if e.keyword not in (*_NOT_CONTENT, "PixelData")})
-    buffer = DicomBytesIO()
-    buffer.is_little_endian, buffer.is_implicit_VR = True, False
-    write_dataset(buffer, said)
-    digest = hashlib.sha256(buffer.getvalue())
-    digest.update(done.get("PixelData", b""))  # 13 MB, which need not be written out for it
-    return digest.hexdigest()
 
 
 def _precede(done: Dataset, kind: str, outcome: StudyOutcome) -> None:
