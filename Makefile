@@ -1,6 +1,7 @@
 # make demo   the main job end to end        make test    all tests
 # make setup  the environment, .venv         make lint    ruff and mypy
 # make bench  the benchmarks                 make lock    pin the dependencies anew
+# make viewer OHIF, for the tests that look at results in a browser (needs npm)
 # make parity how far each network is from torchxrayvision's, as a table: docs/parity.md
 
 # The project's own uv: a fresh machine has none, and pip may take a torch build that no torchvision matches.
@@ -9,7 +10,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export UV_NO_CONFIG := 1
 
-.PHONY: setup demo test lint bench parity lock clean
+.PHONY: setup demo test lint bench parity viewer lock clean
 
 setup: .venv/ready
 
@@ -40,6 +41,17 @@ bench: setup
 
 parity: setup
 	$(BIN)/python tests/models/parity.py docs/parity.md
+
+OHIF := 3.13.2
+viewer: .tools/ohif-$(OHIF)/dist/index.html
+
+# The package holds a ready build. --no-same-owner: its files belong to whoever packed it.
+.tools/ohif-$(OHIF)/dist/index.html:
+	@mkdir -p .tools/ohif-$(OHIF)
+	@cd .tools && npm pack --silent @ohif/app@$(OHIF) >/dev/null
+	@tar --extract --gzip --no-same-owner --file .tools/ohif-app-$(OHIF).tgz --directory .tools/ohif-$(OHIF) --strip-components=1
+	@rm .tools/ohif-app-$(OHIF).tgz
+	@touch $@
 
 LOCK := $(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11
 lock: | $(UV)

@@ -207,7 +207,7 @@ class Style:
     language: Language = "en"
     """Of everything that a person reads in the object (RFC 5646)."""
     seg_geometry: Literal["nominal", "none"] = "nominal"
-    """Whether segmentation and parametric map state a nominal plane, which OHIF needs, or none."""
+    """Whether segmentations state a nominal plane, which OHIF needs, or none. Parametric maps always do."""
     seg_type: Literal["binary", "labelmap"] = "binary"
 
 

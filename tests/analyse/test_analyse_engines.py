@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from xrv_node.analyse import benchmark, engines
+from xrv_node.analyse import benchmark, choice, engines
 from xrv_node.analyse.engines import ENGINES, PLAIN, Engine, FoldedPyramid
-from xrv_node.errors import ConfigError
+from xrv_node.errors import WeightsError
 from xrv_node.models import Networks, load_set
 from xrv_node.models.pspnet import PSPNet
 
@@ -78,6 +78,35 @@ def test_the_folded_pyramid_is_the_pyramid(size: tuple[int, int], networks: Netw
     assert torch.allclose(got, expected, atol=2e-6 * float(expected.max()), rtol=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore:CUDA is not available")
+@pytest.mark.parametrize("name", ["torch", "torch-bf16", "torch-fp16"])
+def test_on_a_gpu_weights_stay_in_float32_and_lie_channels_last(name: str, networks: Networks) -> None:
+    """Autocast rounds there, so that what it does not convolve (scores, masks, errors) is not rounded."""
+    engine = ENGINES[name]
+    assert "cuda" in engine.devices
+    network = engine.prepare(copy.deepcopy(networks.autoencoder).to("meta"))  # not the CPU's branch
+    kernels = [p for p in network.parameters() if p.ndim == 4]
+    assert all(p.dtype is torch.float32 for p in network.parameters())
+    assert all(p.is_contiguous(memory_format=torch.channels_last) for p in kernels)
+    context = engine.precision("cuda:1")
+    if engine.half is not None:
+        assert isinstance(context, torch.autocast)
+        assert (context.device, context.fast_dtype) == ("cuda", engine.half)
+
+
+@pytest.mark.parametrize("name", ["torch-bf16", "torch-fp16"])
+def test_sixteen_bits_come_near(
+    name: str, networks: Networks, images: dict[int, Tensor], plain: dict[str, Tensor]
+) -> None:
+    """On the CPU, whose autocast rounds as a GPU's does."""
+    engine = ENGINES[name]
+    network = engine.prepare(copy.deepcopy(networks.classifier))
+    with torch.inference_mode(), engine.precision("cpu"):
+        output = network(images[benchmark.SIZES["classifier"]].to(memory_format=torch.channels_last)).float()
+    difference = benchmark.CHECKS["classifier"].difference(networks, plain["classifier"], output)
+    assert 0 < difference < 0.03  # with untrained weights, which amplify rounding
+
+
 # ---------------------------------------------------------------- the choice
 
 
@@ -118,7 +147,7 @@ def broken() -> Engine:
     return Engine("broken", "", prepare)
 
 
-def same(name: str, *, half: bool = False) -> Engine:
+def same(name: str, *, half: torch.dtype | None = None) -> Engine:
     return Engine(name, "", lambda network: network, half=half)
 
 
@@ -164,14 +193,14 @@ def test_one_that_breaks_is_said_and_not_chosen(
     failures = [t for t in timings if t.engine == "broken"]
     assert [t.failure for t in failures] == ["AttributeError: no such operator"] * 3
     assert "does not work" in benchmark.row(failures[0])["chosen"]
-    kept = json.loads(benchmark.save(timings, tmp_path, tiny).read_text())
+    kept = json.loads(choice.save(timings, tmp_path, tiny).read_text())
     assert kept["failed"]["classifier broken"] == "AttributeError: no such operator"
 
 
 def test_one_that_rounds_is_chosen_only_when_asked_for(
     monkeypatch: pytest.MonkeyPatch, tiny: Networks, images: dict[int, Tensor]
 ) -> None:
-    rounding = same("rounding", half=True)
+    rounding = same("rounding", half=torch.bfloat16)
     assert winners(measured(monkeypatch, tiny, images, rounding)) == {PLAIN.name}
     assert winners(measured(monkeypatch, tiny, images, rounding, half=True)) == {"rounding"}
 
@@ -186,15 +215,15 @@ def test_plain_torch_is_compared_with_itself(
 def kept(tmp_path: Path, tiny: Networks, monkeypatch: pytest.MonkeyPatch, images: dict[int, Tensor]) -> Path:
     timings = measured(monkeypatch, tiny, images, same("torch-folded"))
     monkeypatch.undo()
-    return benchmark.save(timings, tmp_path, tiny)
+    return choice.save(timings, tmp_path, tiny)
 
 
 def test_the_choice_is_kept_and_used(
     tmp_path: Path, tiny: Networks, monkeypatch: pytest.MonkeyPatch, images: dict[int, Tensor]
 ) -> None:
-    assert set(benchmark.chosen(tmp_path, tiny).values()) == {PLAIN}
+    assert set(choice.chosen(tmp_path, tiny).values()) == {PLAIN}
     assert kept(tmp_path, tiny, monkeypatch, images).name == "engine-cpu.json"
-    assert set(benchmark.chosen(tmp_path, tiny).values()) == {ENGINES["torch-folded"]}
+    assert set(choice.chosen(tmp_path, tiny).values()) == {ENGINES["torch-folded"]}
 
 
 @pytest.mark.parametrize("key", ["device", "torch", "model_set"])
@@ -203,28 +232,28 @@ def test_a_choice_of_another_machine_or_model_is_not_used(
 ) -> None:
     file = kept(tmp_path, tiny, monkeypatch, images)
     file.write_text(json.dumps(json.loads(file.read_text()) | {key: "another"}))
-    assert set(benchmark.chosen(tmp_path, tiny).values()) == {PLAIN}
+    assert set(choice.chosen(tmp_path, tiny).values()) == {PLAIN}
 
 
 @pytest.mark.parametrize(
     "content", ["", "{", "[]", "null", '{"engines": 3}', '{"engines": {"classifier": "unheard-of"}}']
 )
 def test_a_damaged_choice_stops_nothing(content: str, tmp_path: Path, tiny: Networks) -> None:
-    file = benchmark.path(tmp_path, "cpu")
+    file = choice.path(tmp_path, "cpu")
     try:
         extra = json.loads(content)
     except ValueError:
         extra = None
     whole = isinstance(extra, dict)
-    file.write_text(json.dumps(benchmark._machine(tiny) | extra) if whole else content)
-    assert set(benchmark.chosen(tmp_path, tiny).values()) == {PLAIN}
+    file.write_text(json.dumps(choice._machine(tiny) | extra) if whole else content)
+    assert set(choice.chosen(tmp_path, tiny).values()) == {PLAIN}
 
 
 def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path, tiny: Networks) -> None:
     (tmp_path / "models").write_text("a file")
-    with pytest.raises(ConfigError, match="cannot be written"):
-        benchmark.save([], tmp_path / "models", tiny)
+    with pytest.raises(WeightsError, match="cannot be written"):
+        choice.save([], tmp_path / "models", tiny)
 
 
 def test_each_device_has_its_file(tmp_path: Path) -> None:
-    assert benchmark.path(tmp_path, "cuda:1").name == "engine-cuda-1.json"
+    assert choice.path(tmp_path, "cuda:1").name == "engine-cuda-1.json"

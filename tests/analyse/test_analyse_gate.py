@@ -176,7 +176,7 @@ def test_a_damaged_file_of_limits_is_named(tmp_path: Path, content: bytes) -> No
 
 def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "models").write_text("a file")
-    with pytest.raises(ConfigError, match="cannot be written"):
+    with pytest.raises(WeightsError, match="cannot be written"):
         gate.save(LIMITS, tmp_path / "models", MODELS)
 
 

@@ -121,6 +121,28 @@ def test_the_numbers_are_torchxrayvision_s_arithmetic(
     assert np.allclose(outcome.embedding, latent.numpy().mean(axis=(2, 3))[0], rtol=1e-3, atol=1e-3)
 
 
+def test_maps_are_grad_cam_s_and_the_picture_is_the_whole_image(
+    networks: Networks, images: list[Path], outcome: Analysis
+) -> None:
+    picture = xrv.datasets.XRayCenterCrop()(xrv.utils.load_image(str(images[0])))
+    x = torch.from_numpy(xrv.datasets.XRayResizer(224)(picture))[None].contiguous()
+    classifier = networks.classifier
+    activation = torch.relu(classifier.features(x)).detach().requires_grad_()
+    logits = classifier.classifier(activation.mean(dim=(2, 3)))[0]
+    assert outcome.maps is not None
+    assert outcome.maps.shape == (len(outcome.findings), *activation.shape[2:])
+    for k in (0, len(outcome.findings) - 1):
+        (gradient,) = torch.autograd.grad(logits[k], activation, retain_graph=True)
+        expected = (
+            torch.relu((gradient.mean(dim=(2, 3), keepdim=True) * activation).sum(1))[0].detach().numpy()
+        )
+        expected *= expected.size  # the maps are in units of the logit, not of its mean over the map
+        assert np.abs(outcome.maps[k] - expected).max() < 1e-3 * max(1.0, expected.max())
+    whole = cv2.imread(str(images[0]), cv2.IMREAD_GRAYSCALE)
+    assert outcome.picture is not None
+    assert np.array_equal(outcome.picture, whole)  # smaller than the limit
+
+
 def test_what_travels_with_the_numbers(networks: Networks, outcome: Analysis, tmp_path: Path) -> None:
     assert outcome.sop_instance_uid == "1.2.3.4"
     assert outcome.model_set == networks.identity
@@ -184,7 +206,9 @@ def test_only_trained_heads_are_reported(networks: Networks, images: list[Path],
 def test_numbers_that_are_none_are_an_error_of_their_image(networks: Networks, tmp_path: Path) -> None:
     dark, bright = tmp_path / "dark.png", tmp_path / "bright.png"
     for path, level in ((dark, 20), (bright, 230)):
-        cv2.imwrite(str(path), np.full((300, 300), level, np.uint8))
+        pixels = np.full((300, 300), level, np.uint8)
+        pixels[0, 0] += 1  # an image of one value all over is refused
+        cv2.imwrite(str(path), pixels)
     batch = [AnalysisInput("1.1", bright), AnalysisInput("1.2", dark)]
     first, second = LocalAnalyser(light(networks, poison=0.0)).analyse(batch)
     assert isinstance(first, ImageError)

@@ -39,6 +39,6 @@ def test_the_demo_takes_pictures_and_says_what_it_cannot_take(tmp_path: Path) ->
     assert picture is not None
     assert picture.shape[1] > picture.shape[0]
     kinds = sorted(dcmread(path).Modality for path in outcome["objects"])
-    assert kinds == ["SEG", "SR", "SR"]
+    assert kinds == ["OT", "SEG", "SR", "SR"]
     (report,) = outcome["reports"].values()
     assert report["headline"].startswith("COMMISSIONING - NOT A RESULT")

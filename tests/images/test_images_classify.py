@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -84,6 +85,14 @@ def test_bad_files_harm_no_other_and_keep_their_place(folder: Path) -> None:
     assert len(lateral.by.model.sha256) == 64
 
 
+def test_a_black_image_gets_no_scores(tmp_path: Path) -> None:
+    black, good = tmp_path / "black.png", draw(tmp_path / "good.png")
+    cv2.imwrite(str(black), np.zeros((300, 300), np.uint8))
+    unread, scored = classify([black, good], commissioning=True)
+    assert unread == Unread(black, "The image shows nothing: all its pixels have the same value.")
+    assert isinstance(scored, Classified)
+
+
 def test_the_batch_does_not_change_the_scores(tmp_path: Path) -> None:
     paths = [draw(tmp_path / f"{n}.png", n) for n in range(3)]
     one, three = (list(classify(paths, batch=n, commissioning=True)) for n in (1, 3))
@@ -144,7 +153,7 @@ def test_what_there_is_not_is_refused_before_anything_is_read(tmp_path: Path) ->
         ({"threshold": math.nan}, r"lies in \[0, 1\]"),
         ({"operating_point": "best"}, "use one of youden, ppv80"),
         ({"weights": "rsna", "operating_point": "ppv80"}, "publishes no ppv80"),
-        ({"weights": "chestx_det"}, "is a segmenter"),
+        ({"weights": "chestx_det"}, r"\(segmenter\)"),
         ({"resampler": "cubic"}, "use one of skimage, area, antialias"),
         ({"batch": 0}, "use 1 or more"),
     ):

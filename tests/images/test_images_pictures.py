@@ -21,6 +21,7 @@ from xrv_node.images.reconstruct import Reconstructed
 from xrv_node.images.segment import Segmented
 from xrv_node.models import get_model
 from xrv_node.models.model import Segmenter
+from xrv_node.radiograph.display import display
 from xrv_node.radiograph.prepare import frame, prepare
 from xrv_node.radiograph.read import Radiograph, read
 from xrv_node.report.lettering import RED, WHITE
@@ -166,7 +167,7 @@ def test_what_cannot_be_explained_is_refused(tmp_path: Path) -> None:
             "was not trained on 'Lung Lesion': use one of Atel",
         ),
         ({"method": "lime"}, "use one of gradcam, guided, gradient"),
-        ({"weights": "chestx_det"}, "is a segmenter"),
+        ({"weights": "chestx_det"}, r"\(segmenter\)"),
     ):
         with pytest.raises(ConfigError, match=words):
             explain.explain(path, commissioning=True, **arguments)
@@ -226,7 +227,7 @@ def test_masks_lie_on_the_image_s_own_matrix(tmp_path: Path, fixed: None) -> Non
     )
     assert not (drawn & ~near).any()
     spine = result.mask("Spine")
-    touched = image != drawing.grey(read(path))[..., np.newaxis]
+    touched = image != display(read(path))[..., np.newaxis]
     rims = [cv2.morphologyEx(m.astype(np.uint8), cv2.MORPH_GRADIENT, np.ones((7, 7))) for m in (heart, spine)]
     assert not (touched.any(axis=-1) & ~(rims[0] + rims[1]).astype(bool)).any()
 
@@ -283,7 +284,7 @@ def test_untrained_structures_say_so(tmp_path: Path) -> None:
 
 
 def test_only_segmenters_segment(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="is a classifier: name a segmenter, for example chestx_det"):
+    with pytest.raises(ConfigError, match=r"\(classifier\) outlines nothing: name a segmenter, for example chestx_det"):
         segment.segment(tmp_path / "a.png", "all", commissioning=True)
 
 
@@ -323,7 +324,7 @@ def test_errors_are_between_input_and_output(tmp_path: Path) -> None:
 
 def test_grey_is_the_whole_range() -> None:
     pixels = np.array([[100, 600], [1100, 2000]], np.uint16)
-    assert drawing.grey(Radiograph(pixels, 100, 1100)).tolist() == [[0, 127], [255, 255]]
+    assert display(Radiograph(pixels, 100, 1100)).tolist() == [[0, 127], [255, 255]]
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:

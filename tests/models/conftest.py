@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from dataclasses import replace
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import recipes
@@ -68,3 +70,28 @@ def released(tmp_path_factory: pytest.TempPathFactory):
     torch.save(wrapped, folder / catalog.find("chestx_det").file)
     yield folder
     shutil.rmtree(folder)
+
+
+@pytest.fixture
+def served(released, monkeypatch):
+    """A catalogue whose addresses are those of a server on this machine; yields the paths asked for."""
+
+    class Handler(SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            asked.append(self.path)
+
+    asked: list[str] = []
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), lambda *a: Handler(*a, directory=str(released)))
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    base = f"http://127.0.0.1:{server.server_port}/{catalog.find('all').file}"
+    entries = tuple(
+        replace(entry, url=base, mirror=None, sha256=None, bytes=None)
+        if entry.name == catalog.find("nih").name
+        else entry
+        for entry in catalog.entries()
+    )
+    monkeypatch.setattr(catalog, "entries", lambda: entries)
+    yield asked
+    server.shutdown()
+    server.server_close()

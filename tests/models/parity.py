@@ -23,7 +23,7 @@ from parity_cases import CASES, MEMBERS, Case, Function, StandIn, xrv
 from recipes import TINY_VQGAN, drawn, ensemble, recipe
 from torch import Tensor, nn
 
-from xrv_node.models import architectures, catalog, get_model, weights
+from xrv_node.models import architectures, catalog, get_model, importing
 from xrv_node.models.model import Model
 
 
@@ -99,7 +99,7 @@ def at_home(home: Path) -> Iterator[None]:
 def ours_of(case: Case, source: Path, directory: Path) -> Model:
     """Our network from a released file, by way of the model directory."""
     entry = replace(catalog.find(case.name), sha256=None, bytes=None)
-    weights.import_file(source, entry, directory, force=True)
+    importing.import_file(source, entry, directory, force=True)
     return get_model(case.name, directory, xrv_compatible=True, run_code=True)
 
 

@@ -11,7 +11,7 @@ from recipes import SHARED, recipe
 
 from xrv_node import models
 from xrv_node.errors import ConfigError, WeightsError
-from xrv_node.models import catalog, convert, inputs, weights
+from xrv_node.models import catalog, convert, importing, inputs
 
 NAMES = ("densenet121-res224-all", "chestx_det", "101-elastic")
 
@@ -44,7 +44,7 @@ def test_released_files_end_to_end(unpinned, released, tmp_path, image):
 
     for name in NAMES:
         source = released / catalog.find(name).file
-        weights.import_file(source, weights.recognise(source), tmp_path)
+        importing.import_file(source, importing.recognise(source), tmp_path)
     networks = models.load_set(*NAMES, tmp_path)
     assert [identity.name for identity in networks.identity.models] == list(NAMES)
     assert not networks.identity.commissioning

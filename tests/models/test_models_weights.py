@@ -17,7 +17,7 @@ from safetensors.numpy import load_file, save_file
 
 from xrv_node import models
 from xrv_node.errors import WeightsError
-from xrv_node.models import catalog, convert, weights
+from xrv_node.models import catalog, convert, importing, weights
 
 NIH = catalog.find("nih")
 """A classifier whose digest nobody has published: trusted on first use."""
@@ -35,7 +35,7 @@ def other(tmp_path_factory):
 def imported(released, tmp_path_factory):
     """A model directory with the classifier ``nih``; tests that change something take a copy."""
     directory = tmp_path_factory.mktemp("models")
-    weights.import_file(released / catalog.find("all").file, NIH, directory)
+    importing.import_file(released / catalog.find("all").file, NIH, directory)
     return directory
 
 
@@ -55,7 +55,7 @@ def save(state, path):
 def test_import_writes_the_tensors_and_where_they_came_from(imported, released):
     source = released / catalog.find("all").file
     record = weights.installed(NIH, imported)
-    assert record.source_sha256 == weights.file_sha256(source)
+    assert record.source_sha256 == importing.file_sha256(source)
     assert (record.name, record.source_file, record.path) == (
         NIH.name,
         source.name,
@@ -82,17 +82,17 @@ def test_published_digest_is_required(released, tmp_path):
         with pytest.raises(
             WeightsError, match="not the released file of densenet121-res224-all: its SHA-256 is"
         ):
-            weights.import_file(source, catalog.find("all"), tmp_path, force=force)
+            importing.import_file(source, catalog.find("all"), tmp_path, force=force)
     assert not any(tmp_path.iterdir())
 
 
 def test_first_file_is_trusted_and_another_one_needs_force(directory, released, other):
-    weights.import_file(released / catalog.find("all").file, NIH, directory)  # the same file again
+    importing.import_file(released / catalog.find("all").file, NIH, directory)  # the same file again
     first = weights.installed(NIH, directory)
     with pytest.raises(WeightsError, match=r"was imported from another file .* --force"):
-        weights.import_file(other, NIH, directory)
+        importing.import_file(other, NIH, directory)
     assert weights.installed(NIH, directory) == first
-    second = weights.import_file(other, NIH, directory, force=True)
+    second = importing.import_file(other, NIH, directory, force=True)
     assert weights.installed(NIH, directory) == second
     assert second.tensors_sha256 != first.tensors_sha256
 
@@ -102,7 +102,7 @@ def test_weights_of_another_network_are_refused(released, tmp_path):
     with pytest.raises(
         WeightsError, match=r"cannot be used as densenet121-res224-nih: this is another network"
     ):
-        weights.import_file(source, NIH, tmp_path)
+        importing.import_file(source, NIH, tmp_path)
     assert not any(tmp_path.iterdir())
 
 
@@ -113,29 +113,29 @@ def test_hostile_file_does_not_run_and_leaves_nothing(tmp_path):
 
     source = save({**recipe("densenet121", "F"), "x": Runs()}, tmp_path / "hostile.pt")
     with pytest.raises(WeightsError, match=r"asks for posix.system, which weights do not need"):
-        weights.import_file(source, NIH, tmp_path / "models")
+        importing.import_file(source, NIH, tmp_path / "models")
     assert not (tmp_path / "ran").exists()
     assert not any((tmp_path / "models").iterdir())
 
 
 def test_conversion_that_takes_too_much_is_one_clear_error(released, tmp_path, monkeypatch):
-    monkeypatch.setattr(weights, "CONVERSION_SECONDS", 0.01)
+    monkeypatch.setattr(importing, "CONVERSION_SECONDS", 0.01)
     with pytest.raises(WeightsError, match="could not be converted"):
-        weights.import_file(released / catalog.find("all").file, NIH, tmp_path)
+        importing.import_file(released / catalog.find("all").file, NIH, tmp_path)
     assert not any(tmp_path.iterdir())
 
 
 def test_unreadable_file_is_one_clear_error(tmp_path):
     with pytest.raises(WeightsError, match="cannot be read"):
-        weights.import_file(tmp_path / "nowhere.pt", NIH, tmp_path)
+        importing.import_file(tmp_path / "nowhere.pt", NIH, tmp_path)
     with pytest.raises(WeightsError, match="cannot be read"):
-        weights.import_file(tmp_path, NIH, tmp_path)
+        importing.import_file(tmp_path, NIH, tmp_path)
 
 
 def test_files_are_recognised(released, tmp_path, other):
-    assert weights.recognise(released / catalog.find("chestx_det").file).name == "chestx_det"
+    assert importing.recognise(released / catalog.find("chestx_det").file).name == "chestx_det"
     with pytest.raises(WeightsError, match="--name"):
-        weights.recognise(other)
+        importing.recognise(other)
 
 
 # ------------------------------------------------------------------ convert's checks
@@ -229,9 +229,27 @@ def test_missing_weights_name_the_remedy(imported, tmp_path):
     assert models.missing(["nih", "chestx_det"], imported) == ["chestx_det"]
     assert models.missing(["nih"], tmp_path / "nowhere") == [NIH.name]
     with pytest.raises(
-        WeightsError, match=r"models pull chestx_det 101-elastic` or, .* import FILE`; or serve --comm"
+        WeightsError, match=r"models pull chestx_det 101-elastic` or, .* import FILE`; or add --commissioning"
     ):
         models.load_set("nih", "chestx_det", "101-elastic", imported)
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "others"),
+    [
+        (
+            "chexpert",
+            "import chexpert_weights.zip`; or add --commissioning",
+            "pull",
+        ),  # a torrent, no download
+        ("riken", "models pull riken` or", "--commissioning"),  # nothing can stand in for a program
+    ],
+)
+def test_the_remedy_is_one_that_there_is(name, words, others, tmp_path):
+    with pytest.raises(WeightsError) as error:
+        models.get_model(name, tmp_path, run_code=True)
+    assert words in str(error.value)
+    assert others not in str(error.value)
 
 
 def test_nothing_heavy_is_imported():

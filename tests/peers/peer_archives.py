@@ -16,6 +16,7 @@ from peer_programs import HOST, alive, find, free_port, run, running, until
 from pydicom import dcmread
 
 SENDER_AE = "PACS"
+DICOMWEB = "/usr/share/orthanc/plugins/libOrthancDicomWeb.so"
 """Who the tests call from."""
 
 
@@ -92,8 +93,8 @@ class Orthanc:
 
 
 @contextmanager
-def orthanc(directory: Path) -> Iterator[Orthanc]:
-    """Run Orthanc with everything below `directory`, on this machine only."""
+def orthanc(directory: Path, *, web: bool = False) -> Iterator[Orthanc]:
+    """Run Orthanc with everything below `directory`, on this machine only; `web` for DICOMweb too."""
     found = Orthanc(Destination("orthanc", "ORTHANC", free_port()), free_port())
     directory.mkdir(exist_ok=True)
     log, config = directory / "orthanc.log", directory / "orthanc.json"
@@ -103,7 +104,7 @@ def orthanc(directory: Path) -> Iterator[Orthanc]:
                 "Name": "peer",
                 "StorageDirectory": str(directory / "db"),
                 "IndexDirectory": str(directory / "db"),
-                "Plugins": [],
+                "Plugins": [DICOMWEB] if web else [],
                 "HttpPort": found.http_port,
                 "RemoteAccessAllowed": False,
                 "AuthenticationEnabled": False,
@@ -114,6 +115,8 @@ def orthanc(directory: Path) -> Iterator[Orthanc]:
                 "DicomAlwaysAllowEcho": False,
                 "DicomAlwaysAllowStore": False,
                 "OverwriteInstances": True,
+                "UnknownSopClassAccepted": web,
+                "DicomWeb": {"Enable": web, "Root": "/dicom-web/", "StudiesMetadata": "Full"},
                 "DicomModalities": {"sender": [SENDER_AE, HOST, 104]},
             }
         )

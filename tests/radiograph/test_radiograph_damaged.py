@@ -60,6 +60,15 @@ def compressed(frame: bytes, syntax: str, path: Path, **attributes: object) -> P
     return write(dataset, path, syntax)
 
 
+@pytest.mark.parametrize("value", [0, 700])
+def test_an_image_of_one_value_shows_nothing(value: int, tmp_path: Path) -> None:
+    pixels = np.full((300, 200), value, np.uint16)
+    with pytest.raises(ImageError, match="shows nothing"):
+        read(write(image(pixels, 12), tmp_path / "blank.dcm"))
+    pixels[299, 199] += 1  # none of the pixels that a coarse look sees
+    assert read(write(image(pixels, 12), tmp_path / "dot.dcm")).pixels.shape == (300, 200)
+
+
 @pytest.mark.parametrize(
     ("attributes", "sentence"),
     [

@@ -94,10 +94,36 @@ def masks(n: int = 64, empty: tuple[str, ...] = ()) -> np.ndarray:
     return made
 
 
+def chest(n: int = 128) -> np.ndarray:
+    """Two lungs with a heart between them as on a radiograph in the usual way, the patient's left on the right."""
+    made = np.zeros((len(STRUCTURES), n, n), dtype=bool)
+    for name, row, column, height, width in (
+        ("Left Lung", 0.5, 0.72, 0.34, 0.17),
+        ("Right Lung", 0.48, 0.28, 0.36, 0.18),
+        ("Heart", 0.65, 0.55, 0.13, 0.16),
+    ):
+        y, x = (np.mgrid[0:n, 0:n] + 0.5) / n
+        made[STRUCTURES.index(name)] = ((y - row) / height) ** 2 + ((x - column) / width) ** 2 <= 1
+    return made
+
+
 def polygon(columns: int, rows: int) -> tuple[tuple[float, float], ...]:
     """Not symmetric in any way, so that a flip or a swap of rows and columns shows."""
     a, b = columns / 10, rows / 10
     return ((2 * a, 6 * b), (4 * a, 5.5 * b), (5 * a, 8 * b), (2.5 * a, 9 * b), (2 * a, 6 * b))
+
+
+def maps() -> np.ndarray:
+    """For each finding one peak, each at another place."""
+    made = np.zeros((len(LABELS), 7, 7), dtype=np.float32)
+    for k in range(len(LABELS)):
+        made[k, k // 3 + 1, k % 7] = 2.5
+    return made
+
+
+def picture(rows: int, columns: int) -> np.ndarray:
+    y, x = np.mgrid[0:rows, 0:columns]
+    return (100 + 60 * np.sin(y / 17) * np.cos(x / 11)).astype(np.uint8)
 
 
 def analysis(
@@ -124,6 +150,8 @@ def analysis(
         embedding=np.zeros(512, dtype=np.float32),
         resampler="linear, antialiased",
         ssim=0.8125,
+        maps=maps(),
+        picture=picture(rows, columns),
     )
 
 

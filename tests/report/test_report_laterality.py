@@ -12,7 +12,7 @@ from report_cases import STRUCTURES, analysis, disk, errors_of, frontal, header,
 
 from xrv_node import report
 from xrv_node.report import codes, reading, summary
-from xrv_node.report.laterality import doubt
+from xrv_node.report.laterality import doubt, side
 from xrv_node.report.segmentation import SIDE_UNVERIFIED, build_segmentations
 from xrv_node.values import ImageOutcome
 
@@ -75,6 +75,39 @@ def test_what_shows_no_two_lungs_is_left_alone() -> None:
 
 def test_untrained_networks_are_not_looked_at() -> None:
     assert judged(header(PatientOrientation=["R", "F"]), chest(), commissioning=True) is None
+
+
+def square(column: float, width: float) -> tuple[tuple[float, float], ...]:
+    """A square around the middle row, in parts of the image's side."""
+    left, right = 96 * (column - width / 2), 96 * (column + width / 2)
+    top, bottom = 12 + 96 * (0.5 - width / 2), 12 + 96 * (0.5 + width / 2)  # 120 rows, 96 columns
+    return ((left, top), (right, top), (right, bottom), (left, bottom), (left, top))
+
+
+@pytest.mark.parametrize(
+    ("region", "expected"),
+    [
+        (square(0.75, 0.1), "Left"),
+        (square(0.25, 0.1), "Right"),
+        (square(0.25, 0.24), "Right"),  # most of the lung, and some beside it
+        (square(0.5, 0.7), None),  # both
+        (square(0.5, 0.1), None),  # neither
+        (square(0.12, 0.2), None),  # little of it over a lung
+    ],
+)
+def test_a_region_is_of_the_side_whose_lung_it_lies_over(
+    region: tuple[tuple[float, float], ...], expected: str | None
+) -> None:
+    made = analysis(header(), model_set(), {}, chest())
+    assert side(made, region) == expected
+
+
+def test_a_region_has_no_side_without_both_lungs_or_from_untrained_networks() -> None:
+    region = square(0.25, 0.1)
+    assert side(analysis(header(), model_set(), {}, chest(without=("Left Lung",))), region) is None
+    assert side(analysis(header(), model_set(commissioning=True), {}, chest()), region) is None
+    few = dataclasses.replace(analysis(header(), model_set(), {}, chest()), structures=(), masks=chest()[:0])
+    assert side(few, region) is None
 
 
 @pytest.mark.parametrize(("orientation", "sure"), [(["L", "F"], True), (["R", "F"], False)])

@@ -45,7 +45,7 @@ def numbers(made: Dataset) -> dict[str, tuple[str, float]]:
 
 
 def test_the_first_thing_is_the_headline() -> None:
-    made = built(cases.outcome(cases.frontal(cases.header())))
+    made = built(cases.outcome(cases.frontal(cases.header(), seg=cases.chest())))
     first = made.ContentSequence[0]
     assert name(first) == "Impressions"
     assert first.ContentSequence[0].TextValue == (
@@ -190,7 +190,7 @@ def test_an_image_that_failed_a_check_has_no_findings_in_the_report() -> None:
     made = built(cases.outcome(strange))
     assert not numbers(made)
     assert any("unlike those" in t for t in texts(made))
-    assert [r.kind for r in report.build(cases.outcome(strange), list(report.BUILDERS))] == ["report"]
+    assert [r.kind for r in report.build(cases.outcome(strange), list(report.BUILDERS))] == ["report", "pdf"]
 
 
 def test_the_best_score_of_several_images_is_in_the_headline() -> None:
@@ -232,10 +232,30 @@ def test_in_commissioning_nothing_can_be_taken_for_a_result() -> None:
     assert not [k for k in numbers(made) if k.endswith("-SCORE")]
 
 
-def test_reasons_in_any_language_do_not_break_the_character_set() -> None:
+def test_reasons_in_any_language_are_shown_as_they_are() -> None:
     decision = FrontalDecision(Verdict.LATERAL, None, ('Series Description is "胸部側面 côté".',))
     made = built(cases.outcome(ImageOutcome(cases.header(SpecificCharacterSet=None), decision)))
-    assert any('"???? c?t?"' in t for t in texts(made))
+    assert any('"胸部側面 côté"' in t for t in texts(made))
+    assert made.SpecificCharacterSet == "ISO_IR 192"
+
+
+def test_what_was_not_assessed_is_said() -> None:
+    image = cases.frontal(cases.header(), seg=cases.chest())
+    assert image.analysis is not None
+    few = tuple(f for f in image.analysis.findings if f.label not in ("Fracture", "Lung Opacity"))
+    made = built(cases.outcome(replace(image, analysis=replace(image.analysis, findings=few))))
+    said = [i.TextValue for i in walk(made) if i.ValueType == "TEXT" and name(i) == "Not assessed"]
+    assert said[0] == "The classifier was not trained on: Fracture, Lung opacity."
+    assert said[1].startswith("The anatomy network did not find: Left clavicle, ")
+    assert "Heart" not in said[1]
+    assert len(said) == 2
+
+
+def test_the_cardiothoracic_ratio_is_told_with_its_caveats() -> None:
+    made = built(cases.outcome(cases.frontal(cases.header(), seg=cases.chest())))
+    ratio = [i for i in walk(made) if i.ValueType == "NUM" and name(i) == "Cardiothoracic ratio"]
+    assert 0.2 < float(ratio[0].MeasuredValueSequence[0].NumericValue) < 0.9
+    assert any("projection" in t for t in texts(made))
 
 
 def test_all_images_are_evidence() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +12,20 @@ import highdicom as hd
 import numpy as np
 import pytest
 import report_cases as cases
-from pydicom import Dataset
+from pydicom import Dataset, dcmread
 
 from xrv_node import report
-from xrv_node.report import codes, uids
-from xrv_node.report.segmentation import source_masks
-from xrv_node.values import Analysis, Frame, StudyOutcome
+from xrv_node.receive.spool import Spool
+from xrv_node.report import codes, job, kinds, segmentation, uids
+from xrv_node.report.masks import label_map, source_masks
+from xrv_node.values import DEFAULT_STYLE, Analysis, Frame, StudyOutcome, Style
+
+LABELMAP, NO_PLANE = Style(seg_type="labelmap"), Style(seg_geometry="none")
+STYLES = (DEFAULT_STYLE, LABELMAP, NO_PLANE, Style(seg_geometry="none", seg_type="labelmap"))
 
 
-def built(outcome: StudyOutcome) -> Dataset:
-    (result,) = report.build(outcome, ["seg"])
+def built(outcome: StudyOutcome, style: Style = DEFAULT_STYLE) -> Dataset:
+    (result,) = report.build(outcome, ["seg"], style)
     return result.dataset
 
 
@@ -82,6 +88,166 @@ def test_a_square_that_reaches_beyond_the_image_is_cut(top: int, left: int) -> N
     y, x = np.mgrid[0:100, 0:90]
     inside = (y >= top) & (y < top + 80) & (x >= left) & (x < left + 80)
     assert (placed == inside).all()
+
+
+def whole(real: Callable[..., Any], masks: np.ndarray) -> Callable[..., Any]:
+    """highdicom's constructor, given all pixels in place of the one that it is handed."""
+
+    def construct(source_images: list[Dataset], pixel_array: np.ndarray, **rest: Any) -> Any:
+        (source,) = source_images
+        source.Rows, source.Columns = masks.shape[1:]
+        binary = rest["segmentation_type"] == "BINARY"
+        pixels = np.moveaxis(masks, 0, -1) if binary else label_map(masks)
+        return real(source_images=[source], pixel_array=pixels[np.newaxis], **rest)
+
+    return construct
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("empty", [(), cases.STRUCTURES[1:], cases.STRUCTURES[:8]])
+def test_the_object_is_highdicom_s_own(
+    style: Style, empty: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Element by element what its constructor gives for the whole image.
+
+    Of 122 x 97 pixels frames do not begin at a byte, and the whole is even: to an odd one highdicom adds the
+    digit 0, and PS3.5 6.2 has a null byte.
+    """
+    image = cases.frontal(cases.header(rows=122, columns=97), seg=cases.masks(empty=empty))
+    assert image.analysis is not None
+    ours = built(cases.outcome(image), style)
+    masks = source_masks(image.analysis)
+    found = masks[masks.any(axis=(1, 2))]
+    monkeypatch.setattr(hd.seg, "Segmentation", whole(hd.seg.Segmentation, found))
+    monkeypatch.setattr(segmentation, "_fill", lambda *_: None)
+    theirs = built(cases.outcome(image), style)
+    assert theirs.NumberOfFrames == (len(found) if style.seg_type == "binary" else 1)
+    assert ours == theirs
+    assert report.to_bytes(ours) == report.to_bytes(theirs)
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("kind", ["DX", "CR", "OT"])
+def test_every_style_is_valid(style: Style, kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "seg.dcm"
+    made = built(cases.outcome(cases.frontal(cases.header(kind))), style)
+    path.write_bytes(report.to_bytes(made))
+    assert cases.errors_of(path) == []
+    assert (str(made.SOPClassUID),) == kinds.sop_classes("seg", style)
+    assert hd.seg.segread(path).segmentation_type.value == style.seg_type.upper()
+
+
+def test_a_label_map_holds_the_smallest_structure_of_each_pixel(tmp_path: Path) -> None:
+    random = np.random.default_rng(3).random((len(cases.STRUCTURES), 96, 96))
+    overlapping = random < np.linspace(0.1, 0.6, len(cases.STRUCTURES))[::-1, np.newaxis, np.newaxis]
+    header = cases.header()
+    image = cases.frontal(header, seg=overlapping)
+    assert image.analysis is not None
+    masks = source_masks(image.analysis)
+    sizes = np.where(masks, masks.sum(axis=(1, 2))[:, np.newaxis, np.newaxis], np.inf)
+    expected = np.where(masks.any(axis=0), sizes.argmin(axis=0) + 1, 0)
+    made = read(built(cases.outcome(image), LABELMAP), tmp_path)
+    back = made.get_pixels_by_source_instance([header.SOPInstanceUID], combine_segments=True)
+    np.testing.assert_array_equal(back[0], expected)
+    assert made.SegmentsOverlap == "NO"
+
+
+def test_a_label_map_describes_the_structures_alone(tmp_path: Path) -> None:
+    """A background in front of them shifts all colours in OHIF."""
+    made = read(built(cases.outcome(cases.frontal(cases.header())), LABELMAP), tmp_path)
+    assert made.segment_numbers == list(range(1, len(cases.STRUCTURES) + 1))
+    assert [s.SegmentLabel for s in made.SegmentSequence] == list(cases.STRUCTURES)
+    assert made.PixelPaddingValue == 0
+
+
+def test_without_a_plane_it_refers_to_the_source_pixel_for_pixel(tmp_path: Path) -> None:
+    header = cases.header(rows=121, columns=95, PixelSpacing=["0.14", "0.14"], FrameOfReferenceUID="1.2.3")
+    image = cases.frontal(header)
+    assert image.analysis is not None
+    made = read(built(cases.outcome(image), NO_PLANE), tmp_path)
+    assert "FrameOfReferenceUID" not in made
+    (shared,) = made.SharedFunctionalGroupsSequence
+    assert len(shared) == 0
+    for frame in made.PerFrameFunctionalGroupsSequence:
+        assert {"DerivationImageSequence", "FrameContentSequence", "SegmentIdentificationSequence"} == {
+            element.keyword for element in frame
+        }
+    back = made.get_pixels_by_source_instance([header.SOPInstanceUID])
+    np.testing.assert_array_equal(np.moveaxis(back[0], -1, 0).astype(bool), source_masks(image.analysis))
+
+
+@pytest.mark.parametrize(
+    ("told", "taken"),
+    [(["L", "F"], ["L", "F"]), (["R", "F"], ["R", "F"]), (["F", "R"], ["F", "R"]), (["AL", "HP"], ["AL", "HP"]),
+     (None, ""), ("", ""), (["L"], ""), (["left", "feet"], "")],
+)  # fmt: skip
+def test_the_patient_s_orientation_is_the_source_s(told: Any, taken: Any) -> None:
+    """Type 2C: there where no plane says how the patient lies (PS3.3 C.7.6.1.1.1)."""
+    outcome = cases.outcome(cases.frontal(cases.header(PatientOrientation=told)))
+    assert built(outcome, NO_PLANE).PatientOrientation == taken
+    assert "PatientOrientation" not in built(outcome)
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+@pytest.mark.parametrize(
+    "turned", [(["R", "F"], (2,)), (["L", "H"], (1,)), (["F", "L"], (1, 2)), (["L", "F"], ())]
+)
+def test_mask_and_image_coincide_however_the_image_is_stored(
+    style: Style, photometric: str, turned: tuple[list[str], tuple[int, ...]], tmp_path: Path
+) -> None:
+    """The pixels of each segment are where the stored image has that structure's grey value."""
+    orientation, axes = turned
+    drawn = np.flip(cases.masks(96), axes)
+    source = cases.header(
+        rows=96, columns=96, PatientOrientation=orientation, PhotometricInterpretation=photometric
+    )
+    stored = np.zeros((96, 96), np.uint16)
+    for k in np.argsort(-drawn.sum(axis=(1, 2)), kind="stable"):
+        stored[drawn[k]] = 100 * (k + 1)
+    made = read(built(cases.outcome(cases.frontal(source, seg=drawn)), style), tmp_path)
+    back = made.get_pixels_by_source_instance([source.SOPInstanceUID])[0]
+    for k in range(len(drawn)):
+        inside = stored[back[..., k].astype(bool)]
+        assert (inside > 0).all()
+        assert (back[..., k][stored == 100 * (k + 1)] == 1).all()
+        if style.seg_type == "labelmap":
+            assert (inside == 100 * (k + 1)).all()
+
+
+def test_lossy_compression_of_the_source_is_carried_on() -> None:
+    """PS3.3 C.8.20.2.2."""
+    lossy = {"LossyImageCompression": "01", "LossyImageCompressionRatio": "12.5"}
+    made = built(
+        cases.outcome(cases.frontal(cases.header(**lossy, LossyImageCompressionMethod="ISO_10918_1")))
+    )
+    assert (made.LossyImageCompression, made.LossyImageCompressionRatio) == ("01", 12.5)
+    assert made.LossyImageCompressionMethod == "ISO_10918_1"
+    assert built(cases.outcome(cases.frontal(cases.header()))).LossyImageCompression == "00"
+
+
+def test_a_large_detector_s_segmentation_is_small_when_deflated(tmp_path: Path) -> None:
+    header = cases.header(rows=3000, columns=2500)
+    made = built(cases.outcome(cases.frontal(header, seg=cases.masks(512))))
+    data = report.to_bytes(made, deflated=True)
+    assert len(made.PixelData) == 14 * 3000 * 2500 // 8
+    assert len(data) < 200_000
+    again = dcmread(BytesIO(data))
+    assert again.file_meta.TransferSyntaxUID.is_deflated
+    assert report.to_bytes(again) == report.to_bytes(made)
+    deflated, plain = tmp_path / "deflated.dcm", tmp_path / "plain.dcm"
+    deflated.write_bytes(data)
+    assert cases.tool("dcmconv", "+te", deflated, plain).returncode == 0
+    assert dcmread(plain).PixelData == made.PixelData
+
+
+def test_the_spool_keeps_it_deflated(spool: Spool) -> None:
+    (result,) = report.build(cases.outcome(cases.frontal(cases.header())), ["seg"])
+    row = job._keep(spool, str(result.dataset.StudyInstanceUID), result, "")
+    kept = spool.absolute(row.path)
+    assert row.size == kept.stat().st_size < len(report.to_bytes(result.dataset))
+    assert dcmread(kept).file_meta.TransferSyntaxUID.is_deflated
+    assert report.to_bytes(dcmread(kept)) == report.to_bytes(result.dataset)
 
 
 def test_empty_structures_have_no_segment_and_an_image_without_any_no_object(tmp_path: Path) -> None:

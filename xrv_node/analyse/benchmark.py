@@ -1,27 +1,21 @@
 """Which engine runs each network fastest on this machine, and still gives its numbers.
 
-Measured on the machine and with the weights that serve, and kept in the model directory. It fails closed: an
-engine that breaks or leaves its tolerance is not chosen, and a choice that was measured with another torch,
-another processor or other weights is not used. Plain torch is what is left then.
+Measured on the machine and with the weights that serve; ``choice`` keeps what comes out. An engine that
+breaks or leaves its tolerance is not chosen: plain torch is what is left then.
 """
 
 from __future__ import annotations
 
 import copy
-import json
-import platform
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from statistics import median
 
 import torch
 from torch import Tensor, nn
 
-from xrv_node import durable
-from xrv_node.analyse.engines import ENGINES, PLAIN, Engine
-from xrv_node.errors import ConfigError
+from xrv_node.analyse.engines import ENGINES, PLAIN, Engine, available
 from xrv_node.models import Networks, autoencoder, densenet, pspnet
 from xrv_node.phantom import radiograph
 from xrv_node.radiograph.image import Radiograph
@@ -39,7 +33,7 @@ class Check:
     exact: float
     """What an engine in float32 may differ by."""
     half: float
-    """What one in bfloat16 may differ by."""
+    """What one in 16 bits may differ by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +85,10 @@ SIZES: dict[Role, int] = {
 """Side of each network's input."""
 
 
-def phantoms(count: int) -> dict[int, Tensor]:
-    """Synthetic radiographs of both frontal views to measure on, by side as `measure` takes them."""
+def phantoms(count: int, sizes: Iterable[int] = SIZES.values()) -> dict[int, Tensor]:
+    """Return synthetic radiographs of both views to measure on, by side, ``[count, 1, side, side]``."""
     drawn = [Radiograph(radiograph(("PA", "AP")[k % 2], seed=k), 0, 4095) for k in range(count)]
-    inputs = [prepare_all(image, sorted(set(SIZES.values()))) for image in drawn]
+    inputs = [prepare_all(image, sorted(set(sizes))) for image in drawn]
     return {size: torch.stack([torch.from_numpy(i[size]) for i in inputs])[:, None] for size in inputs[0]}
 
 
@@ -104,7 +98,7 @@ def measure(
     *,
     half: bool = False,
     rounds: int = 5,
-    engines: Sequence[Engine] = tuple(ENGINES.values()),
+    engines: Sequence[Engine] | None = None,
 ) -> Iterator[Timing]:
     """Time every engine under each network, in turns, so that a busy moment meets all of them.
 
@@ -119,7 +113,7 @@ def measure(
     rounds
         Of which the medians are taken, after one that is not counted.
     engines
-        To compare; plain torch must be the first.
+        To compare, plain torch first; None for all that there are for the device.
 
     Yields
     ------
@@ -131,9 +125,7 @@ def measure(
         own = images[SIZES[role]].to(networks.device, memory_format=torch.channels_last)
         runs: dict[str, Callable[[], Tensor]] = {}
         outputs, failures = dict[str, Tensor](), dict[str, str]()
-        for engine in engines:
-            if networks.device.partition(":")[0] not in engine.devices:
-                continue
+        for engine in engines or available(networks.device):
             try:
                 runs[engine.name] = _run(engine, engine.prepare(copy.deepcopy(network)), own, networks.device)
                 outputs[engine.name] = runs[engine.name]()
@@ -225,65 +217,3 @@ def row(timing: Timing) -> dict[str, str]:
         "allowed": f"{timing.tolerance:.0e}",
         "chosen": "yes" if timing.chosen else "",
     }
-
-
-# ---------------------------------------------------------------- the choice, kept
-
-
-def _machine(networks: Networks) -> dict[str, str]:
-    """What a choice holds for."""
-    kind = networks.device.partition(":")[0]
-    part = torch.cuda.get_device_name(networks.device) if kind == "cuda" else _processor()
-    return {"device": part, "torch": torch.__version__, "model_set": networks.identity.digest}
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        lines = []
-    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    name = named[0] if named else platform.processor() or platform.machine()
-    return f"{name}, {torch.backends.cpu.get_cpu_capability()}"
-
-
-def path(directory: Path, device: str) -> Path:
-    """Where the choice for a device lies in the model directory."""
-    return directory / f"engine-{device.replace(':', '-')}.json"
-
-
-def save(timings: Sequence[Timing], directory: Path, networks: Networks) -> Path:
-    """Keep the choice beside the weights; returns the file.
-
-    Raises
-    ------
-    ConfigError
-        The directory cannot be written.
-    """
-    choice = {
-        **_machine(networks),
-        "engines": {t.role: t.engine for t in timings if t.chosen},
-        "measured": [asdict(t) for t in timings if t.failure is None],
-        "failed": {f"{t.role} {t.engine}": t.failure for t in timings if t.failure},
-    }
-    target = path(directory, networks.device)
-    try:
-        durable.write(target, [json.dumps(choice, indent=2, allow_nan=False).encode()])
-    except OSError as error:
-        raise ConfigError(f"{target} cannot be written ({error.strerror}): choose another --dir") from error
-    return target
-
-
-def chosen(directory: Path, networks: Networks) -> dict[Role, Engine]:
-    """Return the engine of each network: the measured one, or plain torch.
-
-    Plain torch where nothing was measured, where it was with another processor, torch or other weights, and
-    where the file cannot be read: an engine is a convenience, and its file no reason to stop.
-    """
-    try:
-        choice = json.loads(path(directory, networks.device).read_bytes())
-        if {key: choice[key] for key in _machine(networks)} != _machine(networks):
-            return dict.fromkeys(CHECKS, PLAIN)
-        return {role: ENGINES[choice["engines"][role]] for role in CHECKS}
-    except (OSError, ValueError, KeyError, TypeError):
-        return dict.fromkeys(CHECKS, PLAIN)

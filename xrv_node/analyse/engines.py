@@ -34,12 +34,13 @@ class Engine:
     """Changes a network that is in evaluation mode on its device, and returns it, for inference only."""
     devices: tuple[str, ...] = ("cpu", "cuda", "mps")
     """Kinds of device that it is for."""
-    half: bool = False
-    """Convolves in bfloat16: rounds to 8 bits, so it is never chosen unless it is asked for."""
+    half: torch.dtype | None = None
+    """What it convolves in, where that is 16 bits: bfloat16 rounds to 8 bits, float16 to 11 and overflows
+    beyond 65504. It is never chosen unless it is asked for."""
 
     def precision(self, device: str) -> AbstractContextManager[object]:
         """Return the context that the forward passes run in."""
-        return torch.autocast(device.partition(":")[0], torch.bfloat16) if self.half else nullcontext()
+        return torch.autocast(device.partition(":")[0], self.half) if self.half else nullcontext()
 
 
 def channels_last(network: nn.Module) -> nn.Module:
@@ -77,13 +78,21 @@ ENGINES: dict[str, Engine] = {
         Engine("torch", "as it is, channels last", channels_last),
         Engine("torch-folded", "batch normalisation and pyramid folded into convolutions", folded),
         Engine("torch-packed", "folded, weights in oneDNN's layout", packed, devices=("cpu",)),
-        Engine("torch-bf16", "folded, convolutions in bfloat16", packed_half, ("cpu", "cuda"), half=True),
+        Engine(
+            "torch-bf16", "folded, convolutions in bfloat16", packed_half, ("cpu", "cuda"), torch.bfloat16
+        ),
+        Engine("torch-fp16", "folded, convolutions in float16", folded, ("cuda",), torch.float16),
     )
 }
 """By name. Runtimes that take an exported network (ONNX Runtime, OpenVINO) would be rows of this table."""
 
 PLAIN = ENGINES["torch"]
 """What every other engine is compared with, and what runs where none was chosen."""
+
+
+def available(device: str) -> tuple[Engine, ...]:
+    """Return the engines for a device (``cpu``, ``cuda``, ``cuda:1``, ``mps``), plain torch first."""
+    return tuple(engine for engine in ENGINES.values() if device.partition(":")[0] in engine.devices)
 
 
 def _fold(module: nn.Module) -> None:

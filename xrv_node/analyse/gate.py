@@ -18,8 +18,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from xrv_node import durable
 from xrv_node.errors import ConfigError, WeightsError
+from xrv_node.models import sharing
 from xrv_node.values import ModelSet
 
 _LIMIT = 1024.0
@@ -237,14 +237,11 @@ def save(limits: Limits, directory: Path, model_set: ModelSet) -> Path:
 
     Raises
     ------
-    ConfigError
+    WeightsError
         The directory cannot be written.
     """
     target = path(directory, model_set)
-    try:
-        durable.write(target, [json.dumps(asdict(limits), indent=2).encode()])
-    except OSError as error:
-        raise ConfigError(f"{target} cannot be written ({error.strerror}): choose another --dir") from error
+    sharing.write(target, json.dumps(asdict(limits), indent=2).encode())
     return target
 
 
@@ -254,16 +251,16 @@ def load(directory: Path, model_set: ModelSet, resampler: str) -> Limits | None:
     Raises
     ------
     WeightsError
-        The file is damaged, or of other models or another resampler: an image is not judged by limits that
-        are not its own.
+        The file cannot be read, is damaged, or of other models or another resampler: an image is not judged
+        by limits that are not its own.
     """
     source = path(directory, model_set)
+    if not sharing.is_here(source):
+        return None
     try:
         limits = Limits(**json.loads(source.read_bytes()))
         numbers = (limits.error, limits.ssim, limits.quantile)
         whole = limits.model_set == model_set.digest and all(isinstance(n, float) for n in numbers)
-    except FileNotFoundError:
-        return None
     except (OSError, ValueError, TypeError):
         whole = False
     if not whole or limits.resampler != resampler:

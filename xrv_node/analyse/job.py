@@ -21,6 +21,8 @@ from xrv_node.audit.tables import AnalysisRow, Instance, InstanceState, JobState
 from xrv_node.errors import ImageError
 from xrv_node.jobs import progress, queue
 from xrv_node.jobs.queue import Claim, LeaseLostError
+from xrv_node.priors.local import remember
+from xrv_node.radiograph.header import read_header
 from xrv_node.receive.spool import Spool
 from xrv_node.values import Analysis, Evidence, FrontalDecision, Verdict
 
@@ -132,12 +134,15 @@ def _decided(store: Store, claim: Claim, decision: FrontalDecision) -> None:
 def _keep(store: Store, spool: Spool, claim: Claim, analysis: Analysis, seconds: float) -> None:
     with store.read() as db:
         study_uid = progress.study_of(db, claim.study_id).study_instance_uid
+        header = read_header(spool.absolute(db.get_one(Instance, claim.instance_id).path))
     digest = analysis.model_set.digest
     path = spool.analysis(study_uid, analysis.sop_instance_uid, digest)
     save(analysis, path)
     with store.begin() as db:
         job = queue.hold(db, claim)
+        study = progress.study_of(db, claim.study_id)
         instance = db.get_one(Instance, claim.instance_id)
+        remember(study, header, spool.root)
         if not _known(db, instance, digest):
             db.add(_row(analysis, instance, spool.relative(path)))
         instance.state, instance.error = InstanceState.ANALYSED, None
@@ -158,7 +163,7 @@ def _keep(store: Store, spool: Spool, claim: Claim, analysis: Analysis, seconds:
             present=[f.label for f in analysis.findings if f.present],
             seconds=seconds,
         )
-        progress.report_when_ready(db, progress.study_of(db, claim.study_id))
+        progress.report_when_ready(db, study)
     log.info("analysed", study=study_uid, instance=analysis.sop_instance_uid, seconds=seconds)
 
 

@@ -17,6 +17,7 @@ from xrv_node.analyse.engines import PLAIN, Engine
 from xrv_node.analyse.heatmap import cam, region
 from xrv_node.errors import ImageError
 from xrv_node.models import Networks, autoencoder, densenet, pspnet
+from xrv_node.radiograph.display import LONGEST, display
 from xrv_node.radiograph.prepare import RESAMPLER, frame, prepare_all
 from xrv_node.radiograph.read import read
 from xrv_node.values import OPERATING_POINT, Analysis, Finding, Frame, ModelSet, Role
@@ -32,6 +33,8 @@ class _Prepared:
     frame: Frame
     inputs: dict[int, NDArray[np.float32]]
     """By side: ``[side, side]`` in [-1024, 1024]."""
+    picture: NDArray[np.uint8]
+    """``[rows', columns']``, the whole image as displayed; results are drawn on it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -208,6 +211,8 @@ class LocalAnalyser:
             ssim=similarity,
             quality=judged.flags,
             refused=judged.refused,
+            maps=outputs.maps[row],
+            picture=prepared.picture,
         )
 
 
@@ -216,4 +221,5 @@ def _prepare(item: AnalysisInput) -> _Prepared | ImageError:
         radiograph = read(item.path)
     except ImageError as error:
         return error
-    return _Prepared(frame(radiograph.rows, radiograph.columns), prepare_all(radiograph, _SIZES))
+    square = frame(radiograph.rows, radiograph.columns)
+    return _Prepared(square, prepare_all(radiograph, _SIZES), display(radiograph, LONGEST))

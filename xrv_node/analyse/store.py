@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xrv_node import durable
 from xrv_node.errors import XrvNodeError
@@ -50,6 +51,7 @@ def save(analysis: Analysis, path: Path) -> None:
         words=np.frombuffer(json.dumps(words, allow_nan=False).encode(), np.uint8),
         masks=np.packbits(analysis.masks),
         embedding=analysis.embedding,
+        **_pictorial(analysis),
     )
     durable.write(path, [file.getvalue()])
 
@@ -75,14 +77,44 @@ def load(path: Path) -> Analysis:
     try:
         with np.load(path, allow_pickle=False) as file:
             words, packed, embedding = json.loads(file["words"].tobytes()), file["masks"], file["embedding"]
-        return _analysis(words, packed, embedding)
+            maps = file.get("maps")
+            picture = _decoded(file["picture"]) if "picture" in file else None
+        return _analysis(words, packed, embedding, maps, picture)
     except FileNotFoundError as error:
         raise XrvNodeError(f"The stored analysis {path.name} is missing: reprocess its study.") from error
     except Exception as error:  # zipfile, zlib, numpy and json each have their own ways to say it
         raise XrvNodeError(f"The stored analysis {path.name} is damaged: reprocess its study.") from error
 
 
-def _analysis(words: dict[str, Any], packed: Any, embedding: Any) -> Analysis:
+def _pictorial(analysis: Analysis) -> dict[str, NDArray[Any]]:
+    """What pictures are drawn from, where the analysis has it. A radiograph is a third smaller as PNG, whose
+    filters know rows, than as the archive's plain deflate, and takes half the time."""
+    import cv2
+
+    kept: dict[str, NDArray[Any]] = {}
+    if analysis.maps is not None:
+        kept["maps"] = analysis.maps
+    if analysis.picture is not None:
+        kept["picture"] = cv2.imencode(".png", analysis.picture, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1]
+    return kept
+
+
+def _decoded(png: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    import cv2
+
+    picture = cv2.imdecode(png, cv2.IMREAD_GRAYSCALE)
+    if picture is None:
+        raise ValueError("not a picture")
+    return np.asarray(picture, np.uint8)
+
+
+def _analysis(
+    words: dict[str, Any],
+    packed: Any,
+    embedding: Any,
+    maps: NDArray[np.float32] | None,
+    picture: NDArray[np.uint8] | None,
+) -> Analysis:
     shape = words["masks_shape"]
     models = words["model_set"]
     classifier, segmenter, autoencoder = (
@@ -109,4 +141,6 @@ def _analysis(words: dict[str, Any], packed: Any, embedding: Any) -> Analysis:
         ssim=words["ssim"],
         quality=tuple(words["quality"]),
         refused=words["refused"],
+        maps=maps,
+        picture=picture,
     )

@@ -1,7 +1,7 @@
 """The database's tables, one class each. No patient data: UIDs, states, times and digests only.
 
-Times are UTC, stored as ISO 8601 text of fixed width, so that they sort and read the same in SQLite and
-PostgreSQL.
+Times, but for a study's own, are UTC, stored as ISO 8601 text of fixed width, so that they sort and read the
+same in SQLite and PostgreSQL.
 """
 
 from __future__ import annotations
@@ -57,6 +57,8 @@ class DeliveryState(StrEnum):
     DELIVERED = "delivered"
     WARNING = "warning"
     """Stored by the peer with a warning status (0xBxxx)."""
+    CONFIRMED = "confirmed"
+    """The peer has committed to keep it (storage commitment)."""
     REJECTED = "rejected"
     """The peer will not take it, however often it is sent."""
     PARKED = "parked"
@@ -111,6 +113,12 @@ class Study(Base):
     """When the newest object came."""
     closed_at: Mapped[datetime | None]
     reported_at: Mapped[datetime | None]
+    patient: Mapped[str | None] = mapped_column(String(64), index=True)
+    """Keyed digest of who was examined (`priors.subject`); empty where the images do not tell or disagree."""
+    study_date: Mapped[str | None] = mapped_column(String(8))
+    """As in the source, ``YYYYMMDD``."""
+    study_time: Mapped[str | None] = mapped_column(String(6))
+    """As in the source, ``HHMMSS``."""
 
     instances: Mapped[list[Instance]] = relationship(back_populates="study")
 
@@ -233,8 +241,20 @@ class Delivery(Base):
     """The peer's last DIMSE status, e.g. ``0x0000``."""
     error: Mapped[str | None]
     updated_at: Mapped[datetime]
+    asked_at: Mapped[datetime | None]
+    """When the peer was last asked to commit to it; empty when it was sent after that."""
 
     __table_args__ = (UniqueConstraint("result_id", "destination"),)
+
+
+class Commitment(Base):
+    """One request for storage commitment: what makes its answer, whenever it comes, an answer to us."""
+
+    __tablename__ = "commitment"
+
+    transaction_uid: Mapped[str] = mapped_column(String(64), primary_key=True)
+    destination: Mapped[str] = mapped_column(String(64))
+    asked_at: Mapped[datetime]
 
 
 class AuditEvent(Base):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from xrv_node.cli.console import ConfigOption, JsonOption, print_json, print_table
+from xrv_node.cli.networks import DirOption, model_directory, progress_bar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,16 +22,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="List, get and check the networks' weights.", no_args_is_help=True)
 
-DirOption = Annotated[
-    Path | None, typer.Option("--dir", help="The model directory. [default: the configured one]")
-]
 ForceOption = Annotated[bool, typer.Option(help="Replace weights that were imported from another file.")]
-
-
-def _directory(directory: Path | None, config: Path | None) -> Path:
-    from xrv_node import settings
-
-    return directory or settings.load(config).models_dir
 
 
 def _row(entry: Entry, record: Installed | None) -> dict[str, Any]:
@@ -44,6 +36,8 @@ def _row(entry: Entry, record: Installed | None) -> dict[str, Any]:
         "training_data": entry.training_data,
         "cautions": entry.cautions,
         "status": entry.status,
+        "get": "pull" if entry.pullable else "import",
+        "digest": "published" if entry.sha256 else "kept at first import",
         "source": entry.url,
         "file": entry.file,
         "sha256": entry.sha256,
@@ -54,11 +48,11 @@ def _row(entry: Entry, record: Installed | None) -> dict[str, Any]:
 
 @app.command("list")
 def list_(config: ConfigOption = None, directory: DirOption = None, as_json: JsonOption = False) -> None:
-    """The networks that the node can run, and which of them are here."""
+    """The networks that the node can run, which of them are here, and how the others are got."""
     from xrv_node.errors import WeightsError
     from xrv_node.models import catalog, weights
 
-    place = _directory(directory, config)
+    place = model_directory(directory, config)
     rows = []
     for entry in catalog.entries():
         try:
@@ -75,7 +69,7 @@ def list_(config: ConfigOption = None, directory: DirOption = None, as_json: Jso
     for row in rows:
         row["short"] = ", ".join(row["aliases"])
         row["trained on"] = ", ".join(row["training_data"])
-    print_table(rows, ["name", "short", "role", "here", "licence", "trained on", "status"])
+    print_table(rows, ["name", "short", "role", "here", "get", "digest", "licence", "trained on", "status"])
 
 
 @app.command("import")
@@ -90,10 +84,10 @@ def import_(
     as_json: JsonOption = False,
 ) -> None:
     """Convert a weights file that is on this machine. Nothing in it is executed."""
-    from xrv_node.models import catalog, weights
+    from xrv_node.models import catalog, importing
 
-    entry = catalog.find(name) if name else weights.recognise(file)
-    record = weights.import_file(file, entry, _directory(directory, config), force=force)
+    entry = catalog.find(name) if name else importing.recognise(file)
+    record = importing.import_file(file, entry, model_directory(directory, config), force=force)
     _announce([(entry, record)], as_json)
 
 
@@ -108,28 +102,23 @@ def pull(
 ) -> None:
     """Download weights, check and convert them. Without names: those that are configured."""
     from xrv_node import settings
-    from xrv_node.models import catalog, download, weights
+    from xrv_node.models import catalog, download
 
-    place = _directory(directory, config)
+    place = model_directory(directory, config)
     if all_:
         entries = tuple(entry for entry in catalog.entries() if entry.pullable)
     elif names:
         entries = tuple(catalog.find(name) for name in names)
     else:
-        chosen = settings.load(config).models
-        entries = tuple(catalog.find(n) for n in (chosen.classifier, chosen.segmenter, chosen.autoencoder))
+        entries = tuple(catalog.find(name) for name in settings.load(config).models.names)
     records = []
     for entry in entries:
-        if not force and weights.installed(entry, place) is not None:
-            print(f"{entry.name} is here already", file=sys.stderr)
-            continue
         with _progress_bar(entry) as progress:
-            file = download.fetch(entry, place / "downloads", progress)
-        try:
-            records.append((entry, weights.import_file(file, entry, place, force=force)))
-        finally:
-            for path in (file, download.settings_file(file)):
-                path.unlink(missing_ok=True)  # a pickle has no business here once its tensors are out
+            record = download.pull(entry, place, progress, force=force)
+        if record is None:
+            print(f"{entry.name} is here already", file=sys.stderr)
+        else:
+            records.append((entry, record))
     _announce(records, as_json)
 
 
@@ -139,12 +128,12 @@ def verify(config: ConfigOption = None, directory: DirOption = None, as_json: Js
     from xrv_node.errors import WeightsError
     from xrv_node.models import catalog, weights
 
-    place = _directory(directory, config)
+    place = model_directory(directory, config)
     rows = []
     for entry in catalog.entries():
-        if not entry.weights_path(place).is_file():
-            continue
         try:
+            if weights.installed(entry, place) is None:
+                continue
             record = weights.verify(entry, place)
         except WeightsError as error:
             rows.append({"name": entry.name, "whole": False, "why": str(error)})
@@ -171,12 +160,12 @@ def fit_gate(
 
     from xrv_node import settings
     from xrv_node.analyse import fitting, gate
-    from xrv_node.cli.networks import progress_bar
     from xrv_node.images.files import listed
-    from xrv_node.models import load_set
+    from xrv_node.models import load_set, sharing
 
-    chosen, place = settings.load(config).models, _directory(directory, config)
+    chosen, place = settings.load(config).models, model_directory(directory, config)
     networks = load_set(*chosen.names, place, device=chosen.device)
+    sharing.make_ready(place)
     sources, missing = listed(folder)
     with progress_bar("reconstructing") as show:
         fitted = fitting.fit(networks, sources, quantile, show)
@@ -201,7 +190,7 @@ def fit_gate(
 @app.command()
 def benchmark(
     half: Annotated[
-        bool, typer.Option("--bf16", help="Allow bfloat16 where it keeps to its tolerance.")
+        bool, typer.Option("--half", help="Allow 16-bit arithmetic where it keeps to its tolerance.")
     ] = False,
     batch: Annotated[int, typer.Option(min=1, help="Images that go through a network at a time.")] = 1,
     rounds: Annotated[int, typer.Option(min=1, help="Of which the medians are taken.")] = 5,
@@ -215,18 +204,19 @@ def benchmark(
     """Find the fastest way to run each network on this machine that keeps its numbers, for the worker."""
     from xrv_node import settings
     from xrv_node.analyse import benchmark as bench
-    from xrv_node.analyse.engines import ENGINES
-    from xrv_node.cli.networks import progress_bar
-    from xrv_node.models import load_set
+    from xrv_node.analyse import choice, engines
+    from xrv_node.models import load_set, sharing
 
-    chosen, place = settings.load(config).models, _directory(directory, config)
+    chosen, place = settings.load(config).models, model_directory(directory, config)
     networks = load_set(*chosen.names, place, commissioning=commissioning, device=chosen.device)
+    if not commissioning:
+        sharing.make_ready(place)
     timings = []
     with progress_bar("measuring") as show:
         for timing in bench.measure(networks, bench.phantoms(batch), half=half, rounds=rounds):
             timings.append(timing)
-            show(len(timings), len(bench.CHECKS) * len(ENGINES))
-    file = None if commissioning else bench.save(timings, place, networks)
+            show(len(timings), len(bench.CHECKS) * len(engines.available(networks.device)))
+    file = None if commissioning else choice.save(timings, place, networks)
     if as_json:
         print_json({"file": file, "engines": [asdict(timing) for timing in timings]})
         return
@@ -250,11 +240,19 @@ def _announce(records: list[tuple[Entry, Installed]], as_json: bool) -> None:
 
 @contextmanager
 def _progress_bar(entry: Entry) -> Iterator[Progress]:
-    """A bar on standard error, where that is a terminal."""
+    """A bar on standard error, from the first byte on."""
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
     columns = (TextColumn(entry.name), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(entry.name, total=entry.bytes)
-        yield lambda received, total: bar.update(task, completed=received, total=total)
+    bar = Progress(*columns, console=Console(stderr=True))
+    task = bar.add_task(entry.name, total=entry.bytes)
+
+    def show(received: int, total: int | None) -> None:
+        bar.start()
+        bar.update(task, completed=received, total=total)
+
+    try:
+        yield show
+    finally:
+        bar.stop()

@@ -11,10 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import dcmread
 
-from xrv_node.radiograph.read import read
 from xrv_node.report import reading
 from xrv_node.report.kinds import kind_of
-from xrv_node.report.overlay import overlay
 from xrv_node.values import Finding, Point
 
 
@@ -45,8 +43,8 @@ class Returned:
 
     findings: dict[str, tuple[Finding, ...]]
     """By SOP Instance UID of the image; with regions."""
-    structures: dict[str, tuple[tuple[str, ...], NDArray[np.bool_]]]
-    """By SOP Instance UID of the image: names and masks ``[structures, rows, columns]``."""
+    pictures: dict[str, NDArray[np.uint8]]
+    """By SOP Instance UID of the image: ``[rows, columns, 3]``, RGB."""
     reports: dict[str, StudyReport]
     """By Study Instance UID."""
 
@@ -55,7 +53,7 @@ def returned(objects: Sequence[Path]) -> Returned:
     """Read what the archive received."""
     findings: dict[str, tuple[Finding, ...]] = {}
     outlines: dict[str, dict[str, tuple[Point, ...]]] = {}
-    structures: dict[str, tuple[tuple[str, ...], NDArray[np.bool_]]] = {}
+    pictures: dict[str, NDArray[np.uint8]] = {}
     reports: dict[str, StudyReport] = {}
     for path in objects:
         dataset = dcmread(path)
@@ -65,30 +63,34 @@ def returned(objects: Sequence[Path]) -> Returned:
             reports[str(dataset.StudyInstanceUID)] = StudyReport(path, reading.headline(dataset))
         elif kind == "sr":
             outlines |= reading.regions(dataset)
-        elif kind == "seg":
-            image, names, masks = reading.masks(dataset)
-            structures[image] = names, masks
+        elif kind == "sc":
+            image, pixels = reading.picture(dataset)
+            pictures[image] = pixels
     whole = {uid: reading.outlined(found, outlines.get(uid, {})) for uid, found in findings.items()}
-    return Returned(whole, structures, reports)
+    return Returned(whole, pictures, reports)
 
 
-def image_results(
-    studies: Sequence[dict[str, Any]], back: Returned, data_dir: Path, pictures: Path
-) -> tuple[ImageResult, ...]:
-    """Match what came back with what was sent, and draw each image that has findings into `pictures`.
+def image_results(studies: Sequence[dict[str, Any]], back: Returned, folder: Path) -> tuple[ImageResult, ...]:
+    """Match what came back with what was sent, and write the pictures that came back as PNG files.
 
     Parameters
     ----------
     studies
         As ``audit.queries.study`` returns them.
+    back
+        What came back.
+    folder
+        For the pictures; made when there is one.
     """
     results: list[ImageResult] = []
     for study in studies:
         for row in study["instances"]:
             found = back.findings.get(row["instance"], ())
-            picture = pictures / f"{len(results) + 1}-{row['view'] or 'image'}.png" if found else None
-            if picture is not None:
-                _draw(picture, data_dir / row["path"], row, back)
+            drawn = back.pictures.get(row["instance"])
+            picture = None
+            if drawn is not None:
+                picture = folder / f"{len(results) + 1}-{row['view'] or 'image'}.png"
+                _write(picture, drawn)
             results.append(
                 ImageResult(
                     study=study["study"],
@@ -103,20 +105,8 @@ def image_results(
     return tuple(results)
 
 
-def _draw(path: Path, source: Path, row: dict[str, Any], back: Returned) -> None:
+def _write(path: Path, drawn: NDArray[np.uint8]) -> None:
     import cv2
 
-    radiograph = read(source)
-    span = max(radiograph.high - radiograph.low, 1)
-    grey = np.clip((radiograph.pixels.astype(np.float32) - radiograph.low) / span * 255, 0, 255)
-    nothing: tuple[tuple[str, ...], NDArray[np.bool_]] = (), np.zeros((0, *grey.shape), dtype=np.bool_)
-    names, masks = back.structures.get(row["instance"], nothing)
-    drawn = overlay(
-        grey.astype(np.uint8),
-        names,
-        masks,
-        back.findings[row["instance"]],
-        commissioning=any(a["commissioning"] for a in row["analyses"]),
-    )
     path.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(path), cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))

@@ -113,7 +113,7 @@ def classify(
     if isinstance(model, Attribute):
         return _attributes(paths, model, how, by)
     if not isinstance(model, Classifier):
-        raise ConfigError(f"{model.name} is a {model.entry.role} and gives no scores: name a classifier")
+        raise ConfigError(f"{model.name} ({model.entry.role}) gives no scores: name a classifier")
     return _findings(paths, model, how, by, rule(model, threshold, operating_point))
 
 

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xrv_node.errors import XrvNodeError
-from xrv_node.radiograph.image import Radiograph
 from xrv_node.report.lettering import LINES, WHITE, Color, Rgb, band, panel, write
 from xrv_node.values import Frame
 
@@ -31,14 +30,6 @@ class Legend:
     """Above the bar."""
     highest: float
     """Value of the hottest colour."""
-
-
-def grey(radiograph: Radiograph) -> NDArray[np.uint8]:
-    """Return the radiograph as displayed, ``[rows, columns]``, 0 black and 255 white."""
-    span = max(radiograph.high - radiograph.low, 1)
-    pixels = (radiograph.pixels.astype(np.float32) - np.float32(radiograph.low)) * np.float32(255 / span)
-    shown: NDArray[np.uint8] = np.clip(pixels, 0, 255).astype(np.uint8)
-    return shown
 
 
 def heat_picture(

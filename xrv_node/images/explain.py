@@ -16,6 +16,7 @@ from xrv_node.images.classify import WEIGHTS
 from xrv_node.images.files import Opened, Paths, Source, Unread
 from xrv_node.images.through import How, Progress, Provenance, provenance, through
 from xrv_node.models import get_model
+from xrv_node.radiograph.display import display
 from xrv_node.radiograph.image import Radiograph
 from xrv_node.radiograph.prepare import DEFAULT, frame
 from xrv_node.report.lettering import GREY, RED, WHITE, YELLOW, Color
@@ -107,7 +108,7 @@ def explain(
     how = How(resampler, batch, progress)
     model = get_model(weights, directory, device, xrv_compatible, commissioning)
     if not isinstance(model, Classifier):
-        raise ConfigError(f"{model.name} is a {model.entry.role} and finds nothing: name a classifier")
+        raise ConfigError(f"{model.name} ({model.entry.role}) finds nothing: name a classifier")
     if model.map_module is None and method != "gradient":
         raise ConfigError(f"{model.name} is several networks and has no one map: use --method gradient")
     heads = [_head(model, finding) for finding in findings]
@@ -187,7 +188,7 @@ def write(explained: Explained, out: Path) -> list[Path]:
         A file cannot be written.
     """
     folder = out / explained.source.name
-    pixels = drawing.grey(explained.radiograph)
+    pixels = display(explained.radiograph)
     paths = []
     for row, finding in enumerate(explained.findings):
         paths.append(folder / f"{finding.replace(' ', '_')}-{explained.method}.png")

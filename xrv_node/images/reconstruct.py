@@ -82,7 +82,10 @@ def reconstruct(
     how = How(resampler, batch, progress)
     model = get_model(weights, directory, device, commissioning=commissioning)
     if not isinstance(model, Autoencoder):
-        raise ConfigError(f"{model.name} is a {model.entry.role}: name an autoencoder, for example {WEIGHTS}")
+        role = model.entry.role
+        raise ConfigError(
+            f"{model.name} ({role}) reconstructs nothing: name an autoencoder, for example {WEIGHTS}"
+        )
     by = provenance(model, how, commissioning=commissioning)
 
     def finish(opened: Opened, out: NDArray[np.float32]) -> Reconstructed:

@@ -19,13 +19,14 @@ from xrv_node.images import drawing
 from xrv_node.images.files import Opened, Paths, Source, Unread
 from xrv_node.images.through import How, Progress, Provenance, provenance, through
 from xrv_node.models import get_model
+from xrv_node.radiograph.display import display
 from xrv_node.radiograph.image import Radiograph
 from xrv_node.radiograph.prepare import DEFAULT, frame
 from xrv_node.report import codes
 from xrv_node.report.laterality import doubt
 from xrv_node.report.lettering import GREY, RED, WHITE, Color, Rgb, band, enlarge, enlargement, panel
+from xrv_node.report.masks import source_masks
 from xrv_node.report.overlay import outline
-from xrv_node.report.segmentation import source_masks
 from xrv_node.report.summary import COMMISSIONING
 from xrv_node.values import Analysis, FrontalDecision, ImageOutcome, ModelIdentity, ModelSet, StudyOutcome
 
@@ -110,7 +111,9 @@ def segment(
     how = How(resampler, batch, progress)
     model = get_model(weights, directory, device, commissioning=commissioning)
     if not isinstance(model, Segmenter):
-        raise ConfigError(f"{model.name} is a {model.entry.role}: name a segmenter, for example {WEIGHTS}")
+        raise ConfigError(
+            f"{model.name} ({model.entry.role}) outlines nothing: name a segmenter, for example {WEIGHTS}"
+        )
     by = provenance(model, how, commissioning=commissioning)
 
     def forward(x: Tensor) -> tuple[Tensor, ...]:
@@ -156,7 +159,7 @@ def write(
         A file cannot be written.
     """
     folder, lines = out / segmented.source.name, _heading(segmented)
-    pixels = drawing.grey(segmented.radiograph)
+    pixels = display(segmented.radiograph)
     factor = enlargement(len(pixels))
     picture: Rgb = np.repeat(enlarge(pixels, factor)[..., np.newaxis], 3, axis=2)
     paths = [folder / "overlay.png"]

@@ -98,7 +98,7 @@ def load_set(
     """
     import torch
 
-    place = _device(device)
+    place = resolve_device(device)
     entries = [
         catalog.find(classifier, "classifier"),
         catalog.find(segmenter, "segmenter"),
@@ -188,11 +188,11 @@ def get_model(
     from xrv_node.models.model import MODELS, Classifier
 
     entry = catalog.find(name)
-    place = _device(device)
+    place = resolve_device(device)
     if entry.checkpoint == "program" and not run_code:
         raise WeightsError(
             f"{entry.name} is a TorchScript program, and using it runs code from its file: if you trust "
-            "where the file comes from, call get_model with run_code=True"
+            "where the file comes from, allow it with --run-code (in Python, run_code=True)"
         )
     if state is not None:
         found = _given(entry, entry.name, state, settings or {})
@@ -254,8 +254,14 @@ def _network(entry: Entry, found: _Weights, device: str) -> nn.Module:
     return assemble(entry, found.state, found.settings).to(device)
 
 
-def _device(wanted: str) -> str:
-    """Resolve ``auto`` and refuse a device that is not there."""
+def resolve_device(wanted: str) -> str:
+    """Resolve ``auto`` and refuse a device that is not there.
+
+    Raises
+    ------
+    ConfigError
+        Naming the devices that this machine has.
+    """
     import torch
 
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}

@@ -18,6 +18,7 @@ from xrv_node.models.baselines.program import Program
 from xrv_node.models.baselines.vqgan import VQGAN
 from xrv_node.models.densenet import DenseNet
 from xrv_node.models.pspnet import PSPNet
+from xrv_node.models.weights import remedy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -107,7 +108,6 @@ def assemble(
         network.load_state_dict(state, strict=True, assign=True)
     except RuntimeError as error:
         raise WeightsError(
-            f"the weights of {entry.name} are of another network: get them again with `xrv-node models "
-            f"{'pull' if entry.pullable else 'import'}`"
+            f"the weights of {entry.name} are of another network: remove them and {remedy(entry)}"
         ) from error
     return network.eval().requires_grad_(False)

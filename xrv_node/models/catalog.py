@@ -70,7 +70,7 @@ class Entry:
     untrained: Mapping[str, Any] = field(default_factory=dict, hash=False)
     """Dimensions of the network that stands in while commissioning, where the released file holds them."""
     status: str = ""
-    """What is special about getting or running it; mostly nothing."""
+    """What is special about getting, running or using it; mostly nothing."""
     mirror: str | None = None
     """A second source of the same file."""
     sha256: str | None = None
@@ -82,6 +82,11 @@ class Entry:
     def pullable(self) -> bool:
         """Whether the file can be downloaded from ``sources``; else its user gets it and imports it."""
         return self.checkpoint != "members"
+
+    @property
+    def buildable(self) -> bool:
+        """Whether its layout is known without its file, so that an untrained one can stand in for it."""
+        return self.checkpoint != "program"
 
     @property
     def sources(self) -> tuple[str, ...]:

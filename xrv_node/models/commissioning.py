@@ -100,7 +100,7 @@ def seeded_state(entry: Entry) -> dict[str, Tensor]:
     WeightsError
         The network's layout is in its file only (a program).
     """
-    if entry.checkpoint == "program":
+    if not entry.buildable:
         raise WeightsError(f"{entry.name} cannot be built untrained: only its file knows its layout")
     shapes = layout(entry.network, entry.untrained)
     state = {key: torch.from_numpy(_drawn(key, shape)) for key, (_, shape) in shapes.items()}

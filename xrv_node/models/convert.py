@@ -103,13 +103,13 @@ def checked(
         example = min(missing or unknown)[:80]
         raise WeightsError(
             f"this is another network: {len(missing)} of its {len(layout)} tensors are missing and "
-            f"{len(unknown)} are unknown, {example!r} among them"
+            f"{len(unknown)} are unknown, {example!r} among them; say with --name which it is"
         )
     for key, (dtype, shape) in layout.items():
         if found[key].dtype.name != dtype or found[key].shape != shape:
             raise WeightsError(
                 f"this is another network: {key!r} is {found[key].dtype.name} {list(found[key].shape)}, "
-                f"not {dtype} {list(shape)}"
+                f"not {dtype} {list(shape)}; say with --name which it is"
             )
     if own_thresholds is not None and not np.allclose(own_thresholds, thresholds, rtol=1e-5, equal_nan=True):
         raise WeightsError("the operating points in the file are those of other weights: choose another name")

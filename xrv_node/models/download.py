@@ -1,4 +1,4 @@
-"""Downloads a released weights file: resumed after a break, checked, from the second source if need be."""
+"""Gets released weights files: resumed after a break, checked, from the second source if need be."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Protocol
 
 from xrv_node import __version__
 from xrv_node.errors import WeightsError
-from xrv_node.models.weights import file_sha256
+from xrv_node.models import sharing
+from xrv_node.models.importing import file_sha256, import_file
+from xrv_node.models.weights import installed, remedy
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from xrv_node.models.catalog import Entry
+    from xrv_node.models.weights import Installed
 
 CHUNK = 1 << 20
 """Bytes between two calls of the progress function."""
@@ -47,6 +50,46 @@ def settings_file(file: Path) -> Path:
     return file.with_suffix(".yaml")
 
 
+def pull(
+    entry: Entry, directory: Path, progress: Progress | None = None, *, force: bool = False
+) -> Installed | None:
+    """Download and import the weights of a network, unless they are there.
+
+    Of several processes that want the same weights one gets them, and the others wait for it.
+
+    Parameters
+    ----------
+    entry, progress
+        As `fetch`.
+    directory
+        The model directory. Only looked into where the weights are there, so it may be read-only then.
+    force
+        Also where the weights are there, as ``importing.import_file``.
+
+    Returns
+    -------
+    Installed or None
+        What was imported; None where the weights were there.
+
+    Raises
+    ------
+    WeightsError
+        As `fetch` and ``importing.import_file``.
+    """
+    if not force and installed(entry, directory) is not None:
+        return None
+    downloads = directory / "downloads"
+    with sharing.alone(downloads, entry.name):
+        if not force and installed(entry, directory) is not None:  # by the process that this one waited for
+            return None
+        file = fetch(entry, downloads, progress)
+        try:
+            return import_file(file, entry, directory, force=force)
+        finally:
+            for path in (file, settings_file(file)):
+                path.unlink(missing_ok=True)  # a pickle has no business here once its tensors are out
+
+
 def fetch(entry: Entry, directory: Path, progress: Progress | None = None) -> Path:
     """Download the released file of a network, and beside it the one with its dimensions where there is one.
 
@@ -70,14 +113,11 @@ def fetch(entry: Entry, directory: Path, progress: Progress | None = None) -> Pa
     Raises
     ------
     WeightsError
-        No source delivered; one reason for each.
+        No source delivered, with one reason for each; or the directory cannot be written.
     """
     if not entry.pullable:
-        raise WeightsError(
-            f"{entry.name} cannot be downloaded: get its zip from {entry.url} and import it with "
-            "`xrv-node models import`"
-        )
-    directory.mkdir(parents=True, exist_ok=True)
+        raise WeightsError(f"{entry.name} cannot be downloaded: {remedy(entry)}")
+    sharing.make_ready(directory)
     if entry.settings_url is not None:
         name = settings_file(directory / entry.file).name
         _fetch(

@@ -51,7 +51,8 @@ class _Reader(pickle.Unpickler):
         found = stands_for(module, name, self.lenient)
         if found is None:
             raise WeightsError(
-                f"the weights file asks for {module}.{name}, which weights do not need: it was not read"
+                f"the weights file asks for {module}.{name}, which weights do not need: it was not read, and "
+                "nothing of it was run; get the file from those who released it"
             )
         return found
 
@@ -196,7 +197,7 @@ def _read(path: Path, member: str | None, lenient: bool) -> Checkpoint:
         return _read_zip(data if isinstance(data, BytesIO) else path, lenient)
     if start.startswith(b"\x80\x02"):
         return _read_legacy(data, lenient)
-    raise WeightsError(f"{name} is not a PyTorch weights file")
+    raise WeightsError(f"{name} is not a PyTorch weights file: import the file as it was released")
 
 
 def _read_legacy(data: mmap.mmap | BytesIO, lenient: bool) -> Checkpoint:

@@ -17,19 +17,13 @@ refused from then on, unless ``force`` is given or the first one is removed.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import subprocess
-import sys
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xrv_node import __version__
 from xrv_node.errors import WeightsError
-from xrv_node.models import catalog
+from xrv_node.models import catalog, sharing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,9 +31,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from xrv_node.models.catalog import Entry
-
-CONVERSION_SECONDS = 600
-"""After which a conversion is given up; the largest file takes a few seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,40 +65,29 @@ def missing(names: Iterable[str], directory: Path) -> list[str]:
         A name that the catalogue does not have.
     """
     entries = [catalog.find(name) for name in names]
-    return [entry.name for entry in entries if not entry.weights_path(directory).is_file()]
+    return [entry.name for entry in entries if not sharing.is_here(entry.weights_path(directory))]
 
 
 def not_there(names: Iterable[str], directory: Path) -> WeightsError:
     """Return the error that says how missing weights are got."""
-    joined = " ".join(names)
+    entries = [catalog.find(name) for name in names]
+    instead = "; or add --commissioning to run untrained networks, which give no results"
     return WeightsError(
-        f"weights of {joined} are not in {directory}: run `xrv-node models pull {joined}` or, without "
-        "internet, `xrv-node models import FILE`; or serve --commissioning to set up routes without results"
+        f"weights of {' '.join(entry.name for entry in entries)} are not in {directory}: {remedy(*entries)}"
+        f"{instead if all(entry.buildable for entry in entries) else ''}"
     )
 
 
-def file_sha256(path: Path) -> str:
-    """Hex SHA-256 of a file."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise WeightsError(f"{path} cannot be read: {error.strerror}") from error
-
-
-def recognise(source: Path) -> Entry:
-    """Find the catalogue's entry of a released file, by its digest, else by its name.
-
-    Raises
-    ------
-    WeightsError
-        Neither is known: the seven classifiers have the same shapes, so a name is needed.
-    """
-    digest = file_sha256(source)
-    for entry in catalog.entries():
-        if entry.sha256 == digest or entry.file == source.name:
-            return entry
-    raise WeightsError(f"{source.name} is not a file of the catalogue: say which network it is with --name")
+def remedy(*entries: Entry) -> str:
+    """Say how the weights of networks are got, as the end of a sentence."""
+    pulled = " ".join(entry.name for entry in entries if entry.pullable)
+    by_hand = [
+        f"get {entry.file} from {entry.url} and run `xrv-node models import {entry.file}`"
+        for entry in entries
+        if not entry.pullable
+    ]
+    download = "run `xrv-node models pull {0}` or, without internet, `xrv-node models import FILE`"
+    return " and ".join([download.format(pulled)] * bool(pulled) + by_hand)
 
 
 def installed(entry: Entry, directory: Path) -> Installed | None:
@@ -116,12 +96,12 @@ def installed(entry: Entry, directory: Path) -> Installed | None:
     Raises
     ------
     WeightsError
-        The file is damaged or was not written by the node.
+        The file is damaged, was not written by the node, or cannot be read by this user.
     """
     from safetensors import SafetensorError, safe_open
 
     path = entry.weights_path(directory)
-    if not path.is_file():
+    if not sharing.is_here(path):
         return None
     try:
         with safe_open(path, framework="numpy") as file:
@@ -131,97 +111,6 @@ def installed(entry: Entry, directory: Path) -> Installed | None:
         return record
     except (SafetensorError, OSError, TypeError, ValueError) as error:
         raise _damaged(entry, path) from error
-
-
-def import_file(source: Path, entry: Entry, directory: Path, *, force: bool = False) -> Installed:
-    """Convert a released file into the model directory.
-
-    Parameters
-    ----------
-    source
-        The file as released; it is only read.
-    entry
-        The network it should be.
-    directory
-        The model directory, made if need be.
-    force
-        Replace weights that came from another file. Does not override a digest in the catalogue.
-
-    Raises
-    ------
-    WeightsError
-        Another digest than the catalogue's, another file than the first one, or not this network's weights.
-    """
-    from xrv_node.models.architectures import settings_of
-
-    digest = file_sha256(source)
-    if entry.sha256 not in (None, digest):
-        raise WeightsError(
-            f"{source.name} is not the released file of {entry.name}: its SHA-256 is {digest}, "
-            f"that of the release {entry.sha256}"
-        )
-    settings = settings_of(entry.network, source)
-    before = None if force else installed(entry, directory)
-    if before is not None and before.source_sha256 != digest:
-        raise WeightsError(
-            f"{entry.name} was imported from another file on {before.imported_at[:10]} (SHA-256 "
-            f"{before.source_sha256}, this one {digest}): use --force if the new file is the right one"
-        )
-    directory.mkdir(parents=True, exist_ok=True)
-    target = entry.weights_path(directory)
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    record = {
-        "name": entry.name,
-        "source_file": source.name,
-        "source_sha256": digest,
-        "imported_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "xrv_node": __version__,
-        "settings": json.dumps(settings),
-    }
-    try:
-        tensors_sha256 = _convert(source, part, entry, record)
-        with part.open("rb+") as file:
-            os.fsync(file.fileno())
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
-    return Installed(path=target, tensors_sha256=tensors_sha256, **record)
-
-
-def _convert(source: Path, target: Path, entry: Entry, record: dict[str, str]) -> str:
-    """Run ``convert`` in a process of its own and return the digest of the tensors."""
-    from xrv_node.models.architectures import layout
-
-    settings = json.loads(record["settings"])
-    job = {
-        "source": str(source.resolve()),
-        "target": str(target.resolve()),
-        "checkpoint": entry.checkpoint,
-        "settings": settings,
-        "layout": layout(entry.network, settings),
-        "thresholds": entry.operating_points(published=True).thresholds,
-        "metadata": record,
-    }
-    # OpenBLAS reserves address space for every core, which the memory limit would count.
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OPENBLAS_NUM_THREADS": "1"}
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", "xrv_node.models.convert"],
-            input=json.dumps(job),
-            capture_output=True,
-            text=True,
-            env=environment,
-            timeout=CONVERSION_SECONDS,
-            check=True,
-        )
-        answer = json.loads(done.stdout)
-    except (subprocess.SubprocessError, ValueError) as error:
-        raise WeightsError(
-            f"{source.name} could not be converted: it took too much time or memory, or the disk is full"
-        ) from error
-    if "error" in answer:
-        raise WeightsError(f"{source.name} cannot be used as {entry.name}: {answer['error']}")
-    return str(answer["tensors_sha256"])
 
 
 def load(entry: Entry, directory: Path) -> tuple[dict[str, Tensor], Installed]:
@@ -256,9 +145,7 @@ def load(entry: Entry, directory: Path) -> tuple[dict[str, Tensor], Installed]:
 
 
 def _damaged(entry: Entry, path: Path) -> WeightsError:
-    return WeightsError(
-        f"{path} is damaged or was changed: remove it and run `xrv-node models pull {entry.name}`"
-    )
+    return WeightsError(f"{path} is damaged or was changed: remove it and {remedy(entry)}")
 
 
 def verify(entry: Entry, directory: Path) -> Installed:
@@ -275,7 +162,7 @@ def verify(entry: Entry, directory: Path) -> Installed:
     assemble(entry, state, record.dimensions)
     if entry.sha256 not in (None, record.source_sha256):
         raise WeightsError(
-            f"{entry.weights_path(directory)} is not from the released file of {entry.name}: remove it "
-            f"and run `xrv-node models pull {entry.name}`"
+            f"{entry.weights_path(directory)} is not from the released file of {entry.name}: remove it and "
+            f"{remedy(entry)}"
         )
     return record

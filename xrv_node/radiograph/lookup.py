@@ -133,12 +133,18 @@ def rendering(header: Dataset, stored: Stored) -> Rendering:
     """
     modality, low, high = _modality(header, stored.low, stored.high)
     of_interest, low, high = _values_of_interest(header, low, high)
-    # MONOCHROME1 with INVERSE is one inversion: DX demands the pair (PS3.3 C.8.11.3). MONOCHROME1 with
-    # IDENTITY contradicts itself: then the photometric interpretation counts, which every viewer goes by.
-    inverted = text(header, "PhotometricInterpretation") == "MONOCHROME1" or (
+    return Rendering(modality, of_interest, low, high, is_inverted(header), _padding(header, stored))
+
+
+def is_inverted(header: Dataset) -> bool:
+    """Whether the smallest value is shown white.
+
+    MONOCHROME1 with INVERSE is one inversion: DX demands the pair (PS3.3 C.8.11.3). MONOCHROME1 with IDENTITY
+    contradicts itself: then the photometric interpretation counts, which every viewer goes by.
+    """
+    return text(header, "PhotometricInterpretation") == "MONOCHROME1" or (
         text(header, "PresentationLUTShape") == "INVERSE"
     )
-    return Rendering(modality, of_interest, low, high, inverted, _padding(header, stored))
 
 
 def number(header: Dataset, keyword: str) -> float | None:
@@ -161,7 +167,7 @@ def text(header: Dataset, keyword: str) -> str:
 
 
 def _modality(header: Dataset, low: float, high: float) -> Step:
-    if table := _first_table(header, "ModalityLUTSequence", low):
+    if table := first_table(header, "ModalityLUTSequence", low):
         return table.look_up, 0.0, table.white
     slope = number(header, "RescaleSlope") or 1.0
     intercept = number(header, "RescaleIntercept") or 0.0
@@ -175,7 +181,7 @@ def _modality(header: Dataset, low: float, high: float) -> Step:
 
 
 def _values_of_interest(header: Dataset, low: float, high: float) -> Step:
-    if table := _first_table(header, "VOILUTSequence", low):
+    if table := first_table(header, "VOILUTSequence", low):
         return table.look_up, 0.0, table.white
     center, width = number(header, "WindowCenter"), number(header, "WindowWidth")
     function = _WINDOWS.get(text(header, "VOILUTFunction") or "LINEAR", _linear)
@@ -205,18 +211,32 @@ _WINDOWS = {"LINEAR": _linear, "LINEAR_EXACT": _linear_exact, "SIGMOID": _sigmoi
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Table:
+class Table:
+    """A lookup table that could be read (PS3.3 C.11.1, C.11.2)."""
+
     first: int
+    """The value that the first entry is for."""
     entries: Values
     white: float
+    """The largest value that the entries' bits can hold."""
 
     def look_up(self, values: Values) -> Values:
         """Values before the first entry take it, values behind the last take that (PS3.3 C.11.1.1.1)."""
         return self.entries[np.clip(np.rint(values).astype(np.int64) - self.first, 0, len(self.entries) - 1)]
 
 
-def _first_table(header: Dataset, keyword: str, low: float) -> _Table | None:
-    """Return the first item of a LUT sequence, None where there is none that can be read."""
+def first_table(header: Dataset, keyword: str, low: float) -> Table | None:
+    """Return the first item of a LUT sequence, None where there is none that can be read.
+
+    Parameters
+    ----------
+    header
+        The attributes of the image.
+    keyword
+        ``ModalityLUTSequence`` or ``VOILUTSequence``.
+    low
+        The smallest value that can go into it: below 0, its first value is read as signed.
+    """
     try:
         item = header[keyword].value[0]
         count, first, _bits = (int(value) for value in item.LUTDescriptor)
@@ -229,7 +249,7 @@ def _first_table(header: Dataset, keyword: str, low: float) -> _Table | None:
         return None
     # the descriptor's third value is not believed: devices write 16 for tables of 10-bit entries
     white = (1 << int(entries.max(initial=0)).bit_length()) - 1
-    return _Table(first, entries.astype(np.float64), float(white)) if white else None
+    return Table(first, entries.astype(np.float64), float(white)) if white else None
 
 
 def _entries(data: object, count: int, *, little_endian: bool) -> NDArray[np.uint16]:

@@ -8,7 +8,7 @@ from xrv_node.errors import ImageError
 from xrv_node.radiograph import dicom, picture
 from xrv_node.radiograph.codestream import JPEG_START, PNG_SIGNATURE
 from xrv_node.radiograph.header import read_object
-from xrv_node.radiograph.image import Radiograph
+from xrv_node.radiograph.image import Radiograph, check_content
 
 __all__ = ["Radiograph", "read"]
 
@@ -31,7 +31,8 @@ def read(path: Path) -> Radiograph:
     ------
     ImageError
         For whatever cannot be decoded: other formats, damaged or truncated bytes, several frames, no pixels,
-        more than ``image.MAX_PIXELS`` of them. Nothing else is raised, whatever the bytes are.
+        more than ``image.MAX_PIXELS`` of them; and for an image that is black, or of any one value, all over.
+        Nothing else is raised, whatever the bytes are.
     """
     try:
         with path.open("rb") as file:
@@ -40,8 +41,8 @@ def read(path: Path) -> Radiograph:
         raise ImageError(f"The file cannot be read ({error.strerror or 'input/output error'}).") from error
     try:
         if start.startswith((JPEG_START, PNG_SIGNATURE)):
-            return picture.decode(path)
-        return dicom.decode(read_object(path))
+            return check_content(picture.decode(path))
+        return check_content(dicom.decode(read_object(path)))
     except ImageError:
         raise
     except Exception as error:  # the promise of this function: one bad image never harms a batch

@@ -8,10 +8,16 @@ from dataclasses import dataclass
 from pydicom import Dataset
 
 from xrv_node.errors import ConfigError
+from xrv_node.report.capture import build_captures
 from xrv_node.report.envelope import to_bytes
+from xrv_node.report.keys import build_keys
+from xrv_node.report.parametric_map import build_maps
+from xrv_node.report.pdf import build_pdf
+from xrv_node.report.presentation import build_presentations
 from xrv_node.report.readable import build_report
 from xrv_node.report.regions import build_regions
 from xrv_node.report.segmentation import build_segmentations
+from xrv_node.report.whole_image import build_scores
 from xrv_node.values import DEFAULT_STYLE, StudyOutcome, Style
 
 __all__ = ["BUILDERS", "Result", "build", "to_bytes"]
@@ -19,7 +25,13 @@ __all__ = ["BUILDERS", "Result", "build", "to_bytes"]
 BUILDERS: dict[str, Callable[[StudyOutcome, Style], list[Dataset]]] = {
     "report": build_report,
     "sr": build_regions,
+    "sr-image": build_scores,
     "seg": build_segmentations,
+    "sc": build_captures,
+    "pm": build_maps,
+    "gsps": build_presentations,
+    "ko": build_keys,
+    "pdf": build_pdf,
 }
 """Who makes each kind of result."""
 

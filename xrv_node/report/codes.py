@@ -1,8 +1,8 @@
-"""The coded vocabulary of the results: findings, structures and the project's own concepts.
+"""The coded vocabulary of the results: findings, structures, measurements and the project's own concepts.
 
-The two tables are data, ``dicom_config/findings.toml`` and ``anatomy.toml``, where each row says what its
-code is and where it was checked. A code value has at most 16 characters and a meaning at most 64 (SH and
-LO, PS3.5 section 6.2); the tests hold the tables to that.
+The tables are data, ``dicom_config/findings.toml``, ``anatomy.toml`` and ``measurements.toml``, where each
+row says what its code is and where it was checked. A code value has at most 16 characters and a meaning at
+most 64 (SH and LO, PS3.5 section 6.2); the tests hold the tables to that.
 """
 
 from __future__ import annotations
@@ -24,9 +24,14 @@ PRIVATE_SCHEME = "99XRV"
 CALL = Code("CALL", PRIVATE_SCHEME, "Call at the operating point")
 NOT_DETECTED = Code("NOT-DETECTED", PRIVATE_SCHEME, "Not detected")
 """Not "absent": a score below the operating point does not exclude a finding."""
+CAVEAT = Code("CAVEAT", PRIVATE_SCHEME, "Caution about this measurement")
+"""Not (121106, DCM, Comment): OHIF writes that over the image, before the number."""
+OPERATING_POINT = Code("OPERATING-POINT", PRIVATE_SCHEME, "Operating point")
 NO_RESULT = Code("COMMISSIONING", PRIVATE_SCHEME, "COMMISSIONING - NOT A RESULT")
 OVER = Code("OVER", PRIVATE_SCHEME, "Findings at or over the operating point")
 BELOW = Code("BELOW", PRIVATE_SCHEME, "Findings below the operating point")
+EARLIER = Code("EARLIER", PRIVATE_SCHEME, "Earlier score")
+NOT_ASSESSED = Code("NOT-ASSESSED", PRIVATE_SCHEME, "Not assessed")
 IMAGE = Code("IMAGE", PRIVATE_SCHEME, "Image")
 IMAGE_UID = Code("IMAGE-UID", PRIVATE_SCHEME, "SOP Instance UID of the image")
 NOT_ANALYSED = Code("NOT-ANALYSED", PRIVATE_SCHEME, "Images that were not analysed")
@@ -44,7 +49,8 @@ PRESENT = Code("52101004", "SCT", "Present")
 LATERALITY = {"Left": Code("7771000", "SCT", "Left"), "Right": Code("24028007", "SCT", "Right")}
 """PS3.16 CID 244."""
 CHEST_IMAGING = Code("413815006", "SCT", "Chest imaging")
-"""Procedure Reported where the source's header does not say which procedure it was."""
+"""Procedure Reported where the source's header does not say which procedure it was. SNOMED CT has this
+meaning; PS3.16 CID 12246, of indications for echocardiography, lists the value as "Imaging guidance"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +69,8 @@ class FindingCodes:
     """The same for untrained networks: a concept of its own, so that no program takes the number for a
     score."""
     site: Code
+    sided: bool
+    """Whether the site is one of a pair, so that a side can be said of it."""
     status: str
     source: str
 
@@ -78,6 +86,25 @@ class StructureCodes:
     source: str
     color: tuple[int, int, int]
     """RGB, 0 to 255."""
+
+
+@dataclass(frozen=True, slots=True)
+class MeasurementCodes:
+    """How one measurement is coded: a row of ``measurements.toml``."""
+
+    key: str
+    name: str
+    """For people to read."""
+    code: Code
+    """Concept name of the number."""
+    commissioning: Code
+    """The same for untrained networks, as with findings."""
+    unit: str
+    """UCUM."""
+    site: Code
+    laterality: Code | None
+    status: str
+    source: str
 
 
 def finding(label: str) -> FindingCodes:
@@ -118,6 +145,27 @@ def structure(target: str) -> StructureCodes:
         raise ConfigError(f'structure "{target}" has no row in dicom_config/anatomy.toml: add one') from None
 
 
+def measurement(key: str) -> MeasurementCodes:
+    """Return the codes of one measurement.
+
+    Parameters
+    ----------
+    key : str
+        E.g. ``"CTR"``.
+
+    Raises
+    ------
+    ConfigError
+        If the table has no row for the measurement.
+    """
+    try:
+        return measurements()[key]
+    except KeyError:
+        raise ConfigError(
+            f'measurement "{key}" has no row in dicom_config/measurements.toml: add one'
+        ) from None
+
+
 @cache
 def findings() -> dict[str, FindingCodes]:
     """Return all rows of ``findings.toml`` by label, in the file's order."""
@@ -128,6 +176,12 @@ def findings() -> dict[str, FindingCodes]:
 def structures() -> dict[str, StructureCodes]:
     """Return all rows of ``anatomy.toml`` by target, in the file's order."""
     return {row["target"]: _structure(row) for row in _table("anatomy.toml")["structure"]}
+
+
+@cache
+def measurements() -> dict[str, MeasurementCodes]:
+    """Return all rows of ``measurements.toml`` by key, in the file's order."""
+    return {row["key"]: _measurement(row) for row in _table("measurements.toml")["measurement"]}
 
 
 def _table(name: str) -> dict[str, Any]:
@@ -145,6 +199,7 @@ def _finding(row: dict[str, Any]) -> FindingCodes:
         # beside a region a viewer cuts off what is longer, and with it the finding
         score_commissioning=Code(f"{key}-TEST", PRIVATE_SCHEME, f"NOT A RESULT: {name}"),
         site=_code(row["site"]),
+        sided=row["sided"],
         status=row["status"],
         source=row["source"],
     )
@@ -155,11 +210,30 @@ def _structure(row: dict[str, Any]) -> StructureCodes:
     return StructureCodes(
         target=row["target"],
         code=_code(row["code"]),
-        laterality=LATERALITY[row["laterality"]] if "laterality" in row else None,
+        laterality=_laterality(row),
         status=row["status"],
         source=row["source"],
         color=(red, green, blue),
     )
+
+
+def _measurement(row: dict[str, Any]) -> MeasurementCodes:
+    key, name = row["key"], row["name"]
+    return MeasurementCodes(
+        key=key,
+        name=name,
+        code=_code(row["code"]),
+        commissioning=Code(f"{key}-TEST", PRIVATE_SCHEME, f"NOT A RESULT: {name}"),
+        unit=row["unit"],
+        site=_code(row["site"]),
+        laterality=_laterality(row),
+        status=row["status"],
+        source=row["source"],
+    )
+
+
+def _laterality(row: dict[str, Any]) -> Code | None:
+    return LATERALITY[row["laterality"]] if "laterality" in row else None
 
 
 def _code(triple: list[str]) -> Code:

@@ -8,7 +8,6 @@ writes what the source really says.
 from __future__ import annotations
 
 import copy
-import hashlib
 import io
 import math
 from collections.abc import Sequence
@@ -16,19 +15,17 @@ from datetime import datetime, timedelta, timezone
 
 from pydicom import DataElement, Dataset, config
 from pydicom.dataset import FileMetaDataset
-from pydicom.filebase import DicomBytesIO
-from pydicom.filewriter import write_dataset
 from pydicom.multival import MultiValue
 from pydicom.tag import Tag
-from pydicom.uid import UID, ExplicitVRLittleEndian
-from pydicom.valuerep import validate_value
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
+from pydicom.valuerep import IS, DSfloat, validate_value
 
 import xrv_node
 from xrv_node.attributes import text
-from xrv_node.report import codes, equipment, uids
+from xrv_node.report import charset, codes, equipment, phrases, uids
 from xrv_node.report.kinds import KINDS
 from xrv_node.report.summary import COMMISSIONING
-from xrv_node.values import ModelSet, StudyOutcome
+from xrv_node.values import Language, ModelSet, StudyOutcome
 
 # Type 2 in the Patient and General Study modules (PS3.3 C.7.1.1, C.7.2.1): there, if only empty.
 _ALWAYS = (
@@ -48,7 +45,8 @@ _WHERE_PRESENT = (
 # Which run made the object and when: not part of what it says.
 _NOT_CONTENT = (
     "SOPInstanceUID", "SeriesInstanceUID", "InstanceCreationDate", "InstanceCreationTime", "SeriesDate",
-    "SeriesTime", "ContentDate", "ContentTime", "TimezoneOffsetFromUTC", "PredecessorDocumentsSequence",
+    "SeriesTime", "ContentDate", "ContentTime", "PresentationCreationDate", "PresentationCreationTime",
+    "TimezoneOffsetFromUTC", "PredecessorDocumentsSequence",
 )  # fmt: skip
 
 
@@ -74,7 +72,7 @@ def stand_in(header: Dataset, study_instance_uid: str) -> Dataset:
     -------
     Dataset
         With the source's UIDs and Modality, and its SOP class if that is CR or DX, else Secondary Capture's;
-        patient and study attributes empty.
+        whether its pixels have been through lossy compression; patient and study attributes empty.
     """
     made = Dataset()
     sop_class = text(header, "SOPClassUID")
@@ -88,11 +86,22 @@ def stand_in(header: Dataset, study_instance_uid: str) -> Dataset:
     made.Modality = text(header, "Modality") or "OT"
     for keyword in _ALWAYS:
         setattr(made, keyword, "" if keyword not in ("StudyDate", "StudyTime") else None)
+    if text(header, "LossyImageCompression") == "01":  # once lossy, always (PS3.3 C.7.6.1.1.5)
+        made.LossyImageCompression = "01"
+        for keyword in ("LossyImageCompressionRatio", "LossyImageCompressionMethod"):
+            if (element := valid(header, keyword)) is not None:
+                made[keyword] = element
     return made
 
 
 def finish(
-    made: Dataset, kind: str, outcome: StudyOutcome, header: Dataset, sources: Sequence[str]
+    made: Dataset,
+    kind: str,
+    outcome: StudyOutcome,
+    header: Dataset,
+    sources: Sequence[str],
+    language: Language = "en",
+    subject: str = "",
 ) -> Dataset:
     """Turn what a builder made into a result object: the same input gives the same bytes.
 
@@ -107,9 +116,14 @@ def finish(
         one (Timezone Offset From UTC applies to the copied study time too, PS3.3 C.12.1.1.8), else in its
         own.
     header : Dataset
-        The source whose patient and study attributes, character set included, are taken as they are.
+        The source whose patient and study attributes, character set included, are taken as they are; the
+        character set as `charset.settle` has it, where it does not hold what the object says.
     sources : sequence of str
         SOP Instance UIDs of the images that the object is about.
+    language : Language
+        Of the Series Description.
+    subject : str
+        What tells this object from the others of its kind and image, for the Series Description.
 
     Returns
     -------
@@ -121,9 +135,10 @@ def finish(
     classes = {text(i.header, "SOPInstanceUID"): text(i.header, "SOPClassUID") for i in outcome.images}
     _restore_classes(done, {uid: real for uid, real in classes.items() if real not in _RADIOGRAPHS})
     _copy_source(done, header)
-    _describe(done, kind, outcome.model_set)
+    _describe(done, kind, outcome.model_set, language, subject)
+    charset.settle(done, (*_ALWAYS, *_WHERE_PRESENT))
     _date(done, header, outcome.closed_at)
-    content = _content_digest(done)
+    content = uids.digest(element for element in done if element.keyword not in _NOT_CONTENT)
     named = (kind, sources, outcome.model_set.digest, content)
     done.SOPInstanceUID, done.SeriesInstanceUID = uids.result_uid(*named), uids.series_uid(*named)
     _precede(done, kind, outcome)
@@ -140,10 +155,29 @@ def numbers(header: Dataset, keyword: str, count: int) -> tuple[float, ...] | No
     return values if len(values) == count and all(map(math.isfinite, values)) else None
 
 
-def to_bytes(dataset: Dataset) -> bytes:
-    """Return the object as the bytes of a DICOM file (PS3.10)."""
+def valid(header: Dataset, keyword: str) -> DataElement | None:
+    """Return an attribute that can be read and keeps to its VR, else None."""
+    element = _element(header, keyword)
+    return element if element is not None and _is_valid(element) else None
+
+
+def to_bytes(dataset: Dataset, *, deflated: bool = False) -> bytes:
+    """Return the object as the bytes of a DICOM file (PS3.10), little endian with explicit VR.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        With file meta information and uncompressed pixels; not changed.
+    deflated : bool
+        Whether the dataset is deflated (PS3.5 A.5). It is the same instance either way.
+    """
+    whole = Dataset()
+    whole.update(dataset)
+    whole.file_meta = FileMetaDataset()
+    whole.file_meta.update(dataset.file_meta)
+    whole.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian if deflated else ExplicitVRLittleEndian
     buffer = io.BytesIO()
-    dataset.save_as(buffer, enforce_file_format=True)
+    whole.save_as(buffer, enforce_file_format=True)
     return buffer.getvalue()
 
 
@@ -187,18 +221,21 @@ def _is_valid(element: DataElement) -> bool:
     values = element.value if isinstance(element.value, MultiValue) else [element.value]
     try:
         for value in values:
-            validate_value(element.VR, value, config.RAISE)
+            # pydicom takes its own number classes for the wrong type
+            written = str(value) if isinstance(value, DSfloat | IS) else value
+            validate_value(element.VR, written, config.RAISE)
     except ValueError:
         return False
     return True
 
 
-def _describe(done: Dataset, kind: str, models: ModelSet) -> None:
+def _describe(done: Dataset, kind: str, models: ModelSet, language: Language, subject: str) -> None:
     series = KINDS[kind]
     done.SeriesNumber, done.InstanceNumber = series.series_number, 1
     # The content first: lists of series cut the rest off, and the kinds must still be told apart.
-    notice = COMMISSIONING if models.commissioning else "research, not for diagnosis"
-    done.SeriesDescription = f"{series.content} - {notice}"
+    content = " ".join(filter(None, (phrases.translated(series.content, language), subject)))
+    notice = COMMISSIONING if models.commissioning else phrases.say("research", language)
+    done.SeriesDescription = f"{content} - {notice}"
     equipment.add_equipment(done, models)
     scheme = Dataset()
     scheme.CodingSchemeDesignator = codes.PRIVATE_SCHEME
@@ -215,19 +252,10 @@ def _date(done: Dataset, header: Dataset, closed_at: datetime) -> None:
             zone = timezone(timedelta(minutes=-minutes if offset[0] == "-" else minutes))
             closed_at = closed_at.astimezone(zone)
     done.TimezoneOffsetFromUTC = closed_at.strftime("%z")[:5]
-    for what in ("InstanceCreation", "Series", "Content"):
+    presentation = ("PresentationCreation",) if "PresentationCreationDate" in done else ()
+    for what in ("InstanceCreation", "Series", "Content", *presentation):
         setattr(done, f"{what}Date", closed_at.strftime("%Y%m%d"))
         setattr(done, f"{what}Time", closed_at.strftime("%H%M%S"))
-
-
-def _content_digest(done: Dataset) -> str:
-    """Digest what the object says; two runs that say the same give the same, whenever they ran."""
-    said = Dataset()
-    said.update({e.tag: e for e in done if e.keyword not in _NOT_CONTENT})
-    buffer = DicomBytesIO()
-    buffer.is_little_endian, buffer.is_implicit_VR = True, False
-    write_dataset(buffer, said)
-    return hashlib.sha256(buffer.getvalue()).hexdigest()
 
 
 def _precede(done: Dataset, kind: str, outcome: StudyOutcome) -> None:

@@ -15,7 +15,7 @@ from pydicom.sr.coding import Code
 
 import xrv_node
 from xrv_node.report.uids import device_uid
-from xrv_node.values import ModelSet
+from xrv_node.values import ModelIdentity, ModelSet
 
 if TYPE_CHECKING:
     import highdicom as hd
@@ -41,15 +41,20 @@ def serial_number(models: ModelSet) -> str:
 
 
 def model_lines(models: ModelSet) -> list[str]:
-    """Return one line per network: role, name and digest of its weights."""
-    return [f"{m.role}: {m.name}, weights SHA-256 {m.sha256}" for m in models.models]
+    """Return one line per network."""
+    return [model_line(model) for model in models.models]
+
+
+def model_line(model: ModelIdentity) -> str:
+    """Return a network's role, name and digest of its weights."""
+    return f"{model.role}: {model.name}, weights SHA-256 {model.sha256}"
 
 
 def add_equipment(dataset: Dataset, models: ModelSet) -> None:
     """Write the General Equipment module and Contributing Equipment Sequence (0018,A001) into an object."""
     _add_identity(dataset, models)
     item = Dataset()
-    item.PurposeOfReferenceCodeSequence = [_code_item(_PROCESSING_EQUIPMENT)]
+    item.PurposeOfReferenceCodeSequence = [code_item(_PROCESSING_EQUIPMENT)]
     _add_identity(item, models)
     item.DeviceUID = device_uid(models.digest)
     item.ContributionDescription = "Analysis of chest radiographs. Research software, not a medical device."
@@ -57,7 +62,14 @@ def add_equipment(dataset: Dataset, models: ModelSet) -> None:
 
 
 def observer(models: ModelSet) -> hd.sr.ObservationContext:
-    """Return the device observer of an SR document (TID 1002 and 1004)."""
+    """Return the observation context of an SR document: its device observer."""
+    import highdicom as hd
+
+    return hd.sr.ObservationContext(observer_device_context=device_observer(models))
+
+
+def device_observer(models: ModelSet) -> hd.sr.ObserverContext:
+    """Return the node as a device observer (TID 1002 and 1004)."""
     import highdicom as hd
     from pydicom.sr.codedict import codes
 
@@ -68,17 +80,18 @@ def observer(models: ModelSet) -> hd.sr.ObservationContext:
         model_name=NAME,
         serial_number=serial_number(models),
     )
-    return hd.sr.ObservationContext(observer_device_context=hd.sr.ObserverContext(codes.DCM.Device, device))
+    return hd.sr.ObserverContext(codes.DCM.Device, device)
 
 
-def algorithm_in_report(models: ModelSet) -> hd.sr.AlgorithmIdentification:
-    """Return the algorithm as an SR document names it (TID 4019)."""
+def algorithm_in_report(models: ModelSet, model: ModelIdentity) -> hd.sr.AlgorithmIdentification:
+    """Return the algorithm as an SR document names it where a value comes from one of the networks (TID
+    4019)."""
     import highdicom as hd
 
     return hd.sr.AlgorithmIdentification(
         name=NAME,
         version=version(models),
-        parameters=model_lines(models),
+        parameters=[model_line(model)],
         family=_ARTIFICIAL_INTELLIGENCE,
         manufacturer=MANUFACTURER,
     )
@@ -104,7 +117,8 @@ def _add_identity(dataset: Dataset, models: ModelSet) -> None:
     dataset.SoftwareVersions = version(models)
 
 
-def _code_item(code: Code) -> Dataset:
+def code_item(code: Code) -> Dataset:
+    """Return a code as an item of a code sequence (PS3.3 table 8.8-1)."""
     item = Dataset()
     item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = (
         code.value,

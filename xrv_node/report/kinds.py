@@ -23,17 +23,45 @@ class Kind:
     """First words of the Series Description."""
     varies: tuple[str, ...] = ()
     """Fields of `Style` that its objects depend on."""
+    deflates: bool = False
+    """Whether its objects shrink so much that they are kept deflated (PS3.5 A.5), and offered so to who asks
+    for it."""
 
 
 KINDS: dict[str, Kind] = {
     "report": Kind(("1.2.840.10008.5.1.4.1.1.88.22",), 9001, "AI findings", ("language",)),  # Enhanced SR
     "sr": Kind(("1.2.840.10008.5.1.4.1.1.88.34",), 9002, "AI regions"),  # Comprehensive 3D SR
+    "sr-image": Kind(("1.2.840.10008.5.1.4.1.1.88.34",), 9005, "AI scores"),
     "seg": Kind(
         ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"),  # Segmentation, Label Map
         9003,
         "AI anatomy",
         ("seg_geometry", "seg_type"),
+        deflates=True,  # 13 MB of bits of a large detector's image become 0.1 MB
     ),
+    "sc": Kind(
+        ("1.2.840.10008.5.1.4.1.1.7",),  # Secondary Capture
+        9004,
+        "AI picture",
+        ("language",),
+        deflates=True,  # 5 MB of RGB
+    ),
+    "pm": Kind(
+        ("1.2.840.10008.5.1.4.1.1.30",),  # Parametric Map
+        9006,
+        "AI heat map",
+        deflates=True,  # 30 MB of floats of a large detector's image
+    ),
+    "gsps": Kind(
+        ("1.2.840.10008.5.1.4.1.1.11.1",),  # Grayscale Softcopy Presentation State
+        9007,
+        "AI marks",
+        ("language",),
+    ),
+    "ko": Kind(
+        ("1.2.840.10008.5.1.4.1.1.88.59",), 9008, "AI key images", ("language",)
+    ),  # Key Object Selection
+    "pdf": Kind(("1.2.840.10008.5.1.4.1.1.104.1",), 9009, "AI report PDF", ("language",)),
 }
 
 

@@ -1,4 +1,4 @@
-"""Whether the network's left and right are the patient's.
+"""Whether the network's left and right are the patient's, and over which lung a region lies.
 
 The anatomy network names sides as on a radiograph shown in the usual way, the patient's left on the viewer's
 right. On a mirrored image that is wrong. Two things can contradict it: what the header says of the image's
@@ -8,12 +8,14 @@ another cause (a heart on the right, or pushed there), which only a person can t
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
 
 from xrv_node.attributes import text
-from xrv_node.values import Analysis
+from xrv_node.values import Analysis, Point
 
 _HEART_OFFSET = 0.05
 """Of the distance between the lungs' centres: nearer to the middle, the heart tells no side. Chosen so that a
@@ -21,6 +23,14 @@ heart in the middle says nothing; not from measurements."""
 
 _APART = 0.05
 """Of the square's side: lungs whose centres are nearer than that lie in no order."""
+
+_OVER_LUNG = 0.25
+"""Part of a region that lies over the lungs, below which it is of no side: it is about something else."""
+
+_ON_ONE_SIDE = 0.9
+"""Part of what lies over the lungs that lies over one of them, from which the region is of that side. Not all
+of it: class activation maps are coarse, a cell of theirs is a seventh of the square. This and the one before
+were chosen, not fitted."""
 
 
 def doubt(header: Dataset, analysis: Analysis) -> str | None:
@@ -40,8 +50,7 @@ def doubt(header: Dataset, analysis: Analysis) -> str | None:
     """
     if analysis.model_set.commissioning:
         return None
-    columns = {name: _column(mask) for name, mask in zip(analysis.structures, analysis.masks, strict=True)}
-    left, right, heart = (columns.get(name) for name in ("Left Lung", "Right Lung", "Heart"))
+    left, right, heart = (_column(analysis, name) for name in ("Left Lung", "Right Lung", "Heart"))
     if left is None or right is None or abs(left - right) < _APART * analysis.masks.shape[2]:
         return None
     network = left > right
@@ -61,8 +70,54 @@ def doubt(header: Dataset, analysis: Analysis) -> str | None:
     return None
 
 
-def _column(mask: NDArray[np.bool_]) -> float | None:
-    """Mean column of a mask; None where it is empty."""
+def side(analysis: Analysis, region: tuple[Point, ...]) -> Literal["Left", "Right"] | None:
+    """Say over which lung a region lies, by the anatomy network's masks.
+
+    Ask `doubt` before: the side is the network's.
+
+    Parameters
+    ----------
+    analysis
+        Masks ``[k, n, n]`` over the square of its frame. Those of untrained networks name no side.
+    region
+        A polygon in source pixels.
+
+    Returns
+    -------
+    str or None
+        None where the region is on both sides, outside the lungs, or a lung was not found.
+    """
+    import cv2
+
+    left, right = (_mask(analysis, name) for name in ("Left Lung", "Right Lung"))
+    if analysis.model_set.commissioning or left is None or right is None:
+        return None
+    frame, n = analysis.frame, len(left)
+    # OpenCV has the centre of the first pixel at 0, DICOM at 0.5
+    corners = (np.array(region) - (frame.left, frame.top)) * n / frame.side - 0.5
+    inside = np.zeros((n, n), np.uint8)
+    cv2.fillPoly(inside, [corners.round().astype(np.int32)], (1,))
+    filled = inside.astype(np.bool_)
+    over_left, over_right = int((filled & left).sum()), int((filled & right).sum())
+    if min(left.sum(), right.sum()) == 0 or over_left + over_right < _OVER_LUNG * filled.sum():
+        return None
+    if max(over_left, over_right) < _ON_ONE_SIDE * (over_left + over_right):
+        return None
+    return "Left" if over_left > over_right else "Right"
+
+
+def _mask(analysis: Analysis, structure: str) -> NDArray[np.bool_] | None:
+    if structure not in analysis.structures:
+        return None
+    mask: NDArray[np.bool_] = analysis.masks[analysis.structures.index(structure)]
+    return mask
+
+
+def _column(analysis: Analysis, structure: str) -> float | None:
+    """Mean column of a mask; None where it is missing or empty."""
+    mask = _mask(analysis, structure)
+    if mask is None:
+        return None
     columns = mask.sum(axis=0)
     total = float(columns.sum())
     return float((columns * np.arange(len(columns))).sum()) / total if total else None

@@ -9,16 +9,18 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from xrv_node.report import summary
+from xrv_node.report import codes
+from xrv_node.report.phrases import meaning, say
+from xrv_node.values import Language
 
 Rgb = NDArray[np.uint8]
 Color = tuple[int, int, int]
 
-WHITE, GREY, YELLOW, RED = (255, 255, 255), (150, 150, 150), (255, 220, 0), (255, 90, 90)
+BLACK, WHITE, GREY = (0, 0, 0), (255, 255, 255), (150, 150, 150)
+YELLOW, RED = (255, 220, 0), (255, 90, 90)
 LINES = 38
 """Lines of text that fit the height of a picture: notice, 18 findings, 14 structures and their headings."""
-_NOTICE = "AI - RESEARCH ONLY - NOT FOR DIAGNOSIS"
-_PANEL = 0.45
+PANEL = 0.45
 """Width of the text's panel as a share of the picture's height: the longest line in the font of `LINES`."""
 _SMALLEST = 400
 """Height in pixels under which a picture is enlarged: text of fewer than ten pixels cannot be read."""
@@ -36,20 +38,38 @@ def enlarge(image: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
 
 def panel(rows: int, lines: Sequence[tuple[str, Color]]) -> Rgb:
     """Return the panel beside a picture of `rows` rows: one line of text below the other."""
-    made = np.zeros((rows, round(rows * _PANEL), 3), dtype=np.uint8)
-    height = rows / max(LINES, len(lines) + 1)
+    made = np.zeros((rows, round(rows * PANEL), 3), dtype=np.uint8)
+    height = line_height(rows, len(lines))
     for n, (words, color) in enumerate(lines, 1):
         write(made, words, (round(height / 2), round(n * height)), height, color)
     return made
 
 
-def band(columns: int, rows: int, commissioning: bool) -> Rgb:
-    """Return the band below a picture of `rows` rows: what the picture is, over its whole width."""
+def line_height(rows: int, lines: int) -> float:
+    """Return the height in pixels of each of a panel's lines."""
+    return rows / max(LINES, lines + 1)
+
+
+def band(columns: int, rows: int, commissioning: bool, language: Language = "en") -> Rgb:
+    """Return the band below a picture of `rows` rows: what the picture is, over its whole width.
+
+    For untrained networks it is filled with red: it must be seen in a thumbnail too, where nothing is read.
+    """
     height = rows / LINES * 1.5
     made = np.zeros((round(height * 1.4), columns, 3), dtype=np.uint8)
-    words = f"{summary.COMMISSIONING} - {_NOTICE}" if commissioning else _NOTICE
-    write(made, words, (round(height / 3), round(height)), height, RED)
+    if commissioning:
+        made[:] = RED
+    notice = say("picture_notice", language)
+    words = f"{meaning(codes.NO_RESULT, language)} - {notice}" if commissioning else notice
+    write(made, words, (round(height / 3), round(height)), height, BLACK if commissioning else RED)
     return made
+
+
+def stamp(picture: Rgb, words: str) -> None:
+    """Write words across a picture that nobody may take for a result, as large as its width allows."""
+    rows, columns = picture.shape[:2]
+    height = columns / 8
+    write(picture, words, (columns // 20, round(rows / 2 + height / 3)), height * 2, RED)
 
 
 def write(picture: Rgb, words: str, place: tuple[int, int], height: float, color: Color) -> None:
@@ -60,7 +80,7 @@ def write(picture: Rgb, words: str, place: tuple[int, int], height: float, color
     picture : ndarray of uint8
         ``[rows, columns, 3]``, RGB; it is drawn into.
     words : str
-        ASCII.
+        Of OpenCV's own font, which has the letters of Latin-1 and many more.
     place : tuple of int
         Column and row of the left end of the line's base.
     height : float

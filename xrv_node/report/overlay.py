@@ -1,80 +1,90 @@
-"""The picture for every viewer that can show nothing else: outlines, findings and notice burned into an RGB
+"""The picture for every viewer that can show nothing else: heat, outlines, findings and notice in one RGB
 image.
 
-The text stands beside and below the radiograph, never on it: what it covered could not be read any more.
+Each finding that is present has a tile of its own: heat of several in one picture cannot be told apart. The
+last tile shows the anatomy, by which a reader sees whether the networks understood the image at all. Text
+stands above, beside and below the radiographs, never on them: what it covered could not be read any more.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xrv_node.report import codes, summary
-from xrv_node.report.lettering import (
-    GREY,
-    LINES,
-    RED,
-    WHITE,
-    YELLOW,
-    Color,
-    Rgb,
-    band,
-    enlarge,
-    enlargement,
-    panel,
-    write,
-)
-from xrv_node.values import Finding
+from xrv_node.report import codes, heat
+from xrv_node.report.legend import called, legend
+from xrv_node.report.lettering import WHITE, YELLOW, Color, Rgb, band, enlarge, stamp, write
+from xrv_node.report.masks import source_masks
+from xrv_node.report.phrases import say
+from xrv_node.report.tiles import Grid, arrange
+from xrv_node.values import DEFAULT_STYLE, Analysis, Frame, Style
+
+MOST = 8
+"""Findings that get a tile: of more, none could be recognised. The panel lists them all."""
+_BORDER = (110, 110, 110)
 
 
-def overlay(
-    pixels: NDArray[np.uint8],
-    structures: Sequence[str],
-    masks: NDArray[np.bool_],
-    findings: Sequence[Finding],
-    commissioning: bool = False,
-) -> Rgb:
-    """Draw the outlines of structures and regions on a radiograph, with the findings beside it and the
-    notice below.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Base:
+    """The image as the background of a tile."""
+
+    picture: Rgb
+    scale: float
+    """Tile pixels for a source pixel."""
+    corner: tuple[int, int]
+    """Top and left of the image in the tile."""
+    frame: Frame
+    """Where the networks' square lies in the tile, in its pixels."""
+
+
+def overlay(analysis: Analysis, cautions: Sequence[str] = (), style: Style = DEFAULT_STYLE) -> Rgb | None:
+    """Draw what the networks say of an image.
 
     Parameters
     ----------
-    pixels : ndarray of uint8
-        ``[rows, columns]`` as displayed: 0 black, 255 white.
-    structures : sequence of str
-        Names of the masks, torchxrayvision's.
-    masks : ndarray of bool
-        ``[len(structures), rows, columns]``, as `segmentation.source_masks` gives them.
-    findings : sequence of Finding
-        All findings of the image; regions in the pixels of ``pixels``.
-    commissioning : bool
-        Whether the networks are untrained: the picture then says that it is not a result.
+    analysis : Analysis
+        Its picture, findings with regions, maps and masks. A finding without a map has its outline only.
+    cautions : sequence of str
+        What is unusual about the image, a sentence each (`summary.quality`).
+    style : Style
+        Its language is that of all words.
 
     Returns
     -------
     ndarray of uint8
-        ``[rows', columns', 3]``, RGB: the radiograph at the top left with a panel to its right and a band
-        below. The radiograph keeps its size, except that a small one is enlarged (`lettering.enlargement`).
+        ``[rows, columns, 3]``, RGB: the tiles (`tiles.arrange`), at their right the findings by score and
+        the legends, below them the notice, which says COMMISSIONING for untrained networks. None where the
+        analysis has no picture.
 
     Raises
     ------
     ConfigError
         If a finding or structure has no codes.
     """
-    factor = enlargement(len(pixels))
-    ranked = sorted(findings, key=lambda f: -f.score)
-    picture: Rgb = np.repeat(enlarge(pixels, factor)[..., np.newaxis], 3, axis=2)
-    line = max(1, round(len(picture) / 500))
-    for name, mask in zip(structures, masks, strict=True):
-        outline(picture, mask, factor, codes.structure(name).color)
-    for number, finding in enumerate(ranked, 1):
-        if finding.present and finding.region:
-            _region(picture, number, finding, factor, line)
-    found = [name for name, mask in zip(structures, masks, strict=True) if mask.any()]
-    beside = np.hstack([picture, panel(len(picture), _table(ranked, found, commissioning))])
-    return np.vstack([beside, band(beside.shape[1], len(picture), commissioning)])
+    if analysis.picture is None:
+        return None
+    ranked = sorted(range(len(analysis.findings)), key=lambda k: -analysis.findings[k].score)
+    shown = [k for k in ranked if analysis.findings[k].present][:MOST]
+    grid = arrange(len(shown) + 1, *analysis.picture.shape)
+    base = _base(analysis, analysis.picture, grid)
+    masks = source_masks(replace(analysis, frame=base.frame))
+    found = [(name, mask) for name, mask in zip(analysis.structures, masks, strict=True) if mask.any()]
+    tiles = np.zeros((grid.height, grid.width, 3), dtype=np.uint8)
+    for number, k in enumerate(shown):
+        title = f"{number + 1}  {called(analysis.findings[k], style.language)}"
+        _place(tiles, grid, number, _finding(base, analysis, k), title, YELLOW)
+    _place(tiles, grid, len(shown), _anatomy(base, found), say("picture_anatomy", style.language), WHITE)
+    if analysis.model_set.commissioning:
+        for number in range(len(shown) + 1):
+            stamp(_tile(tiles, grid, number), say("picture_no_result", style.language))
+    names = [name for name, _ in found]
+    beside = legend(grid.height, analysis, names, cautions, MOST, style.language)
+    whole = np.hstack([tiles, beside])
+    notice = band(whole.shape[1], grid.height, analysis.model_set.commissioning, style.language)
+    return np.vstack([whole, notice])
 
 
 def outline(picture: Rgb, mask: NDArray[np.bool_], factor: int, color: Color) -> None:
@@ -83,37 +93,67 @@ def outline(picture: Rgb, mask: NDArray[np.bool_], factor: int, color: Color) ->
 
     grey = enlarge(mask.astype(np.uint8), factor)
     outlines, _ = cv2.findContours(grey, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    cv2.drawContours(picture, outlines, -1, color, max(1, round(len(picture) / 500)))
+    cv2.drawContours(picture, outlines, -1, color, _line(picture))
 
 
-def _table(ranked: Sequence[Finding], found: Sequence[str], commissioning: bool) -> list[tuple[str, Color]]:
-    """Return the panel's lines: findings by score, numbered as the regions are, then the structures'
-    colours."""
-    lines: list[tuple[str, Color]] = []
-    if commissioning:
-        lines += [(summary.COMMISSIONING, RED), ("", RED)]
-    lines.append(("Score (operating point 50 %)", WHITE))
-    for number, finding in enumerate(ranked, 1):
-        color = YELLOW if finding.present else GREY
-        lines.append(
-            (f"{number:2d} {summary.percent(finding.score):>5} %  {codes.finding(finding.label).name}", color)
-        )
-    lines += [("", WHITE), ("Anatomy", WHITE)]
-    lines += [(name, codes.structure(name).color) for name in found]
-    return lines
-
-
-def _region(picture: Rgb, number: int, finding: Finding, factor: int, line: int) -> None:
-    """Draw a finding's region and the number under which the panel lists it."""
+def _base(analysis: Analysis, picture: NDArray[np.uint8], grid: Grid) -> _Base:
+    """Fit the image into a tile, and mark the square that the networks saw where it is not the whole."""
     import cv2
 
-    # Graphic data count from the corner of the top left pixel, OpenCV from its centre.
-    corners = np.round(np.array(finding.region) * factor - 0.5).astype(np.int32)
-    cv2.polylines(picture, [corners], isClosed=True, color=(0, 0, 0), thickness=3 * line)
-    cv2.polylines(picture, [corners], isClosed=True, color=YELLOW, thickness=line)
-    height = round(1.3 * len(picture) / LINES)
-    column, row = (int(v) for v in corners[corners[:, 1].argmin()])
-    width = height * len(str(number)) * 3 // 4
-    column, row = max(0, min(column, picture.shape[1] - width)), max(row, height)
-    cv2.rectangle(picture, (column, row), (column + width, row - height), (0, 0, 0), cv2.FILLED)
-    write(picture, str(number), (column + height // 8, row - height // 5), height, YELLOW)
+    rows, columns = grid.tile
+    frame = analysis.frame
+    scale = min(rows / frame.rows, columns / frame.columns)
+    size = min(rows, max(1, round(frame.rows * scale))), min(columns, max(1, round(frame.columns * scale)))
+    how = cv2.INTER_AREA if size[0] < len(picture) else cv2.INTER_LINEAR
+    top, left = (rows - size[0]) // 2, (columns - size[1]) // 2
+    tile = np.zeros((rows, columns, 3), dtype=np.uint8)
+    tile[top : top + size[0], left : left + size[1]] = cv2.resize(picture, size[::-1], interpolation=how)[
+        ..., None
+    ]
+    side = max(1, round(frame.side * scale))
+    square = Frame(rows, columns, top + round(frame.top * scale), left + round(frame.left * scale), side)
+    if frame.rows != frame.columns:
+        ends = (square.left, square.top), (square.left + side - 1, square.top + side - 1)
+        cv2.rectangle(tile, *ends, _BORDER, 1)
+    return _Base(tile, scale, (top, left), square)
+
+
+def _finding(base: _Base, analysis: Analysis, k: int) -> Rgb:
+    """Return the tile of one finding: its heat, and its region's outline."""
+    import cv2
+
+    shares = heat.share(analysis, k, base.frame)
+    picture = base.picture.copy() if shares is None else heat.blend(base.picture, shares)
+    region = np.array(analysis.findings[k].region)
+    if len(region):
+        # Graphic data count from the corner of the top left pixel, OpenCV from its centre.
+        corners = np.round(region * base.scale + base.corner[::-1] - 0.5).astype(np.int32)
+        line = _line(picture)
+        cv2.polylines(picture, [corners], isClosed=True, color=(0, 0, 0), thickness=3 * line)
+        cv2.polylines(picture, [corners], isClosed=True, color=YELLOW, thickness=line)
+    return picture
+
+
+def _anatomy(base: _Base, found: Sequence[tuple[str, NDArray[np.bool_]]]) -> Rgb:
+    picture = base.picture.copy()
+    for name, mask in found:
+        outline(picture, mask, 1, codes.structure(name).color)
+    return picture
+
+
+def _place(tiles: Rgb, grid: Grid, number: int, picture: Rgb, title: str, color: Color) -> None:
+    """Put a tile into its place, with its title above it."""
+    _tile(tiles, grid, number)[:] = picture
+    top, left = grid.place(number)
+    column = tiles[:, left : left + grid.tile[1]]
+    write(column, title, (grid.title // 4, top - grid.title // 4), grid.title * 0.8, color)
+
+
+def _tile(tiles: Rgb, grid: Grid, number: int) -> Rgb:
+    top, left = grid.place(number)
+    return tiles[top : top + grid.tile[0], left : left + grid.tile[1]]
+
+
+def _line(picture: Rgb) -> int:
+    """Return how thick outlines are: one pixel in 400."""
+    return max(1, round(len(picture) / 400))

@@ -7,7 +7,7 @@ values together without their names. The tree claims no template; it is in the o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from pydicom import Dataset
@@ -15,15 +15,15 @@ from pydicom.sr.codedict import codes as dicom_codes
 from pydicom.sr.coding import Code
 
 from xrv_node.attributes import text
-from xrv_node.report import codes, equipment, summary
+from xrv_node.report import codes, equipment, phrases, summary
+from xrv_node.report.document import Coded, Identifier, Item, Number, Scored, Section, Words, sections
 from xrv_node.report.envelope import finish, stand_in
-from xrv_node.values import DEFAULT_STYLE, Finding, ImageOutcome, ModelSet, StudyOutcome, Style
+from xrv_node.values import DEFAULT_STYLE, Finding, ModelSet, StudyOutcome, Style
 
 if TYPE_CHECKING:
     import highdicom as hd
 
-_TITLE = Code("18748-4", "LN", "Diagnostic imaging report")
-_ENGLISH = Code("en", "RFC5646", "English")
+TITLE = dicom_codes.LN.DiagnosticImagingReport
 _CONTAINS = "CONTAINS"
 
 
@@ -35,6 +35,8 @@ def build_report(outcome: StudyOutcome, style: Style = DEFAULT_STYLE) -> list[Da
     ----------
     outcome : StudyOutcome
         A study with at least one image; none of them need have been analysed.
+    style : Style
+        Its language is that of all sentences and all code meanings except the status's.
 
     Returns
     -------
@@ -48,9 +50,10 @@ def build_report(outcome: StudyOutcome, style: Style = DEFAULT_STYLE) -> list[Da
     """
     import highdicom as hd
 
-    first = next((image for _, image in summary.answered(outcome)), outcome.images[0]).header
-    root = hd.sr.ContainerContentItem(name=_TITLE, is_content_continuous=False)
-    root.ContentSequence = hd.sr.ContentSequence(_body(outcome))
+    first = summary.first(outcome).header
+    root = hd.sr.ContainerContentItem(name=TITLE, is_content_continuous=False)
+    root.ContentSequence = hd.sr.ContentSequence(_body(outcome, style))
+    phrases.translate_codes(root, style.language)
     made = hd.sr.EnhancedSR(
         evidence=[stand_in(image.header, outcome.study_instance_uid) for image in outcome.images],
         content=root,
@@ -62,7 +65,7 @@ def build_report(outcome: StudyOutcome, style: Style = DEFAULT_STYLE) -> list[Da
         is_complete=not summary.failed(outcome),
     )
     sources = [text(image.header, "SOPInstanceUID") for image in outcome.images]
-    return [finish(made, "report", outcome, first, sources)]
+    return [finish(made, "report", outcome, first, sources, style.language)]
 
 
 def score_item(item: Dataset, score: float) -> None:
@@ -101,81 +104,48 @@ def finding_concept(row: codes.FindingCodes) -> hd.sr.CodedConcept:
     return concept
 
 
-def _body(outcome: StudyOutcome) -> list[hd.sr.ContentItem]:
-    sections = [
-        _section(
-            dicom_codes.DCM.Impressions,
-            [
-                _text(dicom_codes.DCM.Impression, summary.headline(outcome)),
-                _text(codes.NOTICE, summary.NOTICE),
-                _code(dicom_codes.DCM.CADProcessingAndFindingsSummary, summary.status(outcome)),
-            ],
-        )
-    ]
-    for number, image in summary.answered(outcome):
-        sections.append(_image(number, image, outcome.model_set))
-    reasons = summary.not_analysed(outcome)
-    if reasons:
-        sections.append(_section(codes.NOT_ANALYSED, [_text(codes.IMAGE, reason) for reason in reasons]))
-    sections.append(_about(outcome))
+def _body(outcome: StudyOutcome, style: Style) -> list[hd.sr.ContentItem]:
+    language = Code(style.language, "RFC5646", phrases.say("language", style.language))
     return [
-        *sections,
-        _code(dicom_codes.DCM.LanguageOfContentItemAndDescendants, _ENGLISH, "HAS CONCEPT MOD"),
+        *(
+            item
+            for section in sections(outcome, style.language)
+            for item in _items(section, outcome.model_set)
+        ),
+        _code(dicom_codes.DCM.LanguageOfContentItemAndDescendants, language, "HAS CONCEPT MOD"),
         *equipment.observer(outcome.model_set),
     ]
 
 
-def _image(number: int, image: ImageOutcome, models: ModelSet) -> hd.sr.ContentItem:
-    """One image's section: what is over the operating point, then the rest of the table."""
-    ranked = summary.findings(image)
-    over, below = [f for f in ranked if f.present], [f for f in ranked if not f.present]
-    items = [_text(codes.IMAGE, summary.image_name(number, image))]
-    items += [_text(codes.QUALITY, summary.plain(sentence)) for sentence in summary.quality(image)]
-    for title, group in ((codes.OVER, over), (codes.BELOW, below)):
-        if group:
-            items.append(_section(title, [item for f in group for item in _finding(f, models)]))
-    if not ranked:
-        items.append(_text(dicom_codes.DCM.Finding, "The networks gave no findings for this image."))
-    if image.analysis is not None:
-        items.append(_measure(codes.RECONSTRUCTION_ERROR, image.analysis.reconstruction_error))
-        items.append(_measure(codes.SIMILARITY, image.analysis.ssim))
-    items.append(_uid(codes.IMAGE_UID, text(image.header, "SOPInstanceUID")))
-    return _section(dicom_codes.DCM.Findings, items)
+def _items(item: Item, models: ModelSet) -> Iterator[hd.sr.ContentItem]:
+    match item:
+        case Section():
+            yield _section(item.title, [made for child in item.items for made in _items(child, models)])
+        case Words():
+            yield _text(item.name, item.text)
+        case Coded():
+            yield _code(item.name, item.value)
+        case Identifier():
+            yield _uid(item.name, item.uid)
+        case Number():
+            made = _num(item.name, item.value, item.unit)
+            made.MeasuredValueSequence[0].NumericValue = item.shown
+            yield made
+        case Scored():
+            yield from _finding(item, models)
 
 
-def _finding(finding: Finding, models: ModelSet) -> list[hd.sr.ContentItem]:
+def _finding(item: Scored, models: ModelSet) -> Iterator[hd.sr.ContentItem]:
     """The call and the score, each under a name of its own, since viewers show name and value and nothing
     else."""
-    row = codes.finding(finding.label)
-    score = _num(
-        row.score_commissioning if models.commissioning else row.score, 0.0, dicom_codes.UCUM.Percent
-    )
-    score_item(score, finding.score)
-    return [_code(finding_concept(row), call(finding, models)), score]
-
-
-def _measure(name: Code, value: float) -> hd.sr.ContentItem:
-    # not UCUM's unity: viewers print the unit's code behind the number, "71.3 1"
-    item = _num(name, float(value), dicom_codes.UCUM.ArbitraryUnit)
-    item.MeasuredValueSequence[0].NumericValue = f"{value:.4g}"
-    return item
-
-
-def _about(outcome: StudyOutcome) -> hd.sr.ContentItem:
-    models = outcome.model_set
-    resamplers = dict.fromkeys(
-        i.analysis.resampler for _, i in summary.answered(outcome) if i.analysis is not None
-    )
-    return _section(
-        codes.ABOUT,
-        [
-            _text(codes.SCORES, summary.SCORES),
-            *(_text(codes.RESAMPLING, summary.plain(name)) for name in resamplers),
-            _text(dicom_codes.DCM.AlgorithmName, equipment.NAME),
-            _text(dicom_codes.DCM.AlgorithmVersion, equipment.version(models)),
-            *(_text(codes.MODEL, summary.plain(line)) for line in equipment.model_lines(models)),
-        ],
-    )
+    row = codes.finding(item.finding.label)
+    yield _code(finding_concept(row), call(item.finding, models))
+    concept = row.score_commissioning if models.commissioning else row.score
+    score = _num(concept, 0.0, dicom_codes.UCUM.Percent)
+    score_item(score, item.finding.score)
+    yield score
+    if item.earlier:
+        yield _text(codes.EARLIER, item.earlier)
 
 
 def _section(title: Code, items: Sequence[hd.sr.ContentItem]) -> hd.sr.ContentItem:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.sr.codedict import codes as dicom_codes
+from pydicom.sr.coding import Code
 
 from xrv_node.report import codes
 from xrv_node.values import Finding, Point
@@ -41,6 +42,21 @@ def findings(report: Dataset) -> dict[str, tuple[Finding, ...]]:
         if uids:
             found[str(uids[0])] = tuple(scores)
     return found
+
+
+def texts(report: Dataset, name: Code) -> list[str]:
+    """Read the values of all TEXT items of a concept name, in the report's order."""
+    return [str(i.TextValue) for i in _below(report) if i.ValueType == "TEXT" and _name(i) == name.value]
+
+
+def predecessors(report: Dataset) -> frozenset[str]:
+    """Read the SOP Instance UIDs of the documents that a report supersedes (PS3.3 table C.17-2)."""
+    return frozenset(
+        str(instance.ReferencedSOPInstanceUID)
+        for study in report.get("PredecessorDocumentsSequence", [])
+        for series in study.ReferencedSeriesSequence
+        for instance in series.ReferencedSOPSequence
+    )
 
 
 def headline(report: Dataset) -> str:
@@ -77,6 +93,12 @@ def regions(report: Dataset) -> dict[str, dict[str, tuple[Point, ...]]]:
 def outlined(found: tuple[Finding, ...], outlines: dict[str, tuple[Point, ...]]) -> tuple[Finding, ...]:
     """Put each finding's outline to it."""
     return tuple(replace(f, region=outlines.get(f.label, ())) for f in found)
+
+
+def picture(dataset: Dataset) -> tuple[str, NDArray[np.uint8]]:
+    """Return the SOP Instance UID of the image that a Secondary Capture is about, and its pixels, uint8
+    ``[rows, columns, 3]``, RGB."""
+    return str(dataset.SourceImageSequence[0].ReferencedSOPInstanceUID), dataset.pixel_array
 
 
 def masks(segmentation: Dataset) -> tuple[str, tuple[str, ...], NDArray[np.bool_]]:

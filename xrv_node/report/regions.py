@@ -1,7 +1,9 @@
-"""The report for machines and for the image: regions drawn on the radiograph (TID 1500 with TID 1410 groups).
+"""The report for the image: regions and measurements drawn on the radiograph (``sr``).
 
-Only findings with a region are in it. One group without coordinates, however correct, makes OHIF show an
-error instead of all the others.
+A finding's region and a lung's outline are planar regions of interest (TID 1410). The lines of the
+cardiothoracic ratio are none: a diameter is measured along an open line, which TID 1410 does not take, so
+they are the coordinates of the measurement itself (TID 1501 with TID 300 and 320). OHIF draws both. It takes
+one content item below such a number, so what else there is to say stands in the group.
 """
 
 from __future__ import annotations
@@ -13,23 +15,29 @@ from pydicom import Dataset
 from pydicom.sr.codedict import codes as dicom_codes
 from pydicom.sr.coding import Code
 
-from xrv_node.attributes import text
-from xrv_node.report import codes, equipment, summary
-from xrv_node.report.envelope import finish, numbers, stand_in
-from xrv_node.report.readable import call, finding_concept, score_item
-from xrv_node.report.uids import tracking_uid
-from xrv_node.values import DEFAULT_STYLE, Finding, ImageOutcome, ModelSet, Point, StudyOutcome, Style
+from xrv_node.report import codes, summary
+from xrv_node.report.measurement_report import Shared, document, finding_parts, tracking
+from xrv_node.report.measurements import Measure, measure
+from xrv_node.values import DEFAULT_STYLE, Finding, ImageOutcome, Point, StudyOutcome, Style
 
 if TYPE_CHECKING:
     import highdicom as hd
 
-_ENGLISH = Code("en", "RFC5646", "English")
-_CODE_VALUE_LENGTH, _CODE_MEANING_LENGTH = 16, 64
-_TRIANGLE, _DIRECTIONS = 3, 2
+    from xrv_node.report.measurement_report import Group
+
+_TRIANGLE = 3
+_UNITS = {
+    "{ratio}": dicom_codes.UCUM.Ratio,
+    "{pixels}": Code("{pixels}", "UCUM", "Pixels"),  # as in PS3.16 TID 1602
+    "mm": dicom_codes.UCUM.Millimeter,
+    "mm2": dicom_codes.UCUM.SquareMillimeter,
+}
+_DECIMALS = {"{ratio}": 3, "{pixels}": 0, "mm": 1, "mm2": 0}
+"""To read; the exact value goes with it (Floating Point Value)."""
 
 
 def build_regions(outcome: StudyOutcome, style: Style = DEFAULT_STYLE) -> list[Dataset]:
-    """Make the report of the regions of all findings that are present.
+    """Make the report of the regions of all findings that are present and of what could be measured.
 
     Parameters
     ----------
@@ -39,123 +47,119 @@ def build_regions(outcome: StudyOutcome, style: Style = DEFAULT_STYLE) -> list[D
     Returns
     -------
     list of Dataset
-        One Comprehensive 3D SR (1.2.840.10008.5.1.4.1.1.88.34), or none where no finding has a region.
+        One Comprehensive 3D SR (1.2.840.10008.5.1.4.1.1.88.34), or none where no finding has a region and
+        nothing was measured.
 
     Raises
     ------
     ConfigError
         If a finding has no codes.
     """
-    import highdicom as hd
+    return document("sr", outcome, _groups)
 
-    marked = [
-        (image, [f for f in summary.findings(image) if f.present and len(f.region) >= _TRIANGLE])
-        for _, image in summary.answered(outcome)
+
+def _groups(image: ImageOutcome, shared: Shared) -> list[Group]:
+    regions = [f for f in summary.findings(image) if f.present and len(f.region) >= _TRIANGLE]
+    measured = measure(image)
+    widths = [m for m in measured if m.unit != "mm2"]
+    return [
+        *(_finding(finding, shared) for finding in regions),
+        *([_ratio(widths, shared)] if widths else []),
+        *(_area(m, shared) for m in measured if m.unit == "mm2"),
     ]
-    marked = [(image, regions) for image, regions in marked if regions]
-    if not marked:
-        return []
-    images = [stand_in(image.header, outcome.study_instance_uid) for image, _ in marked]
-    report = hd.sr.MeasurementReport(
-        observation_context=equipment.observer(outcome.model_set),
-        procedure_reported=_procedure(marked[0][0].header),
-        imaging_measurements=[
-            _group(finding, reference, outcome.model_set)
-            for (_, regions), reference in zip(marked, images, strict=True)
-            for finding in regions
-        ],
-        title=dicom_codes.DCM.ImagingMeasurementReport,
-        language_of_content_item_and_descendants=hd.sr.LanguageOfContentItemAndDescendants(
-            hd.sr.CodedConcept.from_code(_ENGLISH)
-        ),
-        referenced_images=[_library_entry(image) for image, _ in marked],
-    )
-    _separate(report[0])
-    made = hd.sr.Comprehensive3DSR(
-        evidence=images,
-        content=report[0],
-        series_instance_uid=hd.UID(),  # this and the next are replaced by derived ones
-        series_number=1,
-        sop_instance_uid=hd.UID(),
-        instance_number=1,
-        manufacturer=equipment.MANUFACTURER,
-        is_complete=not summary.failed(outcome),
-    )
-    return [finish(made, "sr", outcome, marked[0][0].header, [image.SOPInstanceUID for image in images])]
 
 
-def _group(
-    finding: Finding, image: Dataset, models: ModelSet
-) -> hd.sr.PlanarROIMeasurementsAndQualitativeEvaluations:
-    """One finding on one image (TID 1410). OHIF writes the NUM's concept name and value beside the region."""
+def _finding(finding: Finding, shared: Shared) -> Group:
+    """One finding (TID 1410). OHIF writes the NUM's concept name and value beside the region."""
     import highdicom as hd
 
-    row = codes.finding(finding.label)
-    name = f"{summary.COMMISSIONING}: {row.name}" if models.commissioning else row.name
-    score = hd.sr.Measurement(
-        name=row.score_commissioning if models.commissioning else row.score,
-        value=0.0,
-        unit=dicom_codes.UCUM.Percent,
-        algorithm_id=equipment.algorithm_in_report(models),
-    )
-    score_item(score[0], finding.score)
     return hd.sr.PlanarROIMeasurementsAndQualitativeEvaluations(
-        tracking_identifier=hd.sr.TrackingIdentifier(
-            uid=tracking_uid(image.SOPInstanceUID, finding.label), identifier=name
-        ),
-        referenced_region=hd.sr.ImageRegion(
-            graphic_type=hd.sr.GraphicTypeValues.POLYLINE,
-            graphic_data=np.array(_closed(finding.region), dtype=np.float64),
-            source_image=hd.sr.SourceImageForRegion(image.SOPClassUID, image.SOPInstanceUID),
-        ),
-        finding_type=finding_concept(row),
-        finding_sites=[hd.sr.FindingSite(row.site)],
-        measurements=[score],
-        qualitative_evaluations=[hd.sr.QualitativeEvaluation(name=codes.CALL, value=call(finding, models))],
+        referenced_region=_region(finding.region, shared), **finding_parts(finding, shared)
     )
 
 
-def _closed(region: tuple[Point, ...]) -> tuple[Point, ...]:
-    """Close the polygon: TID 1410 takes a POLYLINE for a region only where first and last point are the
-    same."""
-    return region if region[0] == region[-1] else (*region, region[0])
+def _area(measured: Measure, shared: Shared) -> Group:
+    """The area of one lung with its outline (TID 1410)."""
+    import highdicom as hd
+
+    row = codes.measurement(measured.key)
+    group = hd.sr.PlanarROIMeasurementsAndQualitativeEvaluations(
+        tracking_identifier=tracking(shared, measured.key, row.name),
+        referenced_region=_region(measured.outlines[0], shared),
+        algorithm_id=shared.algorithms["segmenter"],
+        finding_sites=[hd.sr.FindingSite(row.site, row.laterality)],
+        measurements=[_number(measured, shared, ())],
+    )
+    return _with_caveats(group, measured.caveats)
 
 
-def _library_entry(image: ImageOutcome) -> Dataset:
-    """Return what the image library (TID 1600) tells of an image: matrix and, if both are known,
-    orientation and spacing (TID 1603). highdicom asks for both or, of an image that is not a projection,
-    for neither."""
-    entry = stand_in(image.header, "")
-    if image.analysis is not None:
-        entry.Rows, entry.Columns = image.analysis.frame.rows, image.analysis.frame.columns
-    sides = text(image.header, "PatientOrientation").split("\\")
-    spacing = numbers(image.header, "ImagerPixelSpacing", 2)
-    if len(sides) == _DIRECTIONS and all(sides) and spacing is not None:
-        entry.PatientOrientation, entry.ImagerPixelSpacing = (
-            [summary.plain(side) for side in sides],
-            list(spacing),
+def _ratio(widths: list[Measure], shared: Shared) -> Group:
+    """The cardiothoracic ratio and the two diameters in one group (TID 1501), each with the coordinates that
+    it was measured from: a diameter's line, and for the ratio the end points of both."""
+    import highdicom as hd
+
+    row = codes.measurement(widths[0].key)
+    group = hd.sr.MeasurementsAndQualitativeEvaluations(
+        tracking_identifier=tracking(shared, row.key, row.name),
+        algorithm_id=shared.algorithms["segmenter"],
+        finding_sites=[hd.sr.FindingSite(row.site)],
+        measurements=[_number(m, shared, [point for line in m.outlines for point in line]) for m in widths],
+    )
+    return _with_caveats(group, tuple(dict.fromkeys(c for m in widths for c in m.caveats)))
+
+
+def _number(measured: Measure, shared: Shared, points: list[Point] | tuple[()]) -> hd.sr.Measurement:
+    """One value (TID 300), inferred from points where it has some of its own (TID 320): a line, or the ends
+    of several."""
+    import highdicom as hd
+
+    row = codes.measurement(measured.key)
+    shapes = hd.sr.GraphicTypeValues
+    number = hd.sr.Measurement(
+        name=row.commissioning if shared.models.commissioning else row.code,
+        value=float(measured.value),
+        unit=_UNITS[measured.unit],
+        referenced_coordinates=[
+            hd.sr.CoordinatesForMeasurement(
+                graphic_type=shapes.POLYLINE if len(measured.outlines) == 1 else shapes.MULTIPOINT,
+                graphic_data=np.array(points, dtype=np.float64),
+                source_image=_source(shared),
+                purpose=dicom_codes.DCM.SourceOfMeasurement,
+            )
+        ]
+        if points
+        else None,
+    )
+    number[0].MeasuredValueSequence[0].NumericValue = f"{measured.value:.{_DECIMALS[measured.unit]}f}"
+    return number
+
+
+def _region(outline: tuple[Point, ...], shared: Shared) -> hd.sr.ImageRegion:
+    """A planar region. TID 1410 takes a POLYLINE only where first and last point are the same."""
+    import highdicom as hd
+
+    closed = outline if outline[0] == outline[-1] else (*outline, outline[0])
+    return hd.sr.ImageRegion(
+        graphic_type=hd.sr.GraphicTypeValues.POLYLINE,
+        graphic_data=np.array(closed, dtype=np.float64),
+        source_image=_source(shared),
+    )
+
+
+def _source(shared: Shared) -> hd.sr.SourceImageForRegion:
+    import highdicom as hd
+
+    return hd.sr.SourceImageForRegion(shared.reference.SOPClassUID, shared.reference.SOPInstanceUID)
+
+
+def _with_caveats(group: Group, caveats: tuple[str, ...]) -> Group:
+    import highdicom as hd
+
+    group[0].ContentSequence.append(
+        hd.sr.TextContentItem(
+            name=codes.CAVEAT,
+            value=" ".join(caveats),
+            relationship_type=hd.sr.RelationshipTypeValues.CONTAINS,
         )
-    else:
-        entry.Modality = "OT"
-    return entry
-
-
-def _procedure(header: Dataset) -> Code:
-    """Return the imaging procedure that was done, from the source's Procedure Code Sequence (0008,1032) if
-    it is complete there. (121058, DCM, Procedure reported) names the procedure, not the algorithm."""
-    for item in header.get("ProcedureCodeSequence") or []:
-        value, scheme, meaning = (
-            text(item, keyword) for keyword in ("CodeValue", "CodingSchemeDesignator", "CodeMeaning")
-        )
-        short = len(value) <= _CODE_VALUE_LENGTH and len(meaning) <= _CODE_MEANING_LENGTH
-        if value and scheme and meaning and short:
-            return Code(value, scheme, meaning)
-    return codes.CHEST_IMAGING
-
-
-def _separate(item: Dataset) -> None:
-    """Make every container SEPARATE; highdicom makes them CONTINUOUS."""
-    if item.ValueType == "CONTAINER":
-        item.ContinuityOfContent = "SEPARATE"
-    for child in item.get("ContentSequence", []):
-        _separate(child)
+    )
+    return group

@@ -1,13 +1,13 @@
 """The anatomy as a segmentation of the source's own matrix.
 
-A radiograph has no plane, and a segmentation without one takes OHIF down. So the segmentation states a
-nominal plane: a frame of reference of its own, the origin, rows to the right and columns down, which is
-what OHIF and ITK assume for an image without a plane. It is never written into the source and says nothing
-about the patient.
+It states the source's plane or a nominal one (`report.plane`). A destination can ask for none; where the
+source has none either, the segmentation then refers to it pixel for pixel (PS3.3 A.51.5.1). In any case its
+pixels are the source's pixels, however the patient lies on them.
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,19 +17,20 @@ from pydicom.sr.codedict import codes as dicom_codes
 
 from xrv_node.attributes import text
 from xrv_node.report import codes, equipment, summary
-from xrv_node.report.envelope import finish, numbers, stand_in
+from xrv_node.report.envelope import finish, stand_in
 from xrv_node.report.laterality import doubt
-from xrv_node.report.uids import dimension_organization_uid, frame_of_reference_uid, tracking_uid
-from xrv_node.values import DEFAULT_STYLE, Analysis, Frame, ImageOutcome, ModelSet, StudyOutcome, Style
+from xrv_node.report.masks import label_map, source_masks
+from xrv_node.report.plane import plane, state
+from xrv_node.report.uids import dimension_organization_uid, tracking_uid
+from xrv_node.values import DEFAULT_STYLE, ImageOutcome, ModelSet, StudyOutcome, Style
 
 if TYPE_CHECKING:
     import highdicom as hd
 
-_NOMINAL_ORIENTATION, _NOMINAL_POSITION = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0), (0.0, 0.0, 0.0)
 SIDE_UNVERIFIED = "Side unverified"
 """Before the label of a paired structure whose side is in doubt; the name after it is the network's."""
-_HALF = 128
-"""Where a resampled 0/255 mask is cut: a pixel belongs to the structure that covers more than half of it."""
+_DIRECTIONS = re.compile(r"[ALPRHF]{1,3}\\[ALPRHF]{1,3}")
+"""Patient Orientation (0020,0020) of a person (PS3.3 C.7.6.1.1.1)."""
 
 
 def build_segmentations(outcome: StudyOutcome, style: Style = DEFAULT_STYLE) -> list[Dataset]:
@@ -39,64 +40,27 @@ def build_segmentations(outcome: StudyOutcome, style: Style = DEFAULT_STYLE) -> 
     ----------
     outcome : StudyOutcome
         A closed study.
+    style : Style
+        ``seg_type`` ``"binary"`` gives Segmentations (1.2.840.10008.5.1.4.1.1.66.4) with a frame for each
+        structure, ``"labelmap"`` Label Map Segmentations (1.2.840.10008.5.1.4.1.1.66.7) with one frame (see
+        `masks.label_map`). ``seg_geometry`` ``"none"`` leaves out the nominal plane; a plane that the source
+        has is stated in any case.
 
     Returns
     -------
     list of Dataset
-        BINARY Segmentations (1.2.840.10008.5.1.4.1.1.66.4), one segment and frame for each structure that
-        is not empty; no object for an image without any.
+        One segment for each structure that is not empty; no object for an image without any.
 
     Raises
     ------
     ConfigError
         If a structure has no codes.
     """
-    made = (_segmentation(image, outcome) for _, image in summary.answered(outcome))
+    made = (_segmentation(image, outcome, style) for _, image in summary.answered(outcome))
     return [dataset for dataset in made if dataset is not None]
 
 
-def source_masks(analysis: Analysis) -> NDArray[np.bool_]:
-    """Bring the masks from the networks' square to the source's matrix.
-
-    They are resampled linearly and cut at one half, which keeps outlines smooth where nearest neighbours
-    make steps of several pixels; a mask of the square's own size is taken as it is. Outside the square all
-    is False.
-
-    Parameters
-    ----------
-    analysis : Analysis
-        ``masks`` ``[k, n, n]`` over the square of ``frame``, which may reach beyond the image.
-
-    Returns
-    -------
-    ndarray of bool
-        ``[k, rows, columns]``.
-    """
-    import cv2
-
-    frame = analysis.frame
-    out = np.zeros((len(analysis.masks), frame.rows, frame.columns), dtype=np.bool_)
-    image, square = _overlap(frame)
-    for mask, target in zip(analysis.masks, out, strict=True):
-        if mask.any():
-            grey = mask.astype(np.uint8) * 255
-            if mask.shape != (frame.side, frame.side):
-                grey = cv2.resize(grey, (frame.side, frame.side), interpolation=cv2.INTER_LINEAR)
-            target[image] = grey[square] >= _HALF
-    return out
-
-
-def _overlap(frame: Frame) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """Return where image and square overlap, once in the image's rows and columns and once in the
-    square's."""
-    top, left = max(frame.top, 0), max(frame.left, 0)
-    bottom, right = min(frame.top + frame.side, frame.rows), min(frame.left + frame.side, frame.columns)
-    image = (slice(top, max(bottom, top)), slice(left, max(right, left)))
-    y, x = top - frame.top, left - frame.left
-    return image, (slice(y, y + max(bottom - top, 0)), slice(x, x + max(right - left, 0)))
-
-
-def _segmentation(image: ImageOutcome, outcome: StudyOutcome) -> Dataset | None:
+def _segmentation(image: ImageOutcome, outcome: StudyOutcome, style: Style) -> Dataset | None:
     import highdicom as hd
 
     analysis = image.analysis
@@ -106,13 +70,16 @@ def _segmentation(image: ImageOutcome, outcome: StudyOutcome) -> Dataset | None:
     found = [k for k in range(len(masks)) if masks[k].any()]
     if not found:
         return None
-    source = _with_plane(image.header, outcome.study_instance_uid, analysis.frame)
+    masks = masks if len(found) == len(masks) else masks[found]
+    source = _source(image.header, outcome.study_instance_uid, style)
     sides = doubt(image.header, analysis) is None
+    labelled = style.seg_type == "labelmap"
     made = hd.seg.Segmentation(
         source_images=[source],
-        # highdicom takes the structures last and reads them one by one: a view, not a second copy
-        pixel_array=np.moveaxis(masks[found], 0, -1)[np.newaxis],
-        segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
+        # One pixel, in all structures: of a whole detector's image highdicom reads each several times, which
+        # takes longer than all the rest. `_fill` puts in the real ones.
+        pixel_array=np.ones((1, 1, 1) if labelled else (1, 1, 1, len(found)), dtype=np.uint8),
+        segmentation_type=style.seg_type.upper(),
         segment_descriptions=[
             _segment(number, analysis.structures[k], source.SOPInstanceUID, outcome.model_set, sides=sides)
             for number, k in enumerate(found, 1)
@@ -130,8 +97,16 @@ def _segmentation(image: ImageOutcome, outcome: StudyOutcome) -> Dataset | None:
             summary.COMMISSIONING if outcome.model_set.commissioning else "Anatomy by AI, not for diagnosis"
         ),
     )
-    _settle(made, source.SOPInstanceUID)
+    _fill(made, label_map(masks) if labelled else np.packbits(masks, bitorder="little"), masks.shape[1:])
+    _settle(made, source.SOPInstanceUID, image.header)
     return finish(made, "seg", outcome, image.header, [source.SOPInstanceUID])
+
+
+def _fill(made: Dataset, pixels: NDArray[np.uint8], shape: tuple[int, ...]) -> None:
+    """Write the pixels: a byte each, or a bit each without a gap between frames (PS3.5 8.1.1 and annex D)."""
+    made.Rows, made.Columns = shape
+    data = pixels.tobytes()
+    made["PixelData"].value = data + b"\0" * (len(data) % 2)
 
 
 def _segment(
@@ -161,41 +136,27 @@ def _segment(
     return segment
 
 
-def _with_plane(header: Dataset, study_instance_uid: str, frame: Frame) -> Dataset:
-    """Return a stand-in for the source with a plane: its own if it has a complete one, else the nominal
-    one."""
+def _source(header: Dataset, study_instance_uid: str, style: Style) -> Dataset:
+    """Return a stand-in of one pixel for the source, with the plane that is to be stated, if any."""
     source = stand_in(header, study_instance_uid)
-    source.Rows, source.Columns = frame.rows, frame.columns
-    source.FrameOfReferenceUID = text(header, "FrameOfReferenceUID") or frame_of_reference_uid(
-        source.SOPInstanceUID
-    )
-    source.PositionReferenceIndicator = ""
-    position, orientation = (
-        numbers(header, "ImagePositionPatient", 3),
-        numbers(header, "ImageOrientationPatient", 6),
-    )
-    if position is None or orientation is None:
-        position, orientation = _NOMINAL_POSITION, _NOMINAL_ORIENTATION
-    source.ImagePositionPatient, source.ImageOrientationPatient = list(position), list(orientation)
-    source.PixelSpacing = list(_spacing(header))
-    source.SliceThickness = 1.0  # highdicom copies it; a projection has none, and viewers do not look at it
+    source.Rows = source.Columns = 1
+    stated = plane(header)
+    if not (stated.nominal and style.seg_geometry == "none"):
+        state(source, stated)
     return source
 
 
-def _spacing(header: Dataset) -> tuple[float, ...]:
-    """Return the spacing in mm: Pixel Spacing, else that at the detector or scanner, else one."""
-    for keyword in ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing"):
-        spacing = numbers(header, keyword, 2)
-        if spacing is not None and min(spacing) > 0:
-            return spacing
-    return (1.0, 1.0)
-
-
-def _settle(made: Dataset, sop_instance_uid: str) -> None:
+def _settle(made: Dataset, sop_instance_uid: str, header: Dataset) -> None:
     """Set what highdicom leaves out, draws at random or decides otherwise."""
-    made.SegmentsOverlap = (
-        "YES"  # the network's channels are independent of each other, whatever they are today
-    )
+    if made.SegmentationType == "BINARY":
+        # the network's channels are independent of each other, whatever they are today
+        made.SegmentsOverlap = "YES"
+    else:
+        # highdicom describes the background as a segment, which OHIF takes for the first structure
+        made.SegmentSequence = [s for s in made.SegmentSequence if s.SegmentNumber != made.PixelPaddingValue]
+    if "FrameOfReferenceUID" not in made:  # type 2C: how the patient lies, where no plane says so
+        letters = text(header, "PatientOrientation").split("\\")
+        made.PatientOrientation = letters if _DIRECTIONS.fullmatch("\\".join(letters)) else ""
     made.BodyPartExamined = "CHEST"
     made.ContentCreatorName = ""  # type 2; no person made it
     organization = dimension_organization_uid(sop_instance_uid)

@@ -3,23 +3,18 @@ seconds."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pydicom.sr.coding import Code
 
 from xrv_node.attributes import text
-from xrv_node.report import codes
 from xrv_node.report.laterality import doubt
-from xrv_node.values import Finding, ImageOutcome, StudyOutcome, Verdict
+from xrv_node.report.phrases import named, say, translated
+from xrv_node.report.quality import flags as quality_flags
+from xrv_node.values import Finding, ImageOutcome, Language, Prior, StudyOutcome
 
 COMMISSIONING = "COMMISSIONING - NOT A RESULT"
-NOTICE = (
-    "Made by a machine and not verified by a person. Research software, not a medical device: not for "
-    "diagnosis or treatment."
-)
-SCORES = (
-    "A score is normalised to the finding's operating point, which lies at 50 %. It orders images by how "
-    "strongly the network responds. It is not a probability, and scores of two findings do not compare. A "
-    "finding that is not detected is not excluded."
-)
+"""In Series Descriptions and pictures, in every language: programs look for it too."""
 
 _STATUS = {
     # PS3.16 CID 6047 by (every image that was due was analysed, with findings)
@@ -30,14 +25,6 @@ _STATUS = {
 }
 _NOTHING_SUCCEEDED = Code("111245", "DCM", "No algorithms succeeded; without findings")
 
-_VERDICTS = {
-    Verdict.FRONTAL: "frontal image",
-    Verdict.LATERAL: "lateral image",
-    Verdict.NOT_CHEST: "not a chest radiograph",
-    Verdict.NOT_SUITABLE: "not suitable",
-    Verdict.UNKNOWN: "view unknown",
-}
-
 
 def answered(outcome: StudyOutcome) -> list[tuple[int, ImageOutcome]]:
     """Return the images that the networks have answered, each with its number in the study (from 1).
@@ -46,6 +33,12 @@ def answered(outcome: StudyOutcome) -> list[tuple[int, ImageOutcome]]:
     image that failed a check (one that the autoencoder cannot reconstruct, say) is not reported.
     """
     return [(n, i) for n, i in enumerate(outcome.images, 1) if i.analysis is not None and i.error is None]
+
+
+def first(outcome: StudyOutcome) -> ImageOutcome:
+    """Return the image whose patient and study attributes a report takes: the first that was answered, else
+    the first of all."""
+    return next((image for _, image in answered(outcome)), outcome.images[0])
 
 
 def failed(outcome: StudyOutcome) -> list[tuple[int, ImageOutcome]]:
@@ -58,12 +51,14 @@ def findings(image: ImageOutcome) -> tuple[Finding, ...]:
     return () if image.analysis is None else tuple(sorted(image.analysis.findings, key=lambda f: -f.score))
 
 
-def quality(image: ImageOutcome) -> tuple[str, ...]:
-    """Return what the reader of an answered image's findings must know of the image, a sentence each."""
+def quality(image: ImageOutcome, language: Language = "en") -> tuple[str, ...]:
+    """Return what the reader of an answered image's findings must know of the image, a sentence each: from
+    the gate, from header and masks, and on the sides."""
     if image.analysis is None:
         return ()
     side = doubt(image.header, image.analysis)
-    return (*image.analysis.quality, *([side] if side else []))
+    said = (*image.analysis.quality, *quality_flags(image), *([side] if side else []))
+    return tuple(translated(sentence, language) for sentence in said)
 
 
 def withheld(image: ImageOutcome) -> bool:
@@ -79,39 +74,53 @@ def status(outcome: StudyOutcome) -> Code:
     return _STATUS[not failed(outcome), any(f.present for _, i in images for f in findings(i))]
 
 
-def headline(outcome: StudyOutcome) -> str:
-    """Return the one line that stands first: what was found, on how many images, and whether to trust it at
-    all."""
+def headline(outcome: StudyOutcome, language: Language = "en") -> str:
+    """Return the line that stands first: what was found, how it changed, on how many images, and whether to
+    trust it at all."""
     images, failures = answered(outcome), failed(outcome)
     if outcome.model_set.commissioning:
-        return f"{COMMISSIONING}. The networks are untrained and their numbers mean nothing."
+        return say("commissioning", language)
     if images:
-        strongest: dict[str, float] = {}
-        for _, image in images:
-            for f in findings(image):
-                if f.present:
-                    strongest[f.label] = max(f.score, strongest.get(f.label, 0.0))
-        ranked = sorted(strongest.items(), key=lambda pair: -pair[1])
-        listed = ", ".join(f"{codes.finding(label).name} {percent(score)} %" for label, score in ranked)
-        told = (
-            f"AI: {listed} (score; operating point 50 %)."
-            if listed
-            else "AI: nothing at or over its operating point."
-        )
+        told = _strongest(outcome, language)
     elif failures and all(withheld(image) for _, image in failures):
-        told = "AI: no result, the image is unlike those that the node is set up for."
-    elif failures:
-        told = "AI: no result, the analysis failed."
+        told = say("withheld", language)
     else:
-        told = "AI: no result, there was no frontal chest radiograph to analyse."
+        told = say("failed" if failures else "skipped", language)
+    lines = [told]
     if images and failures:
-        told += f" {len(failures)} of {len(failures) + len(images)} images could not be analysed."
+        lines.append(say("partly", language, failed=len(failures), all=len(failures) + len(images)))
     if flagged := sum(bool(quality(image)) for _, image in images):
-        told += f" Caution, unusual images: {flagged} of {len(images)}, see below."
-    return told + " Not for diagnosis."
+        lines.append(say("caution", language, flagged=flagged, all=len(images)))
+    return " ".join([*lines, say("not_for_diagnosis", language)])
 
 
-def not_analysed(outcome: StudyOutcome) -> list[str]:
+def earlier(finding: Finding, priors: Sequence[Prior], language: Language) -> str | None:
+    """Return a finding's score in the newest earlier study that has one, with its date and the change since.
+
+    Parameters
+    ----------
+    finding : Finding
+        As it is now.
+    priors : sequence of Prior
+        The newest first.
+    language : Language
+        For the decimal mark.
+
+    Returns
+    -------
+    str or None
+        E.g. ``"2025-03-02: 44.0 %, +27.2"``, in points of a per cent between what is shown; None where no
+        earlier study has the finding.
+    """
+    prior = next((p for p in priors if finding.label in p.scores), None)
+    if prior is None:
+        return None
+    then = percent(prior.scores[finding.label])
+    change = round(float(percent(finding.score)) - float(then), 1)
+    return f"{iso_date(prior.study_date)}: {decimal(then, language)} %, {decimal(f'{change:+.1f}', language)}"
+
+
+def not_analysed(outcome: StudyOutcome, language: Language = "en") -> list[str]:
     """Return a line for each reason why images were not analysed, with the images that it applies to.
 
     Images that share a reason share a line: a computed tomography that came with the radiograph has hundreds.
@@ -120,18 +129,18 @@ def not_analysed(outcome: StudyOutcome) -> list[str]:
     done = {n for n, _ in answered(outcome)}
     for n, image in enumerate(outcome.images, 1):
         if n not in done:
-            shared.setdefault(_why(image), []).append(image_name(n, image))
-    return [plain(f"{_some(names)}: {why}") for why, names in shared.items()]
+            shared.setdefault(_why(image, language), []).append(image_name(n, image, language))
+    return [say("why", language, what=_some(names, language), why=why) for why, names in shared.items()]
 
 
-def image_name(number: int, image: ImageOutcome) -> str:
+def image_name(number: int, image: ImageOutcome, language: Language = "en") -> str:
     """Return how a report names an image: its number in the study, view, series and instance number."""
-    parts = [image.decision.view or "view not stated"]
-    for what, keyword in (("series", "SeriesNumber"), ("image", "InstanceNumber")):
+    details = [image.decision.view or say("view_not_stated", language)]
+    for phrase, keyword in (("series_number", "SeriesNumber"), ("instance_number", "InstanceNumber")):
         value = text(image.header, keyword)
         if value:
-            parts.append(f"{what} {value}")
-    return plain(f"Image {number} ({', '.join(parts)})")
+            details.append(say(phrase, language, number=value))
+    return say("image", language, number=number, details=", ".join(details))
 
 
 def percent(score: float) -> str:
@@ -151,12 +160,44 @@ def plain(words: str) -> str:
     return words.encode("ascii", "replace").decode("ascii")
 
 
-def _why(image: ImageOutcome) -> str:
+def decimal(number: str, language: Language) -> str:
+    """Return a number with the language's decimal mark."""
+    return number.replace(".", say("decimal", language))
+
+
+def iso_date(value: str) -> str:
+    """Return a DICOM date (DA, ``YYYYMMDD``) as ``YYYY-MM-DD``, which is read alike in every language;
+    anything else as it is."""
+    whole = len(value) == len("YYYYMMDD") and value.isdecimal()
+    return f"{value[:4]}-{value[4:6]}-{value[6:]}" if whole else value
+
+
+def _strongest(outcome: StudyOutcome, language: Language) -> str:
+    """The findings that are present, each with the highest score among the images, strongest first."""
+    strongest: dict[str, Finding] = {}
+    for _, image in answered(outcome):
+        for f in findings(image):
+            if f.present and (f.label not in strongest or f.score > strongest[f.label].score):
+                strongest[f.label] = f
+    if not strongest:
+        return say("clear", language)
+    listed = []
+    for f in sorted(strongest.values(), key=lambda f: -f.score):
+        change = earlier(f, outcome.priors, language)
+        score = f"{named('finding', f.label, language)} {decimal(percent(f.score), language)} %"
+        listed.append(f"{score} ({change})" if change else score)
+    return say("found", language, findings=", ".join(listed))
+
+
+def _why(image: ImageOutcome, language: Language) -> str:
     if image.error is not None:
-        return f"{'no findings reported' if withheld(image) else 'analysis failed'}: {image.error}"
-    return f"{_VERDICTS[image.decision.verdict]}: {image.decision.reasons[0]}"
+        what, why = "findings_withheld" if withheld(image) else "analysis_failed", image.error
+    else:
+        what, why = image.decision.verdict.value, image.decision.reasons[0]
+    return say("why", language, what=say(what, language), why=translated(why, language))
 
 
-def _some(names: list[str]) -> str:
+def _some(names: list[str], language: Language) -> str:
     most = 5
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+    listed = ", ".join(names[:most])
+    return say("more", language, images=listed, number=len(names) - most) if len(names) > most else listed

@@ -1,0 +1,64 @@
+"""Key objects: the images with findings and no others, in words that say who chose them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import highdicom as hd
+import report_cases as cases
+from pydicom import dcmread
+
+from xrv_node import report
+from xrv_node.values import ImageOutcome, StudyOutcome, Style
+
+
+def study() -> StudyOutcome:
+    return cases.outcome(
+        cases.frontal(cases.header(number=1)),
+        cases.frontal(cases.header("CR", number=2), scores={}),
+        ImageOutcome(cases.header(number=3), cases.LATERAL),
+        cases.frontal(cases.header("CR", number=4), scores={"Mass": 0.9}),
+    )
+
+
+def test_it_points_at_the_images_with_findings(tmp_path: Path) -> None:
+    whole = study()
+    (result,) = report.build(whole, ["ko"])
+    path = tmp_path / "ko.dcm"
+    path.write_bytes(report.to_bytes(result.dataset))
+    document = hd.ko.KeyObjectSelectionDocument.from_dataset(dcmread(path))
+    assert document.Modality == "KO"
+    references = document.content.get_references()
+    chosen = [whole.images[0].header, whole.images[3].header]
+    assert [item.referenced_sop_instance_uid for item in references] == [h.SOPInstanceUID for h in chosen]
+    assert [item.referenced_sop_class_uid for item in references] == [h.SOPClassUID for h in chosen]
+    for head in chosen:
+        place = document.resolve_reference(head.SOPInstanceUID)
+        assert place == (whole.study_instance_uid, head.SeriesInstanceUID, head.SOPInstanceUID)
+    assert document.ConceptNameCodeSequence[0].CodeValue == "113000"
+    run = cases.tool("dsrdump", "+Pl", path)
+    assert run.returncode == 0
+    assert "Mass, Pleural effusion, Cardiomegaly. Made by a machine" in run.stdout
+    assert "not for diagnosis or treatment" in run.stdout
+
+
+def description(whole: StudyOutcome, style: Style | None = None) -> str:
+    (result,) = report.build(whole, ["ko"], style or Style())
+    (text,) = [
+        i for i in result.dataset.ContentSequence if i.ConceptNameCodeSequence[0].CodeValue == "113012"
+    ]
+    return str(text.TextValue)
+
+
+def test_the_description_is_in_the_destination_s_language() -> None:
+    assert "Pleuraerguss" in description(study(), Style("de"))
+
+
+def test_commissioning_stands_first() -> None:
+    models = cases.model_set(commissioning=True)
+    whole = cases.outcome(cases.frontal(cases.header(), models), models=models)
+    assert description(whole).startswith("COMMISSIONING - NOT A RESULT")
+
+
+def test_none_without_findings() -> None:
+    assert report.build(cases.outcome(cases.frontal(cases.header(), scores={})), ["ko"]) == []

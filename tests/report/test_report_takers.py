@@ -1,0 +1,42 @@
+"""Who gets a report of a study in which nothing was to be analysed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import report_cases as cases
+
+from xrv_node.report.job import takers, wanted
+from xrv_node.settings import Settings
+from xrv_node.values import ImageOutcome
+
+ANALYSED = cases.frontal(cases.header())
+FAILED = ImageOutcome(cases.header(), cases.FRONTAL, error="The image has no pixels: 0 rows and 0 columns.")
+SKIPPED = ImageOutcome(cases.header(), cases.LATERAL)
+
+
+def settings(study: bool, **destinations: bool | None) -> Settings:
+    sections: list[dict[str, Any]] = [
+        {"name": name, "kind": "folder", "path": "out", "report_skipped": own}
+        for name, own in destinations.items()
+    ]
+    return Settings(**{"study": {"report_skipped": study}, "destinations": sections})
+
+
+@pytest.mark.parametrize(
+    ("study", "expected"), [(False, ["always"]), (True, ["as the study", "always"])], ids=["off", "on"]
+)
+def test_a_destination_can_have_it_otherwise(study: bool, expected: list[str]) -> None:
+    chosen = settings(study, as_the_study=None, always=True, never=False)
+    assert [d.name.replace("_", " ") for d in takers(chosen, [SKIPPED])] == expected
+
+
+@pytest.mark.parametrize("images", [[ANALYSED], [FAILED], [SKIPPED, FAILED], [SKIPPED, ANALYSED]])
+def test_what_was_due_is_reported_to_all(images: list[ImageOutcome]) -> None:
+    assert len(takers(settings(False, one=None, two=False), images)) == 2
+
+
+def test_nobody_who_wants_it_means_nothing_to_make() -> None:
+    assert wanted(takers(settings(False, one=None), [SKIPPED])) == {}
+    assert ("report", "language=en") in wanted(takers(settings(True, one=None), [SKIPPED]))

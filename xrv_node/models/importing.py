@@ -1,0 +1,145 @@
+"""How a released file gets into the model directory: recognised, trusted, converted in another process."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from xrv_node import __version__
+from xrv_node.errors import WeightsError
+from xrv_node.models import catalog, sharing
+from xrv_node.models.weights import Installed, installed
+
+if TYPE_CHECKING:
+    from xrv_node.models.catalog import Entry
+
+CONVERSION_SECONDS = 600
+"""After which a conversion is given up; the largest file takes a few seconds."""
+
+
+def file_sha256(path: Path) -> str:
+    """Hex SHA-256 of a file."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise WeightsError(
+            f"{path} cannot be read ({error.strerror}): name a weights file that this user may read"
+        ) from error
+
+
+def recognise(source: Path) -> Entry:
+    """Find the catalogue's entry of a released file, by its digest, else by its name.
+
+    Raises
+    ------
+    WeightsError
+        Neither is known: the seven classifiers have the same shapes, so a name is needed.
+    """
+    digest = file_sha256(source)
+    for entry in catalog.entries():
+        if entry.sha256 == digest or entry.file == source.name:
+            return entry
+    raise WeightsError(
+        f"{source.name} is not a file of the catalogue: say with --name which network it is, see `xrv-node "
+        "models list`"
+    )
+
+
+def import_file(source: Path, entry: Entry, directory: Path, *, force: bool = False) -> Installed:
+    """Convert a released file into the model directory.
+
+    Parameters
+    ----------
+    source
+        The file as released; it is only read.
+    entry
+        The network it should be.
+    directory
+        The model directory, made if need be.
+    force
+        Replace weights that came from another file. Does not override a digest in the catalogue.
+
+    Raises
+    ------
+    WeightsError
+        Another digest than the catalogue's, another file than the first one, not this network's weights, or a
+        directory that cannot be written.
+    """
+    from xrv_node.models.architectures import settings_of
+
+    digest = file_sha256(source)
+    if entry.sha256 not in (None, digest):
+        raise WeightsError(
+            f"{source.name} is not the released file of {entry.name}: its SHA-256 is {digest}, "
+            f"that of the release {entry.sha256}: download it again, or name its own network with --name"
+        )
+    settings = settings_of(entry.network, source)
+    before = None if force else installed(entry, directory)
+    if before is not None and before.source_sha256 != digest:
+        raise WeightsError(
+            f"{entry.name} was imported from another file on {before.imported_at[:10]} (SHA-256 "
+            f"{before.source_sha256}, this one {digest}): use --force if the new file is the right one"
+        )
+    sharing.make_ready(directory)
+    target = entry.weights_path(directory)
+    part = target.with_name(f".{target.name}.{uuid4().hex}.part")  # process ids repeat among containers
+    record = {
+        "name": entry.name,
+        "source_file": source.name,
+        "source_sha256": digest,
+        "imported_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "xrv_node": __version__,
+        "settings": json.dumps(settings),
+    }
+    try:
+        tensors_sha256 = _convert(source, part, entry, record)
+        with part.open("rb+") as file:
+            os.fsync(file.fileno())
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+    return Installed(path=target, tensors_sha256=tensors_sha256, **record)
+
+
+def _convert(source: Path, target: Path, entry: Entry, record: dict[str, str]) -> str:
+    """Run ``convert`` in a process of its own and return the digest of the tensors."""
+    from xrv_node.models.architectures import layout
+
+    settings = json.loads(record["settings"])
+    job = {
+        "source": str(source.resolve()),
+        "target": str(target.resolve()),
+        "checkpoint": entry.checkpoint,
+        "settings": settings,
+        "layout": layout(entry.network, settings),
+        "thresholds": entry.operating_points(published=True).thresholds,
+        "metadata": record,
+    }
+    # OpenBLAS reserves address space for every core, which the memory limit would count.
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OPENBLAS_NUM_THREADS": "1"}
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "xrv_node.models.convert"],
+            input=json.dumps(job),
+            capture_output=True,
+            text=True,
+            env=environment,
+            timeout=CONVERSION_SECONDS,
+            check=True,
+        )
+        answer = json.loads(done.stdout)
+    except (subprocess.SubprocessError, ValueError) as error:
+        raise WeightsError(
+            f"{source.name} could not be converted: it took too much time or memory, or the disk is full"
+        ) from error
+    if "error" in answer:
+        raise WeightsError(f"{source.name} cannot be used as {entry.name}: {answer['error']}")
+    return str(answer["tensors_sha256"])

@@ -1,0 +1,105 @@
+"""An archive that is asked with QIDO-RS and answers WADO-RS (PS3.18 chapter 8 and 10)."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from http import HTTPStatus
+from typing import Any
+
+import requests
+import structlog
+import urllib3
+from dicomweb_client.web import DICOMwebClient
+from pydicom import Dataset
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
+
+from xrv_node.errors import DestinationError
+from xrv_node.priors.answers import MAX_ANSWERS, MAX_BYTES, report_series
+from xrv_node.settings import PriorsSection
+
+log = structlog.get_logger("priors")
+
+
+class WebArchive:
+    """A DICOMweb service, for all that is asked of it."""
+
+    def __init__(self, section: PriorsSection) -> None:
+        url = section.url.rstrip("/")
+        self._who = f"the archive of priors, {url},"
+        self._bytes = 0
+        session = requests.Session()
+        session.max_redirects = 0  # a Patient ID goes to the configured address and to no other
+        session.headers["Accept-Encoding"] = "identity"  # what comes is as large as it looks
+        if token := section.token.get_secret_value():
+            session.headers["Authorization"] = f"Bearer {token}"
+        self._client = DICOMwebClient(url, session, callback=self._checked, timeout=section.timeout_seconds)
+        self._client.set_http_retry_params(retry=False)
+        self._session = session
+
+    def studies(self, patient_id: str, until: str) -> Iterator[Dataset]:
+        """QIDO-RS for the patient's studies with structured reports, up to a Study Date."""
+        filters = {"PatientID": patient_id, "StudyDate": f"-{until}", "ModalitiesInStudy": "SR"}
+        return self._search(
+            lambda: self._client.search_for_studies(search_filters=filters, limit=MAX_ANSWERS)
+        )
+
+    def reports(self, study_instance_uid: str) -> Iterator[Dataset]:
+        """QIDO-RS for the study's series, WADO-RS of each that has the number of this project's reports."""
+        series = self._search(
+            lambda: self._client.search_for_series(
+                study_instance_uid, search_filters={"Modality": "SR"}, limit=MAX_ANSWERS
+            )
+        )
+        for uid in report_series(series):
+            yield from self._retrieve(study_instance_uid, uid)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+    def _search(self, request: Callable[[], list[dict[str, Any]]]) -> Iterator[Dataset]:
+        for item in self._answer(request)[:MAX_ANSWERS]:
+            try:
+                yield Dataset.from_json(item)
+            except Exception as error:  # from outside: anything may be in it
+                log.warning("an answer of the archive cannot be read", why=type(error).__name__)
+
+    def _retrieve(self, study: str, series: str) -> list[Dataset]:
+        media_types = (("application/dicom", str(ExplicitVRLittleEndian)),)
+        return self._answer(lambda: self._client.retrieve_series(study, series, media_types))
+
+    def _answer(self, request: Callable[[], list[Any]]) -> list[Any]:
+        """Make a request; its errors are told without their texts, which quote the Patient ID in the URL."""
+        try:
+            return request()
+        except requests.HTTPError as error:
+            code = error.response.status_code if error.response is not None else 0
+            if code == HTTPStatus.NOT_FOUND:
+                return []
+            raise DestinationError(f"{self._who} answers with HTTP {code}") from None
+        except requests.RequestException as error:
+            raise DestinationError(
+                f"{self._who} cannot be asked ({type(error).__name__}): see priors.url"
+            ) from None
+        except DestinationError:
+            raise  # from `_checked`
+        except Exception as error:  # from outside: no DICOM, no parts
+            log.warning("an answer of the archive cannot be read", why=type(error).__name__)
+            return []
+
+    def _checked(self, response: requests.Response, **_: Any) -> requests.Response:
+        """Read an answer's body, but not more than reports can have, nor what grows when it is unpacked."""
+        raw: Any = response.raw
+        try:
+            body = raw.read(MAX_BYTES - self._bytes + 1)
+        except urllib3.exceptions.HTTPError as error:
+            raise DestinationError(f"{self._who} breaks off ({type(error).__name__})") from None
+        self._bytes += len(body)
+        if self._bytes > MAX_BYTES or response.headers.get("Content-Encoding", "identity") != "identity":
+            response.close()
+            raise DestinationError(f"{self._who} answers with more than was asked for")
+        if str(DeflatedExplicitVRLittleEndian).encode() in body:
+            raise ValueError("deflated")
+        response.raw = io.BytesIO(body)
+        return response
