@@ -25,6 +25,7 @@ from xrv_node import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from xrv_node.audit import trail
 from xrv_node.audit.store import Store
 from xrv_node.audit.tables import Study
+from xrv_node.deliver import commitment_scu
 from xrv_node.errors import ConfigError, RefusedError
 from xrv_node.jobs import progress
 from xrv_node.receive import intake
@@ -174,6 +175,7 @@ def start(
         (evt.EVT_C_STORE, handle_store, [receiver]),
         (evt.EVT_RELEASED, handle_released, [receiver]),
         (evt.EVT_REJECTED, handle_rejected, [receiver]),
+        commitment_scu.listener(ae, store),
     ]
     try:
         server = ae.start_server((receive.host, receive.port), block=False, evt_handlers=handlers)

@@ -1,0 +1,40 @@
+"""What the configuration's tables are made of: checked texts, numbers and paths."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+
+def _ae_title(value: str) -> str:
+    """1 to 16 printable ASCII characters, no backslash, not only spaces (PS3.5 6.2, VR AE)."""
+    title = value.strip(" ")
+    if not 1 <= len(title) <= 16 or not all(" " <= c <= "~" and c != "\\" for c in title):
+        raise ValueError("an AE title is 1 to 16 printable ASCII characters without backslash")
+    return title
+
+
+def _home(value: Any) -> Any:
+    return os.path.expanduser(value) if isinstance(value, str) else value
+
+
+AETitle = Annotated[str, AfterValidator(_ae_title)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+PathText = Annotated[Path, BeforeValidator(_home)]
+
+
+class Section(BaseModel):
+    """A table of the file. Frozen, and strict about keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TlsSection(Section):
+    """A certificate with its key, and whose certificates peers must have."""
+
+    certificate: PathText
+    key: PathText
+    ca: PathText | None = None

@@ -1,0 +1,100 @@
+"""TLS as BCP 195 wants it (RFC 9325, RFC 8996; DICOM PS3.15 annex B): one place for both directions."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+
+from xrv_node.errors import ConfigError
+from xrv_node.setting_types import TlsSection
+
+CIPHERS = "ECDHE+AESGCM"
+"""For TLS 1.2: forward secrecy and authenticated encryption only (RFC 9325 section 4.2). TLS 1.3 has no
+others."""
+
+
+def server_context(files: TlsSection, key: str = "receive.tls") -> ssl.SSLContext:
+    """The context for incoming connections.
+
+    Parameters
+    ----------
+    files
+        Our certificate and its key; with `ca`, peers must show a certificate of that authority (mutual
+        authentication).
+    key
+        The table of the configuration, for messages.
+
+    Raises
+    ------
+    ConfigError
+        When a file is missing, is not what it should be, or key and certificate do not belong together.
+    """
+    context = _hardened(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
+    _show(context, files.certificate, files.key, key)
+    if files.ca is not None:
+        _trust(context, files.ca, key)
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+def client_context(
+    ca: Path | None, certificate: Path | None = None, private_key: Path | None = None, key: str = "tls"
+) -> ssl.SSLContext:
+    """The context for outgoing connections; the peer's certificate and host name are checked always.
+
+    Parameters
+    ----------
+    ca
+        The authority that the peer's certificate must come from; None for those the system trusts.
+    certificate, private_key
+        Ours, for peers that ask for one.
+    key
+        The table of the configuration, for messages.
+
+    Raises
+    ------
+    ConfigError
+        As :func:`server_context`.
+    """
+    context = _hardened(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+    if ca is None:
+        context.load_default_certs()
+    else:
+        _trust(context, ca, key)
+    if certificate is not None and private_key is not None:
+        _show(context, certificate, private_key, key)
+    return context
+
+
+def _hardened(context: ssl.SSLContext) -> ssl.SSLContext:
+    context.minimum_version = ssl.TLSVersion.TLSv1_2  # RFC 8996 deprecates 1.0 and 1.1
+    context.set_ciphers(CIPHERS)
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION  # RFC 9325 sections 3.3 and 3.5
+    return context
+
+
+def _show(context: ssl.SSLContext, certificate: Path, private_key: Path, key: str) -> None:
+    def no_password() -> str:  # a service has nobody to ask
+        raise ConfigError(f"{key}.key: {private_key} is encrypted; give a key without a password")
+
+    try:
+        context.load_cert_chain(certificate, private_key, password=no_password)
+    except ssl.SSLError as error:
+        raise ConfigError(
+            f"{key}: {certificate} and {private_key} are not a PEM certificate and its private key "
+            f"({error.reason or 'not PEM'})"
+        ) from error
+    except OSError as error:
+        missing = next((p for p in (certificate, private_key) if not p.is_file()), certificate)
+        raise ConfigError(f"{key}: {missing} cannot be read ({error.strerror})") from error
+
+
+def _trust(context: ssl.SSLContext, ca: Path, key: str) -> None:
+    try:
+        context.load_verify_locations(ca)
+    except ssl.SSLError as error:
+        raise ConfigError(
+            f"{key}.ca: {ca} holds no PEM certificates ({error.reason or 'not PEM'})"
+        ) from error
+    except OSError as error:
+        raise ConfigError(f"{key}.ca: {ca} cannot be read ({error.strerror})") from error
