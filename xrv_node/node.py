@@ -54,7 +54,7 @@ def run_receiver(settings: Settings, stop: threading.Event) -> None:
 def run_worker(settings: Settings, stop: threading.Event, *, commissioning: bool) -> None:
     """Load the models, then analyse and report until told to stop."""
     from xrv_node import models
-    from xrv_node.analyse import benchmark, gate, view
+    from xrv_node.analyse import choice, gate, view
     from xrv_node.analyse import job as analyse
     from xrv_node.analyse.local import LocalAnalyser
     from xrv_node.jobs import queue, worker
@@ -71,7 +71,7 @@ def run_worker(settings: Settings, stop: threading.Event, *, commissioning: bool
             device=settings.models.device,
         )
         directory, identity = settings.models_dir, networks.identity
-        engines = benchmark.chosen(directory, networks)
+        engines = choice.chosen(directory, networks)
         limits = gate.load(directory, identity, RESAMPLER)
         views = view.reader(settings.models.view, directory, networks.device)
         analyser = LocalAnalyser(networks, engines, limits)

@@ -10,28 +10,20 @@ import os
 import tomllib
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Any, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    model_validator,
-)
-from pydantic_core import ErrorDetails
+from pydantic import ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from xrv_node.complaints import complaint
+from xrv_node.deliver.settings import DestinationSection, PeerSection, replies
 from xrv_node.errors import ConfigError
 from xrv_node.receive.settings import ReceiveSection
 from xrv_node.setting_types import AETitle, PathText, Section
-from xrv_node.values import Language, Style
+from xrv_node.web.settings import WebSection
 
 ENV_PREFIX = "XRV_NODE__"
 CONFIG_VARIABLE = "XRV_NODE_CONFIG"
-
-ResultKind = Literal["report", "sr", "seg"]
-RESULT_KINDS: tuple[str, ...] = get_args(ResultKind)
 
 
 class NodeSection(Section):
@@ -64,30 +56,22 @@ class ModelsSection(Section):
         return (self.classifier, self.segmenter, self.autoencoder)
 
 
-class DestinationSection(Section):
-    name: str = Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")
-    kind: Literal["dimse", "folder"]
-    ae_title: AETitle | None = None
-    host: str | None = None
-    port: Annotated[int, Field(ge=1, le=65535)] | None = None
-    path: PathText | None = None
-    send: tuple[ResultKind, ...] = ("report", "sr", "seg")
-    language: Language = "en"
-    seg_geometry: Literal["nominal", "none"] = "nominal"
-    seg_type: Literal["binary", "labelmap"] = "binary"
+class PriorsSection(Section):
+    max_studies: int = Field(default=3, ge=0, le=10)
+    kind: Literal["none", "dimse", "web"] = "none"
+    ae_title: AETitle = "ARCHIVE"
+    host: str = ""
+    port: int = Field(default=104, ge=1, le=65535)
+    url: str = Field(default="", pattern=r"^($|https?://[^\s/@?#]+(/[^\s@?#]*)?$)")
+    token: SecretStr = SecretStr("")
+    timeout_seconds: float = Field(default=10, gt=0, le=300)
 
     @model_validator(mode="after")
-    def _complete(self) -> DestinationSection:
-        needed = {"dimse": ("ae_title", "host", "port"), "folder": ("path",)}[self.kind]
-        missing = [key for key in needed if getattr(self, key) in (None, "")]
-        if missing:
-            raise ValueError(f"a {self.kind} destination needs {', '.join(missing)}")
+    def _complete(self) -> PriorsSection:
+        needed = {"dimse": "host", "web": "url"}.get(self.kind)
+        if needed and not getattr(self, needed):
+            raise ValueError(f"a {self.kind} archive needs {needed}")
         return self
-
-    @property
-    def style(self) -> Style:
-        """How it wants its results."""
-        return Style(self.language, self.seg_geometry, self.seg_type)
 
 
 class DatabaseSection(Section):
@@ -114,7 +98,10 @@ class Settings(BaseSettings):
     frontal: FrontalSection = FrontalSection()
     models: ModelsSection = ModelsSection()
     destinations: tuple[DestinationSection, ...] = ()
+    peers: tuple[PeerSection, ...] = ()
+    priors: PriorsSection = PriorsSection()
     database: DatabaseSection = DatabaseSection()
+    web: WebSection = WebSection()
     log: LogSection = LogSection()
 
     @classmethod
@@ -131,10 +118,13 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _one_name_each(self) -> Settings:
-        names = [d.name for d in self.destinations]
-        twice = sorted({n for n in names if names.count(n) > 1})
-        if twice:
-            raise ValueError(f"two destinations are named {twice[0]}: give each its own name")
+        for table, named in (("destinations", self.destinations), ("peers", self.peers)):
+            names = [one.name for one in named]
+            twice = sorted({n for n in names if names.count(n) > 1})
+            if twice:
+                raise ValueError(f"two {table} are named {twice[0]}: give each its own name")
+        if not self.peers and any(d.kind == "reply" for d in self.destinations):
+            raise ValueError("a reply destination needs [[peers]]: whom to reply to, and where")
         return self
 
     @property
@@ -211,7 +201,7 @@ def load(path: Path | None = None) -> Settings:
         settings = Settings(**table)
     except ValidationError as error:
         where = str(file) if file else "environment"
-        raise ConfigError("\n".join(f"{where}: {_line(e)}" for e in error.errors())) from error
+        raise ConfigError("\n".join(f"{where}: {complaint(Settings, e)}" for e in error.errors())) from error
     except (
         ValueError
     ) as error:  # pydantic-settings: an environment value that is not JSON where a list is needed
@@ -231,46 +221,20 @@ def _unknown_variables() -> None:
             )
 
 
-def _line(error: ErrorDetails) -> str:
-    key = ".".join(str(part) for part in error["loc"]) or "configuration"
-    if error["type"] == "extra_forbidden":
-        return f"{key}: unknown key; accepted here: {', '.join(_keys_beside(error['loc']))}"
-    return f"{key}: {error['msg'].removeprefix('Value error, ')} (got {_shown(error['input'])})"
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
-
-
-def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
-    """The keys that the table at `location` does accept."""
-    model: type[BaseModel] = Settings
-    for part in location[:-1]:
-        if isinstance(part, int):
-            continue
-        annotation = model.model_fields[str(part)].annotation
-        inner = next((a for a in get_args(annotation) if isinstance(a, type)), annotation)
-        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
-            break
-        model = inner
-    return [field.alias or name for name, field in model.model_fields.items()]
-
-
 def _absolute(settings: Settings, base: Path) -> Settings:
-    """Make every path absolute, relative ones from the file's own directory: a service starts in ``/``."""
+    """Make every path absolute, relative ones from the file's own directory: a service starts in ``/``; and a
+    destination of each peer that is replied to."""
     node = settings.node.model_copy(update={"data_dir": base / settings.node.data_dir})
     models = settings.models
     if models.dir:
         models = models.model_copy(update={"dir": str(base / Path(models.dir).expanduser())})
-    destinations = tuple(
-        d.model_copy(update={"path": base / d.path}) if d.path is not None else d
-        for d in settings.destinations
-    )
-    receive = settings.receive
-    if receive.tls is not None:
-        named = {key: base / path for key, path in receive.tls if path is not None}
-        receive = receive.model_copy(update={"tls": receive.tls.model_copy(update=named)})
+    destinations = tuple(d.below(base) for d in replies(settings.destinations, settings.peers))
     return settings.model_copy(
-        update={"node": node, "receive": receive, "models": models, "destinations": destinations}
+        update={
+            "node": node,
+            "receive": settings.receive.below(base),
+            "models": models,
+            "destinations": destinations,
+            "web": settings.web.below(base),
+        }
     )

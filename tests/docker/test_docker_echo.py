@@ -13,7 +13,7 @@ from docker_files import DOCKER
 
 from xrv_node import settings
 from xrv_node.audit.store import Store
-from xrv_node.receive import dimse
+from xrv_node.receive import server as receiver
 from xrv_node.receive.spool import Spool
 
 
@@ -22,9 +22,9 @@ def port(tmp_path: Path, store: Store, spool: Spool) -> Iterator[int]:
     """A receiver that takes one caller, at this port."""
     config = tmp_path / "node.toml"
     config.write_text('[receive]\nport = 0\nae_title = "HERE"\nallowed_calling_ae = ["PACS"]\n')
-    server = dimse.start(settings.load(config), store, spool)
+    server = receiver.start(settings.load(config), store, spool)
     yield int(server.server_address[1])
-    dimse.drain(server, 5)
+    receiver.drain(server, 5)
 
 
 def check(directory: Path, port: int, **settings: str) -> subprocess.CompletedProcess[str]:

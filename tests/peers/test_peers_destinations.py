@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 
 import pytest
+from certificates import pair
 from peer_archives import Orthanc, Storescp, storescp
 from peer_node import AE_TITLE, Destination, Node, command, write_config
 from peer_programs import HOST, free_port, program, run, running, until
 
 pytestmark = pytest.mark.peers
 
+PROFILE = "--profile-bcp195-nd"
+"""dcmtk's name of the Non-Downgrading BCP 195 TLS Profile (PS3.15 B.10)."""
 EXPLICIT = "Explicit VR Little Endian"
 GOOD = [
     "C-ECHO: 0x0000",
@@ -40,6 +44,11 @@ def check(config: Path, name: str) -> tuple[int, list[str]]:
     assert row["name"] == name
     assert row["good"] == (ran.returncode == 0)
     return ran.returncode, row["says"]
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((HOST, port)) == 0
 
 
 def test_storescp_is_good(node: Node, storescp: Storescp) -> None:
@@ -77,7 +86,7 @@ def test_a_peer_that_was_stopped_fails(tmp_path: Path) -> None:
 def test_orthanc_that_does_not_know_the_node_says_so(orthanc: Orthanc, tmp_path: Path) -> None:
     config = write_config(tmp_path, [orthanc.destination], ae_title="STRANGER")
     assert check(config, "orthanc") == (
-        1, ["ORTHANC refused the association: it does not know our AE title STRANGER: add it there"]
+        1, ["ORTHANC refused the association: it does not know our AE title STRANGER: add it there, or correct receive.ae_title"]
     )  # fmt: skip
 
 
@@ -105,3 +114,27 @@ def test_a_peer_that_takes_only_reports_is_named_with_what_it_refuses(tmp_path: 
         "seg: Segmentation Storage: NOT ACCEPTED",
         "allow the SOP classes at the peer, or leave ['sr', 'seg'] out of `send`",
     ]
+
+
+@pytest.mark.parametrize("trusted", [True, False], ids=["our certificate is known", "it is not"])
+def test_mutual_tls_with_storescp(tmp_path: Path, trusted: bool) -> None:
+    peer, node, port = pair(tmp_path, "peer"), pair(tmp_path, "node"), free_port()
+    config = write_config(tmp_path, [Destination("secured", "SECURED", port)])
+    files = {"ca": peer.certificate, "certificate": node.certificate, "key": node.key}
+    with config.open("a") as table:
+        table.write(
+            "[destinations.tls]\n" + "".join(f"{k} = {json.dumps(str(v))}\n" for k, v in files.items())
+        )
+    arguments = [
+        program("storescp"), "--fork", "+tls", peer.key, peer.certificate, "--require-peer-cert",
+        "--add-cert-file", (node if trusted else peer).certificate, PROFILE, str(port),
+    ]  # fmt: skip
+    with running(arguments, tmp_path / "storescp.log"):
+        until("open port", lambda: listens(port), seconds=30)
+        code, says = check(config, "secured")
+    if trusted:
+        assert (code, says) == (0, GOOD)
+    else:
+        assert code == 1
+        assert says[0].startswith(f"no TLS with SECURED at {HOST}:{port}: ")
+        assert says[0].endswith("does it trust our `certificate`?")

@@ -8,14 +8,25 @@ from pathlib import Path
 import pytest
 
 from xrv_node import report, settings
+from xrv_node.deliver.settings import RESULT_KINDS
 from xrv_node.errors import ConfigError
 from xrv_node.report.kinds import KINDS
+
+WEB = "[[destinations]]\nname='a'\nkind='web'\n"
+PEER = "[[peers]]\nname='p'\nae_title='P'\nhost='h'\nport=104\n"
 
 
 def load(tmp_path: Path, text: str) -> settings.Settings:
     path = tmp_path / "node.toml"
     path.write_text(text, encoding="utf-8")
     return settings.load(path)
+
+
+def test_a_table_that_is_wrong_as_a_whole_is_not_repeated(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as error:
+        load(tmp_path, "[priors]\nkind = 'web'\ntoken = 'Zebrafinch'")
+    assert "Zebrafinch" not in str(error.value)
+    assert "Zebrafinch" not in repr(load(tmp_path, "[priors]\ntoken = 'Zebrafinch'"))
 
 
 def test_the_default_file_says_what_the_code_defaults_to(tmp_path: Path) -> None:
@@ -25,7 +36,7 @@ def test_the_default_file_says_what_the_code_defaults_to(tmp_path: Path) -> None
 def test_the_default_file_names_every_key() -> None:
     table = tomllib.loads(settings.default_text())
     for name, field in settings.Settings.model_fields.items():
-        if name == "destinations":
+        if name in ("destinations", "peers"):
             continue
         section = field.annotation
         assert section is not None
@@ -37,8 +48,14 @@ def test_the_default_file_names_every_key() -> None:
 def test_the_examples_in_the_default_file_are_good(tmp_path: Path) -> None:
     examples = settings.default_text().split("# Where results go")[1].split("\n", 2)[2]
     text = "\n".join(line.removeprefix("#").strip() for line in examples.splitlines())
-    kinds = [d.kind for d in load(tmp_path, text).destinations]
-    assert kinds == ["dimse", "folder"]
+    destinations = load(tmp_path, text).destinations
+    assert [(d.name, d.kind) for d in destinations] == [
+        ("pacs", "dimse"), ("cloud", "web"), ("archive", "folder"), ("back@xray1", "dimse")
+    ]  # fmt: skip
+    pacs, cloud = destinations[:2]
+    assert pacs.when.finding == ("Pneumothorax",)
+    assert pacs.tls is not None
+    assert (pacs.tls.ca, cloud.token_file) == (tmp_path / "hospital-ca.pem", tmp_path / "token.txt")
 
 
 def test_the_example_of_tls_in_the_default_file_is_good(tmp_path: Path) -> None:
@@ -68,7 +85,7 @@ def test_a_node_that_anybody_may_send_to_says_so(tmp_path: Path, text: str, open
 
 
 def test_the_tables_of_result_kinds_agree() -> None:
-    assert set(settings.RESULT_KINDS) == set(KINDS) == set(report.BUILDERS)
+    assert set(RESULT_KINDS) == set(KINDS) == set(report.BUILDERS)
 
 
 @pytest.mark.parametrize(
@@ -90,13 +107,39 @@ def test_the_tables_of_result_kinds_agree() -> None:
         ),
         ("[models]\ndevice = 'gpu'", "models.device: "),
         ("[database]\nurl = 'mysql://x'", "database.url: "),
+        ("[priors]\nkind = 'dimse'", "priors: a dimse archive needs host"),
+        ("[priors]\nkind = 'web'", "priors: a web archive needs url"),
+        ("[priors]\nurl = 'ftp://x'", "priors.url: "),
+        ("[priors]\nurl = 'https://name:word@x/'", "priors.url: "),
+        ("[priors]\nmax_studies = 11", "priors.max_studies: "),
+        ("[priors]\ntimeout_seconds = 0", "priors.timeout_seconds: "),
         ("[log]\njson = 'perhaps'", "log.json: "),
         ("[study]\nquiet_seconds = -1", "study.quiet_seconds: "),
         ("[[destinations]]\nname='a'\nkind='dimse'", "a dimse destination needs ae_title, host, port"),
         ("[[destinations]]\nname='a'\nkind='folder'", "a folder destination needs path"),
         ("[[destinations]]\nname='a/b'\nkind='folder'\npath='x'", "destinations.0.name: "),
-        ("[[destinations]]\nname='a'\nkind='folder'\npath='x'\nsend=['pdf']", "destinations.0.send.0: "),
+        ("[[destinations]]\nname='a'\nkind='folder'\npath='x'\nsend=['fax']", "destinations.0.send.0: "),
         ("[[destinations]]\nname='a'\nkind='folder'\npath='x'\n" * 2, "two destinations are named a"),
+        (f"{WEB}url='ftp://x'", "destinations.0.url: "),
+        (f"{WEB}url='https://name:word@x/'", "destinations.0.url: "),
+        (WEB, "a web destination needs url"),
+        (f"{WEB}url='https://x'\ntoken='t'", "destinations.0.token: unknown key"),
+        (f"{WEB}url='https://x'\nuser='u'", "user and password_file go together"),
+        (
+            f"{WEB}url='https://x'\ntoken_file='t'\ntoken_variable='T'",
+            "token_file and token_variable: a destination has one way to log in",
+        ),
+        (f"{WEB}url='https://x'\ntls={{key='k'}}", "destinations.0.tls: certificate and key go together"),
+        (f"{WEB}url='https://x'\ncommitment=true", "a web destination has no storage commitment"),
+        (f"{WEB}url='https://x'\nwhen={{findings=['Mass']}}", "destinations.0.when.findings: unknown key; "),
+        (
+            f"{WEB}url='https://x'\nwhen={{finding=['Tumor']}}",
+            "no finding has this name; accepted: Atelectasis",
+        ),
+        ("[[destinations]]\nname='a'\nkind='reply'", "a reply destination needs [[peers]]"),
+        (f"[[destinations]]\nname='{'a' * 33}'\nkind='reply'", "has at most 32 characters"),
+        (f"{PEER}{PEER}", "two peers are named p"),
+        (f"{PEER}prot=1", "peers.0.prot: unknown key; accepted here: name, ae_title, host, port, tls"),
         ("[receive", "not valid TOML"),
         ("\udcff", "not valid TOML"),
     ],

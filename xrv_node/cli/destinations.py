@@ -20,7 +20,7 @@ def list_(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     if as_json:
         print_json(rows)
     else:
-        print_table(rows, ["name", "kind", "ae_title", "host", "port", "path", "send"])
+        print_table(rows, ["name", "kind", "ae_title", "host", "port", "url", "path", "send"])
 
 
 @app.command()
@@ -29,10 +29,10 @@ def check(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """C-ECHO and negotiate with each destination, as a delivery would; exit code 1 when one fails."""
+    """Connect to each destination as a delivery would, and say what it takes; exit code 1 when one fails."""
     from xrv_node import settings
     from xrv_node.deliver import outbox
-    from xrv_node.errors import DestinationError
+    from xrv_node.errors import ConfigError, DestinationError
 
     loaded = settings.load(config)
     chosen = [loaded.destination(n) for n in names] if names else list(loaded.destinations)
@@ -40,7 +40,7 @@ def check(
     for destination in chosen:
         try:
             lines, good = outbox.sender(destination, loaded.receive.ae_title).check(), True
-        except DestinationError as error:
+        except (ConfigError, DestinationError) as error:
             lines, good = str(error).splitlines(), False
         rows.append({"name": destination.name, "good": good, "says": lines})
     if as_json:

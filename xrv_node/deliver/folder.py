@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import os
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from pydicom import dcmread
+from pydicom.errors import InvalidDicomError
+from pydicom.filereader import read_file_meta_info
+
 from xrv_node import durable
 from xrv_node.deliver.attempt import Attempt, Outcome
+from xrv_node.deliver.settings import DestinationSection
 from xrv_node.errors import DestinationError
-from xrv_node.settings import DestinationSection
+from xrv_node.report.envelope import to_bytes
 from xrv_node.values import StoredResult
 
 CHUNK = 1 << 20
@@ -20,12 +26,15 @@ class FolderSender:
 
     def __init__(self, destination: DestinationSection, calling_ae: str) -> None:
         self._path = Path(str(destination.path))
+        self._deflate = destination.deflate
 
     def send(self, results: Sequence[StoredResult]) -> Iterator[Attempt]:
         """Copy each; a file that is there already is replaced by the same bytes."""
         for result in results:
             try:
-                durable.write(_place(self._path, result), _chunks(result.path))
+                durable.write(_place(self._path, result), _content(result.path, deflated=self._deflate))
+            except (InvalidDicomError, zlib.error) as error:
+                yield Attempt(result, Outcome.TRANSIENT, f"our own file: {type(error).__name__}")
             except OSError as error:
                 yield Attempt(result, Outcome.TRANSIENT, f"{self._path}: {error.strerror}")
             else:
@@ -56,7 +65,11 @@ def _place(root: Path, result: StoredResult) -> Path:
     return root / result.path.parent.name / f"{result.kind}-{result.sop_instance_uid}.dcm"
 
 
-def _chunks(path: Path) -> Iterator[bytes]:
+def _content(path: Path, *, deflated: bool) -> Iterator[bytes]:
+    """The file as it is; one that is deflated is inflated unless asked for, for few programs read those."""
+    if not deflated and read_file_meta_info(path).TransferSyntaxUID.is_deflated:
+        yield to_bytes(dcmread(path))
+        return
     with path.open("rb") as file:
         while chunk := file.read(CHUNK):
             yield chunk

@@ -13,14 +13,17 @@ from sqlalchemy.orm import Session
 from xrv_node.audit import trail
 from xrv_node.audit.store import Store
 from xrv_node.audit.tables import Delivery, DeliveryState, JobState, ResultRow
+from xrv_node.deliver import commitment_scu
 from xrv_node.deliver.attempt import Attempt, Outcome
 from xrv_node.deliver.dimse import DimseSender
 from xrv_node.deliver.folder import FolderSender
+from xrv_node.deliver.settings import DestinationSection
+from xrv_node.deliver.stow import StowSender
 from xrv_node.jobs import progress, queue
 from xrv_node.jobs.queue import Claim, LeaseLostError
 from xrv_node.jobs.worker import Handler, work
 from xrv_node.receive.spool import Spool
-from xrv_node.settings import DestinationSection, Settings
+from xrv_node.settings import Settings
 from xrv_node.values import StoredResult
 
 log = structlog.get_logger("deliver")
@@ -45,7 +48,11 @@ class Sender(Protocol):
         ...
 
 
-SENDERS: dict[str, type[DimseSender] | type[FolderSender]] = {"dimse": DimseSender, "folder": FolderSender}
+SENDERS: dict[str, type[DimseSender] | type[StowSender] | type[FolderSender]] = {
+    "dimse": DimseSender,
+    "web": StowSender,
+    "folder": FolderSender,
+}
 """By the destination's ``kind``."""
 
 
@@ -55,10 +62,26 @@ def sender(destination: DestinationSection, calling_ae: str) -> Sender:
 
 
 def run(settings: Settings, store: Store, spool: Spool, *, owner: str, stop: threading.Event) -> None:
-    """Deliver until `stop` is set: one thread a destination, so that a slow peer delays no other."""
+    """Deliver until `stop` is set: one thread a destination, so that a slow peer delays no other.
+
+    Raises
+    ------
+    ConfigError
+        Before anything is sent, when a file that a destination names is missing or wrong.
+    """
+    calling_ae = settings.receive.ae_title
     threads = [
-        threading.Thread(target=_deliver, args=(d, settings, store, spool, owner, stop), name=d.name)
+        threading.Thread(
+            target=_deliver, args=(d, sender(d, calling_ae), store, spool, owner, stop), name=d.name
+        )
         for d in settings.destinations
+    ]
+    threads += [
+        threading.Thread(
+            target=commitment_scu.run, args=(d, calling_ae, store, stop), name=f"{d.name} commitment"
+        )
+        for d in settings.destinations
+        if d.commitment
     ]
     for thread in threads:
         thread.start()
@@ -68,13 +91,12 @@ def run(settings: Settings, store: Store, spool: Spool, *, owner: str, stop: thr
 
 def _deliver(
     destination: DestinationSection,
-    settings: Settings,
+    peer: Sender,
     store: Store,
     spool: Spool,
     owner: str,
     stop: threading.Event,
 ) -> None:
-    peer = sender(destination, settings.receive.ae_title)
     handler = Handler(
         "deliver",
         lambda claims: deliver(store, spool, destination.name, peer, claims),

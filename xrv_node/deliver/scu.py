@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydicom import Dataset, dcmread
 from pydicom.errors import InvalidDicomError
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE
 from pynetdicom.association import Association
 
@@ -18,6 +19,13 @@ from xrv_node.receive.spool import is_uid
 
 MAXIMUM_CONTEXTS = 128
 """Presentation context IDs are the odd numbers below 256 (PS3.8 9.3.2.2)."""
+_PLAIN = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
+_OFFERED = {
+    ExplicitVRLittleEndian: _PLAIN,
+    ImplicitVRLittleEndian: _PLAIN,
+    DeflatedExplicitVRLittleEndian: [DeflatedExplicitVRLittleEndian, *_PLAIN],
+}
+"""What a file's transfer syntax can be sent in; any other goes as it is or not at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +95,8 @@ def _associate(peer: Peer, contexts: Iterable[tuple[str, str]], calling_ae: str)
     ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
     ae.connection_timeout = 10
     for sop_class, syntax in sorted(contexts)[:MAXIMUM_CONTEXTS]:
-        # One context a transfer syntax: the peer picks one of each context's list.
-        if syntax in (ExplicitVRLittleEndian, ImplicitVRLittleEndian):
-            ae.add_requested_context(sop_class, [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
-        else:
-            ae.add_requested_context(sop_class, syntax)
+        # One context a transfer syntax of the files: the peer picks one of each context's list.
+        ae.add_requested_context(sop_class, _OFFERED.get(UID(syntax), [UID(syntax)]))
     association = ae.associate(peer.host, peer.port, ae_title=peer.ae_title, max_pdu=0)
     if not association.is_established:
         why = "refused the association" if association.is_rejected else "cannot be reached"
@@ -118,7 +123,15 @@ def _send(association: Association, path: Path) -> Sent:
 def _read(path: Path, *, pixels: bool) -> Dataset | None:
     try:
         dataset = dcmread(path, stop_before_pixels=not pixels)
-    except (InvalidDicomError, OSError, ValueError, AttributeError, NotImplementedError, EOFError):
+    except (
+        InvalidDicomError,
+        OSError,
+        ValueError,
+        AttributeError,
+        NotImplementedError,
+        EOFError,
+        zlib.error,
+    ):
         return None
     return dataset if is_uid(str(dataset.get("SOPClassUID", ""))) else None
 

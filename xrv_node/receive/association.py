@@ -26,9 +26,10 @@ from pynetdicom.pdu_primitives import (
     MaximumLengthNotification,
     SCP_SCU_RoleSelectionNegotiation,
 )
-from pynetdicom.presentation import negotiate_unrestricted
+from pynetdicom.presentation import PresentationContext, negotiate_unrestricted
 
 from xrv_node import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from xrv_node.deliver.commitment import STORAGE_COMMITMENT
 from xrv_node.receive import wire as pdus
 from xrv_node.receive.wire import MAXIMUM_PDU, BrokenOffError, Wire
 from xrv_node.values import VERIFICATION
@@ -106,14 +107,15 @@ class Association:
 
     def accept(self) -> None:
         """Accept the association and every presentation context for storage, private classes too, in the
-        first transfer syntax that the peer offers: objects are kept as they come."""
+        first transfer syntax that the peer offers: objects are kept as they come; and answers on storage
+        commitment."""
         roles = {
             item.sop_class_uid: (item.scu_role, item.scp_role)
             for item in self._request.user_information
             if isinstance(item, SCP_SCU_RoleSelectionNegotiation) and item.sop_class_uid is not None
         }
         contexts, role_items = negotiate_unrestricted(
-            self._request.presentation_context_definition_list, [build_context(VERIFICATION)], roles
+            self._request.presentation_context_definition_list, _supported(), roles
         )
         self.transfer_syntaxes = {
             c.context_id: str(c.transfer_syntax[0])
@@ -231,6 +233,14 @@ class Association:
             if monotonic() - began > self._wire.seconds + size / SLOWEST:
                 raise BrokenOffError(f"less than {SLOWEST} bytes a second", pdus.NOT_SPECIFIED)
         raise BrokenOffError("released in the middle of an object", pdus.UNEXPECTED_PDU)
+
+
+def _supported() -> list[PresentationContext]:
+    """What is taken beside storage. Of storage commitment the peer is the SCP, though it is the one that
+    calls: it says so by role selection (PS3.7 D.3.3.4)."""
+    commitment = build_context(STORAGE_COMMITMENT)
+    commitment.scu_role, commitment.scp_role = False, True
+    return [build_context(VERIFICATION), commitment]
 
 
 def _decoded(encoded: bytes) -> Dataset:

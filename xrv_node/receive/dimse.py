@@ -10,14 +10,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from io import BytesIO
 from typing import Any
 
 import structlog
+from pydicom import Dataset
+from pydicom.uid import UID
+from pynetdicom import dsutils
 from sqlalchemy import select
 
 from xrv_node.audit import trail
 from xrv_node.audit.store import Store
 from xrv_node.audit.tables import Study
+from xrv_node.deliver import commitment
 from xrv_node.errors import RefusedError
 from xrv_node.jobs import progress
 from xrv_node.receive import association as acse
@@ -25,7 +30,7 @@ from xrv_node.receive import intake
 from xrv_node.receive.association import Association, Message, Rejection
 from xrv_node.receive.record import Incoming
 from xrv_node.receive.spool import Spool
-from xrv_node.receive.wire import UNEXPECTED_PDU, BrokenOffError, Wire
+from xrv_node.receive.wire import INVALID_PARAMETER, UNEXPECTED_PDU, BrokenOffError, Wire
 from xrv_node.settings import Settings
 
 log = structlog.get_logger("receive")
@@ -35,6 +40,9 @@ PROCESSING_FAILURE = 0x0110
 """PS3.7 C.5.18: something of ours broke; the sender keeps the object and may try again."""
 UNRECOGNIZED_OPERATION = 0x0211
 """PS3.7 C.5.28."""
+
+MAXIMUM_REPORT = 1 << 20
+"""Bytes of the report on one storage commitment request, which has at most `commitment.MOST` objects."""
 
 
 class Crowd:
@@ -185,6 +193,35 @@ def store(association: Association, message: Message, sender: Sender) -> int:
     return SUCCESS
 
 
+def event_report(association: Association, message: Message, sender: Sender) -> int:
+    """N-EVENT-REPORT: an archive tells what it commits to keep, on an association of its own.
+
+    Returns
+    -------
+    int
+        As `commitment.answered` has it, or 0x0110 for what cannot be read or recorded.
+
+    Raises
+    ------
+    BrokenOffError
+        When the report is larger than any answer to a question of ours.
+    """
+    encoded = bytearray()
+    for fragment in message.fragments:
+        encoded += fragment
+        if len(encoded) > MAXIMUM_REPORT:
+            raise BrokenOffError("a report of more than a mebibyte", INVALID_PARAMETER)
+    syntax = UID(association.transfer_syntaxes[message.context_id])
+    try:
+        information: Dataset = dsutils.decode(
+            BytesIO(encoded), syntax.is_implicit_VR, syntax.is_little_endian, syntax.is_deflated
+        )
+        return commitment.answered(sender.receiver.store, information)
+    except Exception:
+        log.exception("an answer on storage commitment cannot be recorded", calling_ae=sender.calling_ae)
+        return PROCESSING_FAILURE
+
+
 def unrecognized(_association: Association, message: Message, sender: Sender) -> int:
     """Any other request: this node does not do that."""
     log.warning(
@@ -194,7 +231,7 @@ def unrecognized(_association: Association, message: Message, sender: Sender) ->
 
 
 Service = Callable[[Association, Message, Sender], int]
-SERVICES: dict[int, Service] = {0x0001: store, 0x0030: echo}
+SERVICES: dict[int, Service] = {0x0001: store, 0x0030: echo, 0x0100: event_report}
 """By Command Field (PS3.7 E.1)."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import ip_address
+from pathlib import Path
 
 from pydantic import Field, IPvAnyNetwork, model_validator
 
@@ -30,6 +31,13 @@ class ReceiveSection(Section):
         if self.processes > 1 and self.port == 0:
             raise ValueError("several processes share a port that is named: give receive.port a number")
         return self
+
+    def below(self, base: Path) -> ReceiveSection:
+        """The same with every relative path below `base`."""
+        if self.tls is None:
+            return self
+        own = {key: base / path for key, path in self.tls if isinstance(path, Path)}
+        return self.model_copy(update={"tls": self.tls.model_copy(update=own)})
 
     @property
     def open_to_all(self) -> str | None:

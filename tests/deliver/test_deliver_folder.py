@@ -1,0 +1,44 @@
+"""A folder as destination."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from deliver_cases import result
+from deliver_peer import deflated, only
+from pydicom import dcmread
+
+from xrv_node.deliver.attempt import Outcome
+from xrv_node.deliver.folder import FolderSender
+from xrv_node.deliver.settings import DestinationSection
+from xrv_node.errors import DestinationError
+from xrv_node.report.envelope import to_bytes
+
+
+def test_a_folder_gets_whole_files(tmp_path: Path) -> None:
+    stored = result(tmp_path)
+    sender = FolderSender(DestinationSection(name="f", kind="folder", path=tmp_path / "out"), "X")
+    assert only(sender.send([stored])).outcome == Outcome.DELIVERED
+    assert only(sender.send([stored])).outcome == Outcome.DELIVERED
+    (path,) = (tmp_path / "out").rglob("*.*cm")
+    assert path.read_bytes() == stored.path.read_bytes()
+    assert path.name == f"seg-{stored.sop_instance_uid}.dcm"
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_folder_gets_files_that_are_deflated_only_where_asked_for(tmp_path: Path, asked: bool) -> None:
+    stored = deflated(tmp_path)
+    folder = DestinationSection(name="f", kind="folder", path=tmp_path / "out", deflate=asked)
+    assert only(FolderSender(folder, "X").send([stored])).outcome == Outcome.DELIVERED
+    (path,) = (tmp_path / "out").rglob("*.dcm")
+    assert dcmread(path).file_meta.TransferSyntaxUID.is_deflated == asked
+    assert to_bytes(dcmread(path)) == to_bytes(dcmread(stored.path))
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    sender = FolderSender(DestinationSection(name="f", kind="folder", path=tmp_path / "file" / "out"), "X")
+    assert only(sender.send([result(tmp_path)])).outcome == Outcome.TRANSIENT
+    with pytest.raises(DestinationError, match="make it or correct `path`"):
+        sender.check()

@@ -1,0 +1,100 @@
+"""The outbox: what is recorded of what a peer says."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from deliver_cases import deliver, states
+from deliver_peer import Peer, destination
+from made import CR
+from pynetdicom import evt
+from pynetdicom.events import Event
+
+from xrv_node.audit import queries, trail
+from xrv_node.audit.store import Store
+from xrv_node.deliver import outbox
+from xrv_node.deliver.dimse import DimseSender
+from xrv_node.jobs import progress, queue
+from xrv_node.receive.spool import Spool
+
+
+def test_delivered_objects_are_recorded_with_the_peers_status(
+    store: Store, spool: Spool, peer: Peer, queued: tuple[int, ...]
+) -> None:
+    peer.start()
+    deliver(store, spool, DimseSender(destination(peer.port), "XRVNODE"))
+    assert states(store) == [("delivered", "0x0000", "done")] * 2
+    with store.read() as db:
+        events = list(queries.events(db, event="result.delivered"))
+        assert trail.verify(db) > 0
+    assert [e["detail"]["destination"] for e in events] == ["pacs", "pacs"]
+
+
+def test_a_rejected_object_is_parked_at_once_and_can_be_retried(
+    store: Store, spool: Spool, peer: Peer, queued: tuple[int, ...]
+) -> None:
+    peer.answer = 0xA900
+    peer.start()
+    deliver(store, spool, DimseSender(destination(peer.port), "XRVNODE"))
+    assert states(store) == [("rejected", "0xA900", "parked")] * 2
+    peer.answer = 0
+    with store.read() as db:
+        parked = queries.parked(db)
+    for job in parked:
+        with store.begin() as db:
+            progress.retry(db, job)
+    deliver(store, spool, DimseSender(destination(peer.port), "XRVNODE"))
+    assert [s[0] for s in states(store)] == ["delivered"] * 2
+
+
+def test_a_peer_that_is_down_is_tried_again_later(
+    store: Store, spool: Spool, queued: tuple[int, ...]
+) -> None:
+    deliver(store, spool, DimseSender(destination(1), "XRVNODE"))
+    assert states(store) == [("waiting", None, "queued")] * 2
+    assert queue.claim(store, "deliver", owner="t", destination="pacs") == []  # not before its pause is over
+
+
+def test_a_transient_answer_keeps_the_others_going(
+    store: Store, spool: Spool, peer: Peer, queued: tuple[int, ...]
+) -> None:
+    peer.start()
+    first = []
+
+    def once(_event: Event) -> int:
+        first.append(1)
+        return 0xA700 if len(first) == 1 else 0
+
+    peer.ae._servers[0].bind(evt.EVT_C_STORE, once)
+    deliver(store, spool, DimseSender(destination(peer.port), "XRVNODE"))
+    assert sorted(s[0] for s in states(store)) == ["delivered", "waiting"]
+
+
+def test_the_outbox_delivers_to_all_destinations_beside_a_dead_one(
+    store: Store, spool: Spool, peer: Peer, queued: tuple[int, ...], tmp_path: Path
+) -> None:
+    from xrv_node import settings
+
+    peer.start()
+    config = tmp_path / "node.toml"
+    config.write_text(
+        f'[[destinations]]\nname="pacs"\nkind="dimse"\nae_title="ARCHIVE"\nhost="127.0.0.1"\nport={peer.port}\n'
+        '[[destinations]]\nname="dead"\nkind="dimse"\nae_title="DEAD"\nhost="127.0.0.1"\nport=1\n'
+    )
+    stop = threading.Event()
+    thread = threading.Thread(
+        target=outbox.run, args=(settings.load(config), store, spool), kwargs={"owner": "t", "stop": stop}
+    )
+    thread.start()
+    try:
+        for _ in range(100):
+            if len(peer.received) == 2:
+                break
+            stop.wait(0.1)
+    finally:
+        stop.set()
+        thread.join(10)
+    assert not thread.is_alive()
+    assert [s[0] for s in states(store)] == ["delivered"] * 2
+    assert CR not in {str(d.SOPClassUID) for d in peer.received}

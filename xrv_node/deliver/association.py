@@ -1,0 +1,145 @@
+"""An association with a destination, with or without TLS, or a sentence that says why there is none."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from pynetdicom import AE, evt
+from pynetdicom.association import Association
+from pynetdicom.events import Event
+
+from xrv_node import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, tls
+from xrv_node.deliver.settings import DestinationSection
+from xrv_node.errors import DestinationError
+
+CONNECT_SECONDS = 10
+"""An unreachable host is known after this, not after the system's two minutes."""
+ANSWER_SECONDS = 60
+
+_REJECTIONS = {  # A-ASSOCIATE-RJ source and reason (PS3.8 table 9-21) that a person must see to
+    (1, 3): "it does not know our AE title {calling}: add it there, or correct receive.ae_title",
+    (1, 7): "it is not called {called}: correct `ae_title` of the destination",
+    (1, 2): "it does not support the application context",
+}
+
+Context = tuple[str, Sequence[str]]
+"""An abstract syntax and the transfer syntaxes that it is offered in."""
+
+
+class NotNowError(Exception):
+    """The peer cannot be talked to at the moment; one sentence that says how far it came."""
+
+
+def open_to(
+    destination: DestinationSection,
+    calling_ae: str,
+    contexts: Sequence[Context],
+    handlers: Sequence[tuple[Any, Callable[..., Any], list[Any]]] = (),
+) -> Association:
+    """Associate with a destination.
+
+    Parameters
+    ----------
+    destination
+        Of kind ``dimse``.
+    contexts
+        The presentation contexts to propose, one each, in order.
+    handlers
+        pynetdicom's events with their handlers and arguments.
+
+    Returns
+    -------
+    Association
+        Established, with at least one accepted context.
+
+    Raises
+    ------
+    DestinationError
+        Trying again changes nothing until a person does: we are refused, or everything proposed is.
+    NotNowError
+        Not reachable, not secure, or busy.
+    """
+    ae = AE(ae_title=calling_ae)
+    ae.implementation_class_uid = IMPLEMENTATION_CLASS_UID
+    ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
+    ae.connection_timeout = CONNECT_SECONDS
+    ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = ANSWER_SECONDS
+    for abstract_syntax, transfer_syntaxes in contexts:
+        ae.add_requested_context(abstract_syntax, list(transfer_syntaxes))
+    host, port, called = str(destination.host), int(destination.port or 0), str(destination.ae_title)
+    context = tls_context(destination)
+    association = ae.associate(
+        host,
+        port,
+        ae_title=called,
+        max_pdu=0,
+        evt_handlers=[(evt.EVT_CONN_OPEN, _no_delay), *handlers],
+        tls_args=None if context is None else (context, host),
+    )
+    if association.is_established:
+        return association
+    if association.is_rejected:
+        raise _rejection(association, calling_ae, called)
+    if association.rejected_contexts:
+        raise DestinationError(f"{called} accepts none of the SOP classes: allow them there")
+    if context is not None and (why := _handshake(context, host, port)):
+        raise NotNowError(f"no TLS with {called} at {host}:{port}: {why}")
+    raise NotNowError(f"no association with {called} at {host}:{port}: is it running and reachable?")
+
+
+def tls_context(destination: DestinationSection) -> ssl.SSLContext | None:
+    """The context of a destination with a table ``tls``, made anew each time, for files are replaced.
+
+    Raises
+    ------
+    ConfigError
+        When one of its files is missing or wrong.
+    """
+    files = destination.tls
+    if files is None:
+        return None
+    key = f"destinations.{destination.name}.tls"
+    context = tls.client_context(files.ca, files.certificate, files.key, key)
+    context.check_hostname = files.verify_host
+    return context
+
+
+def _rejection(association: Association, calling: str, called: str) -> DestinationError | NotNowError:
+    answer: Any = association.acceptor.primitive
+    if answer.result == 2:  # rejected-transient (PS3.8 9.3.4)
+        return NotNowError(f"{called} refuses associations for now")
+    source, reason = answer.result_source, answer.diagnostic
+    words = _REJECTIONS.get((source, reason), f"source {source}, reason {reason}")
+    return DestinationError(
+        f"{called} refused the association: {words.format(calling=calling, called=called)}"
+    )
+
+
+def _handshake(context: ssl.SSLContext, host: str, port: int) -> str | None:
+    """What is wrong with the handshake, which pynetdicom does not tell; None where it is not that."""
+    try:
+        with (
+            socket.create_connection((host, port), CONNECT_SECONDS) as plain,
+            context.wrap_socket(plain, server_hostname=host) as secured,
+        ):
+            # In TLS 1.3 a server refuses our certificate only after the handshake.
+            secured.settimeout(1)
+            secured.recv(1)
+    except ssl.SSLCertVerificationError as error:
+        return f"its certificate does not hold ({error.verify_message}); see `ca` and `verify_host`"
+    except ssl.SSLError as error:
+        why = error.reason or "broken off"
+        return f"{why}; does it speak TLS on this port, and does it trust our `certificate`?"
+    except OSError:
+        return None
+    return None
+
+
+def _no_delay(event: Event) -> None:
+    """Without this, Nagle's algorithm waits 40 ms for the peer's delayed ACK at each object."""
+    wrapper: Any = event.assoc.dul.socket
+    if wrapper is not None and wrapper.socket is not None:
+        wrapper.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

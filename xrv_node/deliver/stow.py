@@ -1,0 +1,252 @@
+"""STOW-RS to a DICOMweb service (PS3.18 10.5): an object a request, over connections that are kept."""
+
+from __future__ import annotations
+
+import os
+import ssl
+import zlib
+from collections.abc import Iterator, Sequence
+from http.client import responses
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from dicomweb_client.web import DICOMwebClient
+from pydicom import Dataset, dcmread
+from pydicom.errors import InvalidDicomError
+from pydicom.uid import ExplicitVRLittleEndian
+from requests.adapters import HTTPAdapter
+from requests.auth import HTTPBasicAuth
+
+from xrv_node import tls
+from xrv_node.deliver.association import CONNECT_SECONDS, tls_context
+from xrv_node.deliver.attempt import Attempt, Outcome, from_status
+from xrv_node.deliver.settings import DestinationSection
+from xrv_node.errors import ConfigError, DestinationError
+from xrv_node.values import StoredResult
+
+JSON = "application/dicom+json"
+
+WHOLE = 1 << 31
+"""Bytes of a request that is not sent in chunks: some services want to know its length (HTTP 411)."""
+
+_SAYS: dict[int, tuple[Outcome, str]] = {
+    401: (Outcome.REJECTED, "it does not accept our token or password"),
+    403: (Outcome.REJECTED, "our token or user may not store there"),
+    404: (Outcome.REJECTED, "there is no STOW-RS service at `url`"),
+    405: (Outcome.REJECTED, "there is no STOW-RS service at `url`"),
+    408: (Outcome.TRANSIENT, "it waited too long for us"),
+    409: (Outcome.REJECTED, "it refused the object"),
+    413: (Outcome.REJECTED, "the object is larger than it allows"),
+    415: (Outcome.REJECTED, "it does not take DICOM files of this transfer syntax"),
+    425: (Outcome.TRANSIENT, "not yet"),
+    429: (Outcome.TRANSIENT, "too many requests"),
+    501: (Outcome.REJECTED, "it cannot store"),
+}
+"""What HTTP status codes mean for an object (PS3.18 table 10.5.3-1, RFC 9110 section 15, RFC 6585)."""
+
+
+class StowSender:
+    """Sends results to one DICOMweb service.
+
+    Raises
+    ------
+    ConfigError
+        When a file of its TLS, or its token or password, is missing or wrong.
+    """
+
+    def __init__(self, destination: DestinationSection, calling_ae: str) -> None:
+        self._destination = destination
+        self._url = str(destination.url).rstrip("/")
+        self._client: DICOMwebClient | None = None
+        _session(destination).close()  # what is wrong with its files is told before anything is sent
+
+    def send(self, results: Sequence[StoredResult]) -> Iterator[Attempt]:
+        """Store each; what the service says of it is its outcome."""
+        for number, result in enumerate(results):
+            try:
+                client = self._open()
+            except ConfigError as error:  # a file that is missing can come back
+                yield from (Attempt(r, Outcome.TRANSIENT, str(error)) for r in results[number:])
+                return
+            yield self._store(client, result)
+
+    def close(self) -> None:
+        """Close the connections; token and password are read again for the next ones."""
+        if self._client is not None:
+            self._client._session.close()
+        self._client = None
+
+    def check(self) -> list[str]:
+        """Send a request without an object, which nothing is stored of.
+
+        Raises
+        ------
+        DestinationError
+            When the service cannot be reached, does not let us in, or is none.
+        """
+        with _session(self._destination) as session:
+            try:
+                answer = session.post(
+                    f"{self._url}/studies",
+                    data=b"--none--\r\n",
+                    headers={"Content-Type": 'multipart/related; type="application/dicom"; boundary="none"'},
+                    timeout=(CONNECT_SECONDS, self._destination.timeout_seconds),
+                )
+            except requests.RequestException as error:
+                raise DestinationError(f"{self._url}: {_trouble(error)[1]}") from None
+        code = answer.status_code
+        # Services differ in what they say of a request without content; it is enough that they look at it.
+        if code in (401, 403, 404, 405, 501) or code >= 500:
+            raise DestinationError(f"{self._url}: {_words(code)[1]}")
+        lines = [f"STOW-RS: HTTP {code} to a request without an object"]
+        if session.auth is not None and urlsplit(self._url).scheme == "http":
+            lines.append("caution: token or password go over the network in the clear; use https")
+        return lines
+
+    def _open(self) -> DICOMwebClient:
+        if self._client is None:
+            timeout = (CONNECT_SECONDS, self._destination.timeout_seconds)
+            self._client = DICOMwebClient(
+                self._url, _session(self._destination), callback=_plain, chunk_size=WHOLE, timeout=timeout
+            )
+            self._client.set_http_retry_params(retry=False)  # the queue does that
+        return self._client
+
+    def _store(self, client: DICOMwebClient, result: StoredResult) -> Attempt:
+        try:
+            dataset = dcmread(result.path)
+            if dataset.file_meta.TransferSyntaxUID.is_deflated and not self._destination.deflate:
+                dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        except (OSError, InvalidDicomError, zlib.error) as error:
+            return Attempt(result, Outcome.TRANSIENT, f"our own file: {type(error).__name__}")
+        try:
+            return _said(result, client.store_instances([dataset]))
+        except requests.HTTPError as error:
+            return _refused(result, error.response)
+        except requests.RequestException as error:
+            return Attempt(result, *_trouble(error))
+        except Exception as error:  # from outside: its answer can be anything
+            return Attempt(
+                result, Outcome.TRANSIENT, f"its answer cannot be understood ({type(error).__name__})"
+            )
+
+
+def _said(result: StoredResult, answer: Dataset) -> Attempt:
+    """What a Store Instances Response says of the one object of the request (PS3.18 table 10.5.3-2).
+
+    An answer that does not name it proves nothing, whatever its HTTP status: it may be a page to log in at.
+    """
+    if (failed := _failed(result, answer)) is not None:
+        return failed
+    for item in answer.get("ReferencedSOPSequence") or ():
+        if item.get("ReferencedSOPInstanceUID") == result.sop_instance_uid:
+            return from_status(result, int(item.get("WarningReason") or 0))
+    return Attempt(result, Outcome.TRANSIENT, "its answer does not name the object: is it a STOW-RS service?")
+
+
+def _failed(result: StoredResult, answer: Dataset) -> Attempt | None:
+    for item in answer.get("FailedSOPSequence") or ():
+        if item.get("ReferencedSOPInstanceUID", result.sop_instance_uid) == result.sop_instance_uid:
+            # The reasons are C-STORE's own statuses (PS3.18 10.5.3.1.2, PS3.4 table B.2-1).
+            return from_status(result, int(item.get("FailureReason") or 0xC000))
+    return None
+
+
+def _refused(result: StoredResult, response: requests.Response) -> Attempt:
+    """An error status; with one for the whole request there can be a reason for the object (409)."""
+    try:
+        failed = _failed(result, Dataset.from_json(response.json()))
+    except Exception:  # from outside: no JSON, no DICOM
+        failed = None
+    return failed or Attempt(result, *_words(response.status_code))
+
+
+def _words(code: int) -> tuple[Outcome, str]:
+    # 5xx is the server's own trouble (RFC 9110 15.6), any other code something that a person must see to.
+    otherwise = (Outcome.TRANSIENT if code >= 500 else Outcome.REJECTED, "")
+    outcome, words = _SAYS.get(code, otherwise)
+    name = f"HTTP {code} {responses.get(code, '')}".strip()
+    return outcome, f"{words} ({name})" if words else name
+
+
+def _trouble(error: requests.RequestException) -> tuple[Outcome, str]:
+    """No answer at all. The library's own texts quote what was sent."""
+    if isinstance(error, requests.TooManyRedirects):
+        return Outcome.REJECTED, "it sends us elsewhere: correct `url`"
+    if isinstance(error, requests.exceptions.SSLError):
+        return Outcome.TRANSIENT, "no TLS: see `ca`, `verify_host` and `certificate` of the destination"
+    if isinstance(error, requests.Timeout):
+        return Outcome.TRANSIENT, "no answer in time; see `timeout_seconds`"
+    return Outcome.TRANSIENT, f"no answer ({type(error).__name__}): is it running and reachable?"
+
+
+def _plain(response: requests.Response, **_: Any) -> requests.Response:
+    """The client knows media types without parameters only."""
+    media_type = response.headers.get("Content-Type", "")
+    response.headers["Content-Type"] = media_type.partition(";")[0].strip().lower()
+    return response
+
+
+def _session(destination: DestinationSection) -> requests.Session:
+    session = requests.Session()
+    # What is written in the configuration is what is done: no proxy, netrc or bundle of the environment's.
+    session.trust_env = False
+    session.max_redirects = 0  # results go to the configured address and to no other
+    session.headers["Accept"] = JSON
+    session.auth = _login(destination)
+    session.mount("https://", _Secured(tls_context(destination) or tls.client_context(None)))
+    if destination.tls is not None and destination.tls.ca is not None:
+        session.verify = str(destination.tls.ca)
+    return session
+
+
+class _Secured(HTTPAdapter):
+    """Connections with our own context: BCP 195, our certificate, the site's authority."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._context = context
+        super().__init__()
+
+    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **options: Any) -> None:
+        """As the base class, which has no parameter for it."""
+        options["ssl_context"] = self._context
+        if not self._context.check_hostname:
+            options["assert_hostname"] = False
+        super().init_poolmanager(connections, maxsize, block, **options)
+
+
+class _Bearer(requests.auth.AuthBase):
+    """A bearer token (RFC 6750 section 2.1)."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+def _login(destination: DestinationSection) -> requests.auth.AuthBase | None:
+    name = destination.name
+    if destination.token_file is not None:
+        return _Bearer(_secret(destination.token_file, name, "token_file"))
+    if variable := destination.token_variable:
+        if not (token := os.environ.get(variable, "").strip()):
+            raise ConfigError(f"destinations.{name}.token_variable: the environment has no {variable}")
+        return _Bearer(token)
+    if destination.user is not None and destination.password_file is not None:
+        return HTTPBasicAuth(destination.user, _secret(destination.password_file, name, "password_file"))
+    return None
+
+
+def _secret(path: Path, name: str, key: str) -> str:
+    try:
+        text = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "not UTF-8"
+        raise ConfigError(f"destinations.{name}.{key}: {path} cannot be read ({why})") from error
+    if not text or not text.isprintable() or not text.isascii():
+        raise ConfigError(f"destinations.{name}.{key}: {path} must hold one line of ASCII, and nothing else")
+    return text
