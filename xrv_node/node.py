@@ -1,7 +1,8 @@
 """The composition root: starts, supervises and stops the node's processes. It alone knows every room.
 
 ``serve`` runs one process a role. They share nothing but the database and the spool, so each can die and be
-started again without the others noticing: receiver, worker (one a device), courier (outbox and clock).
+started again without the others noticing: receiver, worker (one a device), courier (outbox and clock), and
+web (health and metrics) where it is asked for.
 """
 
 from __future__ import annotations
@@ -35,20 +36,21 @@ def run_receiver(settings: Settings, stop: threading.Event) -> None:
     from xrv_node.receive import dimse
 
     store, spool = _state(settings)
-    spool.clear_drafts()
-    server = dimse.start(settings, store, spool, views_from_pixels=views_from_pixels(settings))
-    port = server.server_address[1]
-    print(f"listening {port}", flush=True)
-    log.info("listening", ae_title=settings.receive.ae_title, host=settings.receive.host, port=port)
-    stop.wait()
-    dimse.drain(server, DRAIN_SECONDS / 2)
+    with seat(settings.data_dir, "receiver"):
+        spool.clear_drafts()
+        server = dimse.start(settings, store, spool, views_from_pixels=views_from_pixels(settings))
+        port = server.server_address[1]
+        print(f"listening {port}", flush=True)
+        log.info("listening", ae_title=settings.receive.ae_title, host=settings.receive.host, port=port)
+        stop.wait()
+        dimse.drain(server, DRAIN_SECONDS / 2)
     store.close()
 
 
 def run_worker(settings: Settings, stop: threading.Event, *, commissioning: bool) -> None:
     """Load the models, then analyse and report until told to stop."""
     from xrv_node import models
-    from xrv_node.analyse import benchmark, gate, view
+    from xrv_node.analyse import choice, gate, view
     from xrv_node.analyse import job as analyse
     from xrv_node.analyse.local import LocalAnalyser
     from xrv_node.jobs import queue, worker
@@ -65,7 +67,7 @@ def run_worker(settings: Settings, stop: threading.Event, *, commissioning: bool
             device=settings.models.device,
         )
         directory, identity = settings.models_dir, networks.identity
-        engines = benchmark.chosen(directory, networks)
+        engines = choice.chosen(directory, networks)
         limits = gate.load(directory, identity, RESAMPLER)
         views = view.reader(settings.models.view, directory, networks.device)
         analyser = LocalAnalyser(networks, engines, limits)
@@ -105,6 +107,19 @@ def run_courier(settings: Settings, stop: threading.Event) -> None:
     store.close()
 
 
+def run_web(settings: Settings, stop: threading.Event) -> None:
+    """Answer for health and metrics until told to stop."""
+    from xrv_node.web import server as web
+
+    store, _ = _state(settings)
+    with web.start(settings, store) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        log.info("listening", host=settings.web.host, port=server.server_port)
+        stop.wait()
+        server.shutdown()
+    store.close()
+
+
 def run_role(role: Role, settings: Settings, *, commissioning: bool) -> None:
     """Run one role in this process until SIGTERM or SIGINT, or until its supervisor is gone."""
     stop = threading.Event()
@@ -116,8 +131,10 @@ def run_role(role: Role, settings: Settings, *, commissioning: bool) -> None:
         run_receiver(settings, stop)
     elif role == "worker":
         run_worker(settings, stop, commissioning=commissioning)
-    else:
+    elif role == "courier":
         run_courier(settings, stop)
+    else:
+        run_web(settings, stop)
 
 
 def _until_orphaned(stop: threading.Event) -> None:

@@ -19,7 +19,7 @@ from xrv_node.settings import Settings
 
 log = structlog.get_logger("node")
 
-Role = Literal["receiver", "worker", "courier"]
+Role = Literal["receiver", "worker", "courier", "web"]
 ROLES: tuple[Role, ...] = get_args(Role)
 
 SUPERVISED = "XRV_NODE_SUPERVISED"
@@ -69,7 +69,8 @@ class Supervisor:
             0, or ``MISCONFIGURED``: starting such a process again would only say the same again.
         """
         for role in ROLES:
-            self.children[role] = self._start(role)
+            if role != "web" or self.settings.web.enabled:
+                self.children[role] = self._start(role)
         while not stop.wait(0.1):
             for child in list(self.children.values()):
                 if child.first and child.process.poll() == MISCONFIGURED:
