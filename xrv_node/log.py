@@ -10,15 +10,20 @@ import structlog
 
 from xrv_node.settings import LogSection
 
+_LIBRARIES = (
+    *("pydicom", "pynetdicom", "highdicom", "apscheduler", "py.warnings"),
+    *("dicomweb_client", "retrying", "urllib3"),
+)
+
 
 def configure(settings: LogSection, process: str) -> None:
     """Set the log up for this process.
 
     The libraries' own messages are left out: pydicom and pynetdicom quote attribute values in their
-    warnings, which may be a patient's name.
+    warnings, which may be a patient's name, and those of the web the address, which may hold a Patient ID.
     """
     warnings.simplefilter("ignore")
-    for name in ("pydicom", "pynetdicom", "highdicom", "apscheduler", "py.warnings"):
+    for name in _LIBRARIES:
         library = logging.getLogger(name)
         library.handlers, library.propagate = [logging.NullHandler()], False
     structlog.contextvars.bind_contextvars(process=process)

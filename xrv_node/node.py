@@ -1,7 +1,8 @@
 """The composition root: starts, supervises and stops the node's processes. It alone knows every room.
 
 ``serve`` runs one process a role. They share nothing but the database and the spool, so each can die and be
-started again without the others noticing: receiver, worker (one a device), courier (outbox and clock).
+started again without the others noticing: receiver, worker (one a device), courier (outbox and clock), and
+web (health and metrics) where it is asked for.
 """
 
 from __future__ import annotations
@@ -111,6 +112,19 @@ def run_courier(settings: Settings, stop: threading.Event) -> None:
     store.close()
 
 
+def run_web(settings: Settings, stop: threading.Event) -> None:
+    """Answer for health and metrics until told to stop."""
+    from xrv_node.web import server as web
+
+    store, _ = _state(settings)
+    with web.start(settings, store) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        log.info("listening", host=settings.web.host, port=server.server_port)
+        stop.wait()
+        server.shutdown()
+    store.close()
+
+
 def run_role(role: Role, settings: Settings, *, commissioning: bool) -> None:
     """Run one role in this process until SIGTERM or SIGINT, or until its supervisor is gone."""
     stop = threading.Event()
@@ -122,8 +136,10 @@ def run_role(role: Role, settings: Settings, *, commissioning: bool) -> None:
         run_receiver(settings, stop)
     elif role == "worker":
         run_worker(settings, stop, commissioning=commissioning)
-    else:
+    elif role == "courier":
         run_courier(settings, stop)
+    else:
+        run_web(settings, stop)
 
 
 def _until_orphaned(stop: threading.Event) -> None:

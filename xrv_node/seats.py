@@ -9,6 +9,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+ROLES = ("receiver", "worker", "courier")
+"""The processes that a node cannot do without."""
+
 
 @contextmanager
 def seat(data_dir: Path, role: str) -> Iterator[str]:
@@ -41,10 +44,26 @@ def lock(path: Path) -> Iterator[None]:
         yield
 
 
+def held(data_dir: Path, role: str) -> int:
+    """How many living processes have a seat of the role.
+
+    To look, it takes a shared lock for some microseconds. A process that starts at that very moment sits down
+    one seat further, and what its predecessor had in hand waits until the leases run out.
+    """
+    return sum(_is_held(path) for path in (data_dir / "run").glob(f"{role}-*.lock"))
+
+
 def is_serving(data_dir: Path) -> bool:
     """Whether a ``serve`` holds this data directory."""
+    return _is_held(data_dir / "run" / "serve.lock")
+
+
+def _is_held(path: Path) -> bool:
     try:
-        with lock(data_dir / "run" / "serve.lock"):
-            return False
+        with path.open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
     except BlockingIOError:
         return True
+    return False

@@ -19,7 +19,7 @@ from xrv_node.settings import Settings
 
 log = structlog.get_logger("node")
 
-Role = Literal["receiver", "worker", "courier"]
+Role = Literal["receiver", "worker", "courier", "web"]
 ROLES: tuple[Role, ...] = get_args(Role)
 
 SUPERVISED = "XRV_NODE_SUPERVISED"
@@ -68,7 +68,7 @@ class Supervisor:
         int
             0, or ``MISCONFIGURED``: starting such a process again would only say the same again.
         """
-        counts = {"receiver": self.settings.receive.processes}
+        counts = {"receiver": self.settings.receive.processes, "web": int(self.settings.web.enabled)}
         self.children = [self._start(role) for role in ROLES for _ in range(counts.get(role, 1))]
         while not stop.wait(0.1):
             if any(c.first and c.process.poll() == MISCONFIGURED for c in self.children):

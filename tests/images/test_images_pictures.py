@@ -284,7 +284,9 @@ def test_untrained_structures_say_so(tmp_path: Path) -> None:
 
 
 def test_only_segmenters_segment(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"\(classifier\) outlines nothing: name a segmenter, for example chestx_det"):
+    with pytest.raises(
+        ConfigError, match=r"\(classifier\) outlines nothing: name a segmenter, for example chestx_det"
+    ):
         segment.segment(tmp_path / "a.png", "all", commissioning=True)
 
 

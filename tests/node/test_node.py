@@ -46,7 +46,7 @@ def test_a_study_goes_in_and_its_results_come_out(node: Node) -> None:
     node.wait_for_results(1, seconds=180)
     found = node.study("1.2.3.1")
     assert [i["state"] for i in found["instances"]] == ["analysed", "skipped", "failed"]
-    assert sorted(r["kind"] for r in found["results"]) == ["report", "seg", "sr"]
+    assert sorted(r["kind"] for r in found["results"]) == ["report", "sc", "seg", "sr"]
     assert {d["state"] for r in found["results"] for d in r["deliveries"]} == {"delivered"}
     objects = [dcmread(p) for p in node.delivered()]
     assert {str(o.SOPInstanceUID) for o in objects} == {r["instance"] for r in found["results"]}
@@ -72,7 +72,7 @@ def test_a_late_image_supersedes_the_report(node: Node) -> None:
     second = {
         r["instance"]: r["kind"] for r in node.study("1.2.3.1")["results"] if r["instance"] not in first
     }
-    assert sorted(second.values()) == ["report", "seg", "sr"]
+    assert sorted(second.values()) == ["report", "sc", "seg", "sr"]
     for path in node.delivered():
         made = dcmread(path)
         if str(made.SOPInstanceUID) in second and made.Modality == "SR":

@@ -26,7 +26,12 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
 
 def test_the_wheel_holds_what_the_code_reads(wheel: zipfile.ZipFile) -> None:
     held = set(wheel.namelist())
-    for pattern in ("dicom_config/*.toml", "dicom_config/recipes/*.*", "xrv_node/**/*.py", "xrv_node/py.typed"):
+    for pattern in (
+        "dicom_config/*.toml",
+        "dicom_config/recipes/*.*",
+        "xrv_node/**/*.py",
+        "xrv_node/py.typed",
+    ):
         files = {str(p.relative_to(ROOT)) for p in ROOT.glob(pattern)}
         assert files
         assert files <= held, pattern

@@ -125,17 +125,18 @@ def counts(db: Session) -> Row:
     return {
         "studies": _count(db, Study.state),
         "instances": _count(db, Instance.state),
-        "jobs": {f"{k} {s}": n for k, s, n in _grouped(db, Job.kind, Job.state)},
-        "deliveries": {f"{d}: {s}": n for d, s, n in _grouped(db, Delivery.destination, Delivery.state)},
+        "jobs": {f"{k} {s}": n for k, s, n in grouped(db, Job.kind, Job.state)},
+        "deliveries": {f"{d}: {s}": n for d, s, n in grouped(db, Delivery.destination, Delivery.state)},
         "audit_events": db.scalar(select(func.count()).select_from(AuditEvent)),
     }
 
 
 def _count(db: Session, column: Any) -> dict[str, int]:
-    return {state: n for state, n in _grouped(db, column)}
+    return {state: n for state, n in grouped(db, column)}
 
 
-def _grouped(db: Session, *columns: Any) -> list[Any]:
+def grouped(db: Session, *columns: Any) -> list[Any]:
+    """The distinct values of `columns`, in order, each with how many rows have them."""
     return list(db.execute(select(*columns, func.count()).group_by(*columns).order_by(*columns)))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.resources import files
@@ -14,11 +15,15 @@ import alembic.runtime.migration
 import alembic.script
 import alembic.util
 import sqlalchemy.exc
+import structlog
 from sqlalchemy import Engine, create_engine, event, make_url
 from sqlalchemy.orm import Session
 
+from xrv_node.audit import backup
 from xrv_node.audit.group import Group
 from xrv_node.errors import ConfigError
+
+log = structlog.get_logger("audit")
 
 T = TypeVar("T")
 
@@ -39,8 +44,9 @@ class Store:
     def __init__(self, url: str) -> None:
         parsed = make_url(url)
         self._sqlite = parsed.get_backend_name() == "sqlite"
-        if self._sqlite and parsed.database:
-            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        self._file = Path(parsed.database) if self._sqlite and parsed.database else None
+        if self._file:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
         self.engine = _engine(url, sqlite=self._sqlite)
         self._group = Group(self.begin)
 
@@ -77,14 +83,17 @@ class Store:
             yield session
 
     def migrate(self) -> None:
-        """Bring the schema up to date.
+        """Bring the schema up to date; a database that has rows already is copied first, where it is a file.
 
         Raises
         ------
         ConfigError
-            When the database cannot be opened, or is newer than this program.
+            When the database cannot be opened or copied, or is newer than this program.
         """
+        found = self.revision()
         try:
+            if found is not None and self._is_behind(found):
+                self._back_up(found)
             alembic.command.upgrade(self._alembic(), "head")
         except alembic.util.CommandError as error:
             raise ConfigError(
@@ -101,19 +110,56 @@ class Store:
         ConfigError
             When there is no database yet or another version's.
         """
-        wanted = alembic.script.ScriptDirectory.from_config(self._alembic()).get_current_head()
-        try:
-            with self.engine.connect() as connection:
-                found = alembic.runtime.migration.MigrationContext.configure(
-                    connection
-                ).get_current_revision()
-        except sqlalchemy.exc.DBAPIError as error:
-            raise ConfigError(f"database.url: the database cannot be opened: {error.orig}") from error
+        found, wanted = self.revision(), self._scripts().get_current_head()
         if found != wanted:
             state = "is empty" if found is None else f"has schema {found}, not {wanted}"
             raise ConfigError(
                 f"the database {state}: `xrv-node serve` makes and upgrades it; check node.data_dir"
             )
+
+    def revision(self) -> str | None:
+        """The schema that the database has; None while it is empty.
+
+        Raises
+        ------
+        ConfigError
+            When the database cannot be opened.
+        """
+        try:
+            with self.engine.connect() as connection:
+                context = alembic.runtime.migration.MigrationContext.configure(connection)
+                return context.get_current_revision()
+        except sqlalchemy.exc.DBAPIError as error:
+            raise ConfigError(f"database.url: the database cannot be opened: {error.orig}") from error
+
+    def integrity(self) -> list[str]:
+        """What SQLite finds wrong with its file, a line each; PostgreSQL looks after its own."""
+        if not self._sqlite:
+            return []
+        with self.engine.connect() as connection:
+            lines = connection.exec_driver_sql("PRAGMA integrity_check").scalars()
+            return [str(line) for line in lines if line != "ok"]
+
+    def _is_behind(self, found: str) -> bool:
+        """Whether `found` is an older schema of ours (an unknown one is for Alembic to refuse)."""
+        ours = [script.revision for script in self._scripts().walk_revisions()]  # the newest first
+        return found in ours[1:]
+
+    def _back_up(self, found: str) -> None:
+        if not self._file:
+            log.warning("the schema is upgraded without a backup: back PostgreSQL up yourself", schema=found)
+            return
+        try:
+            copy = backup.before_upgrade(self._file, found)
+        except (OSError, sqlite3.Error) as error:
+            raise ConfigError(
+                f"{self._file.parent / 'backups'}: the database cannot be copied there before its upgrade "
+                f"({getattr(error, 'strerror', None) or error}); make room or give this user the directory"
+            ) from error
+        log.info("the schema is upgraded; a copy of the database is kept", schema=found, copy=str(copy))
+
+    def _scripts(self) -> alembic.script.ScriptDirectory:
+        return alembic.script.ScriptDirectory.from_config(self._alembic())
 
     def _alembic(self) -> alembic.config.Config:
         config = alembic.config.Config()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
 from xrv_node.audit.tables import AuditEvent, AuditHead
@@ -66,16 +66,21 @@ def record(
     session.flush()
 
 
-def verify(session: Session) -> Broken | int:
-    """Walk the chain from its first row.
+def verify(session: Session, last: int | None = None) -> Broken | int:
+    """Walk the chain.
+
+    Parameters
+    ----------
+    last
+        Only so many rows at the end, taking the hash of the row before them as it is; None: all.
 
     Returns
     -------
     Broken or int
-        The first row that does not fit, or the number of rows when all do.
+        The first row that does not fit, or the number of rows that there are when all do.
     """
-    previous, count = GENESIS, 0
-    for row in _rows(session):
+    previous, count = _start(session, last)
+    for row in _rows(session, after=count):
         count += 1
         if row.id != count:
             return Broken(count, f"row {count} is missing")
@@ -88,8 +93,18 @@ def verify(session: Session) -> Broken | int:
     return count
 
 
-def _rows(session: Session) -> Iterator[AuditEvent]:
-    return iter(session.scalars(select(AuditEvent).order_by(AuditEvent.id).execution_options(yield_per=1000)))
+def _start(session: Session, last: int | None) -> tuple[str, int]:
+    """Hash and number of the row before the first one to look at."""
+    newest = session.scalar(select(func.max(AuditEvent.id))) or 0
+    if last is None or last >= newest:
+        return GENESIS, 0
+    before = session.get(AuditEvent, newest - last)
+    return (GENESIS if before is None else before.hash), newest - last
+
+
+def _rows(session: Session, after: int) -> Iterator[AuditEvent]:
+    rows = select(AuditEvent).where(AuditEvent.id > after).order_by(AuditEvent.id)
+    return iter(session.scalars(rows.execution_options(yield_per=1000)))
 
 
 def _digest(previous: str, *fields: Any) -> str:

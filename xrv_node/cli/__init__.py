@@ -14,6 +14,7 @@ from xrv_node import __version__
 from xrv_node.cli import audit, config, destinations, jobs, models, node, studies
 from xrv_node.cli.classify import classify
 from xrv_node.cli.demo import demo
+from xrv_node.cli.doctor import doctor
 from xrv_node.cli.embed import embed
 from xrv_node.cli.explain import explain
 from xrv_node.cli.reconstruct import reconstruct
@@ -31,6 +32,7 @@ app = typer.Typer(
 app.command()(node.serve)
 app.command()(config.init)
 app.command()(node.status)
+app.command()(doctor)
 app.command()(send)
 app.command()(demo)
 for command in (classify, segment, explain, embed, reconstruct):

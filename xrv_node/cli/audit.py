@@ -20,6 +20,7 @@ class Format(StrEnum):
 
     jsonl = "jsonl"
     csv = "csv"
+    atna = "atna"
 
 
 @app.command("list")
@@ -63,14 +64,30 @@ def verify(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 @app.command()
 def export(
     config: ConfigOption = None,
-    format_: Annotated[Format, typer.Option("--format", help="jsonl: one object a line.")] = Format.jsonl,
+    format_: Annotated[
+        Format,
+        typer.Option(
+            "--format", help="jsonl: one object a line; atna: one XML message of PS3.15 A.5 a line."
+        ),
+    ] = Format.jsonl,
     study: Annotated[str | None, typer.Option(help="Only this Study Instance UID.")] = None,
+    with_patient: Annotated[
+        bool, typer.Option("--with-patient", help="atna: add Patient ID and name, read from the spool.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format jsonl.")] = False,
 ) -> None:
     """Write the whole trail to standard output."""
-    from xrv_node.audit import queries
+    from xrv_node import settings
+    from xrv_node.audit import atna, queries
+    from xrv_node.receive.spool import Spool
 
     with opened(config) as store, store.read() as db:
+        if format_ is Format.atna and not as_json:
+            loaded = settings.load(config)
+            spool = Spool(loaded.data_dir) if with_patient else None
+            for message in atna.messages(db, loaded, study=study, patients_from=spool):
+                print(message)
+            return
         rows = queries.events(db, study=study)
         if format_ is Format.csv and not as_json:
             writer = csv.writer(sys.stdout)

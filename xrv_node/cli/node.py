@@ -16,6 +16,7 @@ class Only(StrEnum):
     receiver = "receiver"
     worker = "worker"
     courier = "courier"
+    web = "web"
 
 
 def serve(

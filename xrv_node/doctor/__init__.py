@@ -1,0 +1,58 @@
+"""What is wrong with a node, and what to do about it: one line a finding.
+
+Every check is a generator of findings and stands alone: one that breaks is a finding itself, and the others
+go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+
+import structlog
+
+from xrv_node.audit.store import Store
+from xrv_node.doctor import machine, networks, peers, record
+from xrv_node.doctor.finding import Examined, Finding, Found, State
+from xrv_node.settings import Settings
+
+log = structlog.get_logger("doctor")
+
+CHECKS: dict[str, Callable[[Examined], Found]] = {
+    "disk": machine.disk,
+    "ports": peers.ports,
+    "database": record.database,
+    "clock": machine.clock,
+    "spool": record.spool,
+    "models": networks.models,
+    "devices": networks.devices,
+    "destinations": peers.destinations,
+}
+"""What is looked at, in this order."""
+
+_FIRST = "see to what failed above, then run `xrv-node doctor` again"
+
+
+def examine(settings: Settings, *, fix: bool = False) -> Iterator[Finding]:
+    """Look at everything, in the order of :data:`CHECKS`.
+
+    Parameters
+    ----------
+    fix
+        Settle what ``orphans.settle`` settles.
+    """
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        says = f"{settings.data_dir} cannot be made ({error.strerror})"
+        yield Finding("disk", State.FAIL, says, "correct node.data_dir, or let this user make it")
+        return
+    with closing(Store(settings.database_url)) as store:
+        node = Examined(settings, store, fix)
+        for name, look in CHECKS.items():
+            try:
+                for state, says, remedy in look(node):
+                    yield Finding(name, state, says, remedy)
+            except Exception as error:
+                log.exception("a check broke", check=name)
+                yield Finding(name, State.FAIL, f"{type(error).__name__}; the log says where", _FIRST)

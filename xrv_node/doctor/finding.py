@@ -1,0 +1,57 @@
+"""What a check is given, and what it finds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from xrv_node import seats
+from xrv_node.audit.store import Store
+from xrv_node.errors import ConfigError
+from xrv_node.settings import Settings
+
+
+class State(StrEnum):
+    """How bad it is."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one look found."""
+
+    check: str
+    state: State
+    says: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """The node that is looked at."""
+
+    settings: Settings
+    store: Store
+    fix: bool
+
+    @property
+    def serving(self) -> bool:
+        """Whether it runs here."""
+        return seats.is_serving(self.settings.data_dir)
+
+    @property
+    def has_record(self) -> bool:
+        """Whether there is a database of this program's schema; ``record.database`` says if not, and why."""
+        try:
+            self.store.require_current()
+        except ConfigError:
+            return False
+        return True
+
+
+Found = Iterator[tuple[State, str, str]]
+"""What a check yields: how bad it is, what is, and the remedy; the remedy is empty where nothing is wrong."""

@@ -1,0 +1,58 @@
+"""The networks: their weights, and what they run on."""
+
+from __future__ import annotations
+
+import os
+
+from xrv_node.audit import queries
+from xrv_node.audit.store import Store
+from xrv_node.doctor.finding import Examined, Found, State
+from xrv_node.errors import ConfigError, WeightsError
+
+
+def models(node: Examined) -> Found:
+    """Whether the weights are here and as they were imported."""
+    from xrv_node.models import catalog, weights
+
+    chosen, place = node.settings.models, node.settings.models_dir
+    missing = weights.missing(chosen.names, place)
+    if missing:
+        commissioning = node.has_record and _commissioning(node.store)
+        says = f"no weights of {', '.join(missing)}" + (
+            "; it runs untrained networks" if commissioning else ""
+        )
+        remedy = weights.remedy(*(catalog.find(name) for name in missing))
+        yield State.WARN if commissioning else State.FAIL, says, remedy
+    for name in chosen.names:
+        if name in missing or catalog.find(name).name in missing:
+            continue
+        try:
+            weights.verify(catalog.find(name), place)
+        except WeightsError as error:
+            yield State.FAIL, str(error), f"`xrv-node models pull {name}` or `models import` again"
+        else:
+            yield State.OK, f"{name} is as it was imported", ""
+
+
+def devices(node: Examined) -> Found:
+    """What the networks would run on."""
+    import torch
+
+    from xrv_node.models import resolve_device
+
+    try:
+        device = resolve_device(node.settings.models.device)
+    except ConfigError as error:
+        yield State.FAIL, str(error), "correct models.device"
+        return
+    cores = len(os.sched_getaffinity(0))
+    name = torch.cuda.get_device_name(device) if device.startswith("cuda") else f"{cores} cores"
+    yield State.OK, f"{device}: {name}, torch {torch.__version__} with {torch.get_num_threads()} threads", ""
+
+
+def _commissioning(store: Store) -> bool:
+    """Whether it was last started with untrained networks."""
+    with store.read() as db:
+        return any(
+            e["detail"].get("commissioning") for e in queries.events(db, event="node.started", limit=1)
+        )

@@ -1,0 +1,69 @@
+"""What the node knows: its database, and the spool that the database speaks of."""
+
+from __future__ import annotations
+
+from xrv_node.audit import trail
+from xrv_node.doctor import orphans
+from xrv_node.doctor.finding import Examined, Found, State
+from xrv_node.errors import ConfigError
+from xrv_node.receive.spool import Spool
+
+LAST_EVENTS = 10_000
+"""How much of the trail is checked; ``xrv-node audit verify`` checks all."""
+
+SHOWN = 5
+"""Paths that are named before "and so many more"."""
+
+
+def database(node: Examined) -> Found:
+    """The schema, the file, and the end of the trail."""
+    try:
+        if node.store.revision() is None:
+            yield State.WARN, "there is none yet", "`xrv-node serve` makes it"
+            return
+        node.store.require_current()
+    except ConfigError as error:
+        yield State.FAIL, str(error), "start `xrv-node serve`; if it is damaged, restore a backup"
+        return
+    complaints = node.store.integrity()
+    if complaints:
+        yield State.FAIL, f"the file is damaged: {complaints[0]}", "stop the node and restore a backup"
+    else:
+        yield State.OK, "the schema is this program's, the file is whole", ""
+    with node.store.read() as db:
+        found = trail.verify(db, last=LAST_EVENTS)
+    if isinstance(found, trail.Broken):
+        remedy = "keep the file as it is: somebody changed it; restore a backup to compare"
+        yield State.FAIL, f"the audit trail is broken: {found.why}", remedy
+    else:
+        yield State.OK, f"the last {min(found, LAST_EVENTS)} of {found} events of the trail are whole", ""
+
+
+def spool(node: Examined) -> Found:
+    """Files without rows and rows without files; `fix` settles the former."""
+    if not node.has_record:
+        return
+    spool = Spool(node.settings.data_dir)
+    with node.store.read() as db:
+        found = orphans.find(db, spool)
+    fix = "`xrv-node doctor --fix` "
+    if node.fix:
+        orphans.settle(spool, found)
+    if found.inputs:
+        place = spool.root / orphans.FOUND
+        moved = f"moved to {place}; " if node.fix else f"{fix}moves them to {place}; "
+        remedy = moved + "bring them in with `xrv-node send`"
+        yield State.WARN, f"received objects without a row: {_named(found.inputs)}", remedy
+    if found.derived:
+        remedy = "removed" if node.fix else f"{fix}removes them; they are made again when needed"
+        yield State.WARN, f"analyses and results without a row: {_named(found.derived)}", remedy
+    if found.missing:
+        says = f"rows without a file: {_named(found.missing)}"
+        yield State.FAIL, says, "restore spool from the backup, or send these studies again"
+    if not (found.inputs or found.derived or found.missing):
+        yield State.OK, "every file has its row, every row its file", ""
+
+
+def _named(paths: tuple[str, ...]) -> str:
+    more = f" and {len(paths) - SHOWN} more" if len(paths) > SHOWN else ""
+    return ", ".join(paths[:SHOWN]) + more

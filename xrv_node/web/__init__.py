@@ -1,0 +1,1 @@
+"""What the node says of itself over HTTP: whether it lives, whether it is ready, and its numbers."""

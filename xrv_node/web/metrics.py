@@ -1,0 +1,151 @@
+"""The numbers of a node for Prometheus, read from the database so that they cover all its processes.
+
+Labels are states, kinds, event names and the names of destinations: no UID, no AE title, nothing of a
+patient.
+"""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from xrv_node import __version__, seats
+from xrv_node.audit.queries import events, grouped
+from xrv_node.audit.store import Store
+from xrv_node.audit.tables import (
+    AuditEvent,
+    Delivery,
+    DeliveryState,
+    Instance,
+    InstanceState,
+    Job,
+    JobState,
+    Study,
+    StudyState,
+)
+from xrv_node.jobs.queue import POLICIES
+from xrv_node.settings import Settings
+
+Sample = tuple[tuple[str, ...], float]
+"""Values of the labels, and the number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """One metric as it is documented."""
+
+    name: str
+    labels: tuple[str, ...]
+    meaning: str
+    kind: Literal["gauge", "counter"] = "gauge"
+
+
+METRICS: tuple[Described, ...] = (
+    Described(
+        "xrv_node_info", ("commissioning", "version"), "1; commissioning: whether untrained networks run"
+    ),
+    Described("xrv_node_up", ("role",), "Processes of the role that run on this data directory"),
+    Described("xrv_node_studies", ("state",), "Studies by state"),
+    Described("xrv_node_instances", ("state",), "Received objects by state"),
+    Described("xrv_node_jobs", ("kind", "state"), "Jobs by kind and state; queued: the depth of the queue"),
+    Described("xrv_node_deliveries", ("destination", "state"), "Results by destination and state"),
+    Described(
+        "xrv_node_events_total", ("event",), "Events of the audit trail since its first row", "counter"
+    ),
+    Described("xrv_node_oldest_job_seconds", ("kind",), "Age of the oldest job that is not ended, or 0"),
+    Described("xrv_node_last_analysis_seconds", (), "How long the newest analysis took; absent before it"),
+    Described("xrv_node_disk_free_bytes", (), "Room on the file system of node.data_dir for this user"),
+    Described("xrv_node_disk_bytes", (), "Size of that file system"),
+)
+
+TOTALS = (
+    *("instance.received", "instance.refused", "instance.analysed"),
+    *("study.reported", "result.delivered", "job.parked"),
+)
+"""Events that are counted from 0 on, so that a rate over them is right from the first one."""
+
+_TICKING = (JobState.QUEUED, JobState.RUNNING)
+
+
+class NodeCollector(Collector):
+    """Collects at each scrape. Events are counted from where the last scrape ended: the trail only grows."""
+
+    def __init__(self, settings: Settings, store: Store) -> None:
+        self._settings, self._store = settings, store
+        self._lock = threading.Lock()
+        self._events: Counter[str] = Counter(dict.fromkeys(TOTALS, 0))
+        self._counted = 0
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every metric of :data:`METRICS`."""
+        with self._store.read() as db:
+            samples = self._samples(db)
+        for described in METRICS:
+            family = CounterMetricFamily if described.kind == "counter" else GaugeMetricFamily
+            metric = family(described.name, described.meaning, labels=described.labels)
+            for labels, value in samples[described.name]:
+                metric.add_metric(labels, value)
+            yield metric
+
+    def _samples(self, db: Session) -> dict[str, Iterable[Sample]]:
+        disk = shutil.disk_usage(self._settings.data_dir)
+        outbox = [(d.name, s) for d in self._settings.destinations for s in DeliveryState]
+        return {
+            "xrv_node_info": [((_commissioning(db), __version__), 1)],
+            "xrv_node_up": [((role,), seats.held(self._settings.data_dir, role)) for role in seats.ROLES],
+            "xrv_node_studies": _by(db, (Study.state,), [(s,) for s in StudyState]),
+            "xrv_node_instances": _by(db, (Instance.state,), [(s,) for s in InstanceState]),
+            "xrv_node_jobs": _by(db, (Job.kind, Job.state), [(k, s) for k in POLICIES for s in JobState]),
+            "xrv_node_deliveries": _by(db, (Delivery.destination, Delivery.state), outbox),
+            "xrv_node_events_total": [((event,), n) for event, n in self._count(db).items()],
+            "xrv_node_oldest_job_seconds": _ages(db),
+            "xrv_node_last_analysis_seconds": _last_analysis(db),
+            "xrv_node_disk_free_bytes": [((), disk.free)],
+            "xrv_node_disk_bytes": [((), disk.total)],
+        }
+
+    def _count(self, db: Session) -> dict[str, int]:
+        with self._lock:
+            newest = db.scalar(select(func.max(AuditEvent.id))) or 0
+            new = select(AuditEvent.event, func.count()).where(
+                AuditEvent.id > self._counted, AuditEvent.id <= newest
+            )
+            for event, number in db.execute(new.group_by(AuditEvent.event)):
+                self._events[event] += number
+            self._counted = max(newest, self._counted)
+            return dict(self._events)
+
+
+def _commissioning(db: Session) -> str:
+    """Whether the node was last started with untrained networks."""
+    return str(
+        any(e["detail"].get("commissioning") for e in events(db, event="node.started", limit=1))
+    ).lower()
+
+
+def _last_analysis(db: Session) -> list[Sample]:
+    return [((), e["detail"]["seconds"]) for e in events(db, event="instance.analysed", limit=1)]
+
+
+def _by(db: Session, columns: tuple[Any, ...], known: Iterable[tuple[str, ...]]) -> list[Sample]:
+    """Rows by the values of `columns`; those that are known and have none count 0."""
+    found = {tuple(map(str, row[:-1])): float(row[-1]) for row in grouped(db, *columns)}
+    return list(({tuple(map(str, labels)): 0.0 for labels in known} | found).items())
+
+
+def _ages(db: Session) -> list[Sample]:
+    oldest = select(Job.kind, func.min(Job.created_at)).where(Job.state.in_(_TICKING)).group_by(Job.kind)
+    now = datetime.now(UTC)
+    ages = {kind: max((now - since).total_seconds(), 0.0) for kind, since in db.execute(oldest)}
+    return [((kind,), ages.get(kind, 0.0)) for kind in POLICIES]
