@@ -83,7 +83,7 @@ def test_its_spool_and_queue_go_on(old: Path, tmp_path: Path) -> None:
     spool = Spool(tmp_path)
     with closing(upgraded(old)) as store:
         known = dsutils.encode(radiograph(1), is_implicit_vr=False, is_little_endian=True)  # as it was sent
-        again = intake.accept(store, spool, FrontalSection(), incoming(radiograph(1), data=known))
+        again = intake.accept(store, spool, FrontalSection(), incoming(radiograph(1), data=(known,)))
         assert again.outcome == "duplicate"
         with store.read() as db:
             path = db.scalars(select(Instance.path).where(Instance.sop_instance_uid == "1.2.3.1.1.1")).one()
