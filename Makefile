@@ -3,6 +3,7 @@
 # make bench  the benchmarks                 make lock    pin the dependencies anew
 # make viewer OHIF, for the tests that look at results in a browser (needs npm)
 # make parity how far each network is from torchxrayvision's, as a table: docs/parity.md
+# make conformance the tables of the DICOM conformance statement: docs/conformance.md
 
 # The project's own uv: a fresh machine has none, and pip may take a torch build that no torchvision matches.
 UV := .tools/bin/uv
@@ -10,7 +11,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export UV_NO_CONFIG := 1
 
-.PHONY: setup demo test lint bench parity viewer lock clean
+.PHONY: setup demo test lint bench parity conformance viewer lock clean
 
 setup: .venv/ready
 
@@ -41,6 +42,9 @@ bench: setup
 
 parity: setup
 	$(BIN)/python tests/models/parity.py docs/parity.md
+
+conformance: setup
+	$(BIN)/python tests/conformance/conformance_tables.py docs/conformance.md
 
 OHIF := 3.13.2
 viewer: .tools/ohif-$(OHIF)/dist/index.html

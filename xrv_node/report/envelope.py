@@ -28,12 +28,12 @@ from xrv_node.report.summary import COMMISSIONING
 from xrv_node.values import Language, ModelSet, StudyOutcome
 
 # Type 2 in the Patient and General Study modules (PS3.3 C.7.1.1, C.7.2.1): there, if only empty.
-_ALWAYS = (
+ALWAYS = (
     "PatientName", "PatientID", "PatientBirthDate", "PatientSex",
     "StudyDate", "StudyTime", "ReferringPhysicianName", "StudyID", "AccessionNumber",
 )  # fmt: skip
 # Carried along where the source has them; Patient, General Study and Patient Study modules.
-_WHERE_PRESENT = (
+WHERE_PRESENT = (
     "IssuerOfPatientID", "IssuerOfPatientIDQualifiersSequence", "TypeOfPatientID", "OtherPatientIDs",
     "OtherPatientIDsSequence", "PatientBirthTime", "OtherPatientNames", "EthnicGroup", "PatientComments",
     "PatientSpeciesDescription", "PatientSpeciesCodeSequence", "PatientBreedDescription",
@@ -84,7 +84,7 @@ def stand_in(header: Dataset, study_instance_uid: str) -> Dataset:
     series = text(header, "SeriesInstanceUID")
     made.SeriesInstanceUID = series or uids.tracking_uid(made.SOPInstanceUID, "series")
     made.Modality = text(header, "Modality") or "OT"
-    for keyword in _ALWAYS:
+    for keyword in ALWAYS:
         setattr(made, keyword, "" if keyword not in ("StudyDate", "StudyTime") else None)
     if text(header, "LossyImageCompression") == "01":  # once lossy, always (PS3.3 C.7.6.1.1.5)
         made.LossyImageCompression = "01"
@@ -136,7 +136,7 @@ def finish(
     _restore_classes(done, {uid: real for uid, real in classes.items() if real not in _RADIOGRAPHS})
     _copy_source(done, header)
     _describe(done, kind, outcome.model_set, language, subject)
-    charset.settle(done, (*_ALWAYS, *_WHERE_PRESENT))
+    charset.settle(done, (*ALWAYS, *WHERE_PRESENT))
     _date(done, header, outcome.closed_at)
     content = uids.digest(element for element in done if element.keyword not in _NOT_CONTENT)
     named = (kind, sources, outcome.model_set.digest, content)
@@ -198,13 +198,13 @@ def _copy_source(done: Dataset, header: Dataset) -> None:
     """Take over patient, study and character set. What identifies them is taken as it is, right or wrong: a
     PACS files the result by it. Of the rest, what breaks its VR is left out, lest the whole object be
     refused for it."""
-    for keyword in ("SpecificCharacterSet", *_ALWAYS, *_WHERE_PRESENT):
+    for keyword in ("SpecificCharacterSet", *ALWAYS, *WHERE_PRESENT):
         if keyword in done:
             delattr(done, keyword)
         element = _element(header, keyword)
-        if element is not None and (keyword not in _WHERE_PRESENT or _is_valid(element)):
+        if element is not None and (keyword not in WHERE_PRESENT or _is_valid(element)):
             done[keyword] = copy.deepcopy(element)
-        elif keyword in _ALWAYS:
+        elif keyword in ALWAYS:
             setattr(done, keyword, "")
     if not {"DeidentificationMethod", "DeidentificationMethodCodeSequence"} & set(done.dir()):
         done.pop("PatientIdentityRemoved", None)  # 1C: allowed with a method only
