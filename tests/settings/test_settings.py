@@ -46,7 +46,8 @@ def test_the_default_file_names_every_key() -> None:
 
 
 def test_the_examples_in_the_default_file_are_good(tmp_path: Path) -> None:
-    examples = settings.default_text().split("# Where results go")[1].split("\n", 2)[2]
+    _, first, rest = settings.default_text().partition("# [[destinations]]")
+    examples = first + rest
     text = "\n".join(line.removeprefix("#").strip() for line in examples.splitlines())
     destinations = load(tmp_path, text).destinations
     assert [(d.name, d.kind) for d in destinations] == [
