@@ -29,8 +29,9 @@ $(UV):
 demo: setup
 	$(BIN)/xrv-node demo
 
+# Two processes, a file of tests each: many wait for peers. TESTS=... for some of them.
 test: setup
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(TESTS)
 
 lint: setup
 	$(BIN)/ruff check .

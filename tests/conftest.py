@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from xrv_node.audit.store import Store
 from xrv_node.cli import THREADS
@@ -16,6 +17,14 @@ from xrv_node.receive.spool import Spool
 os.environ |= THREADS | os.environ
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(autouse=True)
+def _no_log_left_behind() -> Iterator[None]:
+    """A command that ran in this process has set the log up to write where nothing is any more."""
+    yield
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
 
 
 @pytest.fixture(scope="session")

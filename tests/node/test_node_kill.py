@@ -87,4 +87,4 @@ def test_kill_9_loses_nothing_and_doubles_nothing(tmp_path: Path) -> None:
     whole = {f"1.2.3.{n}" for n in acknowledged}
     for sop_class in {c for _, c in by_study}:
         assert {s for s, c in by_study if c == sop_class} == whole, f"results of {sop_class} are missing"
-    assert len({c for _, c in by_study}) == 3
+    assert len({c for _, c in by_study}) == 4  # report, sr, seg, sc
