@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -31,6 +32,16 @@ class Section(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    def below(self, base: Path) -> Self:
+        """The same with every relative path, also of the tables in it, below `base`."""
+        changed: dict[str, Any] = {}
+        for key, value in self:
+            if isinstance(value, Path):
+                changed[key] = base / value
+            elif isinstance(value, Section):
+                changed[key] = value.below(base)
+        return self.model_copy(update=changed)
+
 
 class TlsSection(Section):
     """A certificate with its key, and whose certificates peers must have."""
@@ -38,3 +49,11 @@ class TlsSection(Section):
     certificate: PathText
     key: PathText
     ca: PathText | None = None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches what listens there."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

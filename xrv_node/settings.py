@@ -224,14 +224,13 @@ def _unknown_variables() -> None:
 def _absolute(settings: Settings, base: Path) -> Settings:
     """Make every path absolute, relative ones from the file's own directory: a service starts in ``/``; and a
     destination of each peer that is replied to."""
-    node = settings.node.model_copy(update={"data_dir": base / settings.node.data_dir})
     models = settings.models
     if models.dir:
         models = models.model_copy(update={"dir": str(base / Path(models.dir).expanduser())})
     destinations = tuple(d.below(base) for d in replies(settings.destinations, settings.peers))
     return settings.model_copy(
         update={
-            "node": node,
+            "node": settings.node.below(base),
             "receive": settings.receive.below(base),
             "models": models,
             "destinations": destinations,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Sequence
 from importlib.resources import files
-from pathlib import Path
 from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, Field, model_validator
@@ -127,14 +126,6 @@ class DestinationSection(Section):
     def style(self) -> Style:
         """How it wants its results."""
         return Style(self.language, self.seg_geometry, self.seg_type)
-
-    def below(self, base: Path) -> DestinationSection:
-        """The same with every relative path below `base`."""
-        paths = {key: base / path for key, path in self if isinstance(path, Path)}
-        if self.tls is not None:
-            own = {key: base / path for key, path in self.tls if isinstance(path, Path)}
-            return self.model_copy(update=paths | {"tls": self.tls.model_copy(update=own)})
-        return self.model_copy(update=paths)
 
 
 def replies(

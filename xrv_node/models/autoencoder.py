@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 SIZE = 224
 """Rows and columns of input and reconstruction; no other size is accepted."""
 
-LATENT = (512, 3, 3)
-"""Shape of one image's latent."""
-
 ENCODER = ((3, 64, 1), (4, 128, 2), (23, 256, 2), (2, 128, 6))
 """Blocks, inner channels and stride of ``layer1`` to ``layer4``: 56, 28, 14, 3 rows."""
 

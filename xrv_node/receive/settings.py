@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
-from pathlib import Path
-
 from pydantic import Field, IPvAnyNetwork, model_validator
 
-from xrv_node.setting_types import AETitle, Port, Section, TlsSection
+from xrv_node.setting_types import AETitle, Port, Section, TlsSection, is_loopback
 
 
 class ReceiveSection(Section):
@@ -32,17 +29,10 @@ class ReceiveSection(Section):
             raise ValueError("several processes share a port that is named: give receive.port a number")
         return self
 
-    def below(self, base: Path) -> ReceiveSection:
-        """The same with every relative path below `base`."""
-        if self.tls is None:
-            return self
-        own = {key: base / path for key, path in self.tls if isinstance(path, Path)}
-        return self.model_copy(update={"tls": self.tls.model_copy(update=own)})
-
     @property
     def open_to_all(self) -> str | None:
         """What to change when anybody may send from other machines, else None."""
-        if _is_loopback(self.host) or self.allowed_addresses or (self.tls and self.tls.ca):
+        if is_loopback(self.host) or self.allowed_addresses or (self.tls and self.tls.ca):
             return None
         if self.allowed_calling_ae:
             return None
@@ -50,10 +40,3 @@ class ReceiveSection(Section):
             f"any AE title may send from any machine that reaches {self.host}: name the senders in "
             "receive.allowed_calling_ae or their addresses in receive.allowed_addresses"
         )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

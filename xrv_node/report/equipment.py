@@ -40,11 +40,6 @@ def serial_number(models: ModelSet) -> str:
     return models.digest[:16]
 
 
-def model_lines(models: ModelSet) -> list[str]:
-    """Return one line per network."""
-    return [model_line(model) for model in models.models]
-
-
 def model_line(model: ModelIdentity) -> str:
     """Return a network's role, name and digest of its weights."""
     return f"{model.role}: {model.name}, weights SHA-256 {model.sha256}"

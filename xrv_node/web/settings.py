@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from pathlib import Path
 
 from pydantic import model_validator
 
-from xrv_node.setting_types import Port, Section
+from xrv_node.setting_types import Port, Section, is_loopback
 
 
 class WebSection(Section):
@@ -20,7 +19,7 @@ class WebSection(Section):
 
     @model_validator(mode="after")
     def _guarded(self) -> WebSection:
-        if not self.token_file and not _is_loopback(self.host):
+        if not self.token_file and not is_loopback(self.host):
             raise ValueError(f"other machines reach {self.host}: name a file with a token in web.token_file")
         return self
 
@@ -29,10 +28,3 @@ class WebSection(Section):
         if not self.token_file:
             return self
         return self.model_copy(update={"token_file": str(base / Path(self.token_file).expanduser())})
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
