@@ -1,0 +1,1 @@
+"""Validation: how well a model set does on images whose findings are known."""
