@@ -31,3 +31,7 @@ class DestinationError(XrvNodeError):
 
 class QueueError(XrvNodeError):
     """A job that is not there, or not in a state that allows what was asked."""
+
+
+class DatasetError(XrvNodeError):
+    """A public dataset's folder, file or table that cannot be used."""

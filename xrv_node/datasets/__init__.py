@@ -1,0 +1,4 @@
+"""The public chest radiograph datasets, each as one typed table of labels.
+
+``catalog`` says which there are, ``load`` reads one from the files of its owner, ``tools`` shapes the tables.
+"""

@@ -1,0 +1,52 @@
+"""CheXlocalize: CheXpert's validation and test images with radiologists' outlines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from xrv_node.datasets import rows
+from xrv_node.datasets.catalog import Options
+from xrv_node.datasets.found import Folder, read_json
+from xrv_node.datasets.readers import labeler
+from xrv_node.datasets.readers.chexpert import without_release
+from xrv_node.datasets.table import LabelTable, Region
+from xrv_node.errors import DatasetError
+
+_NAMES = {"Pleural Effusion": "Effusion", "Airspace Opacity": "Lung Opacity"}
+"""torchxrayvision's name where the outlines' differs; ten of the thirteen labels have outlines."""
+
+
+def read(folder: Folder, options: Options) -> LabelTable:
+    """Read the label file of the part; the outlines too where their file is there."""
+    frame = folder.table(f"{options.part}_labels.csv", columns=("Path",))
+    frame["Path"] = without_release(frame["Path"])
+    patient = rows.extracted(frame["Path"], r"patient(\d+)")
+    frame = rows.selected(frame.assign(view=labeler.views(frame), patientid=patient), options, "patientid")
+    labels = labeler.labels(frame, folder.entry.pathologies)
+    frame = labeler.with_patients(frame, zero_is_unknown=not options.xrv_compatible)
+    frame["image"] = _placed(folder, frame["Path"])
+    study = frame["Path"].str.replace(r"^[^/]*/|\.[^./]*$", "", regex=True).str.replace("/", "_", regex=False)
+    regions = rows.grouped(study, _outlines(folder, f"gt_segmentations_{options.part}.json"))
+    return rows.built(folder, options, frame, labels, regions=regions)
+
+
+def _placed(folder: Folder, paths: pd.Series) -> pd.Series:
+    """The labels say ``valid/``, as CheXpert does; CheXlocalize's own copy of the images is in ``val/``."""
+    own = paths.str.replace(r"^valid/", "val/", regex=True)
+    return folder.placed(paths if any(folder.prefix(path) is not None for path in paths.head(1)) else own)
+
+
+def _outlines(folder: Folder, name: str) -> Iterator[tuple[str, Region]]:
+    """Image and mask of each finding that was outlined."""
+    if (path := folder.find(name, packed=("",))) is None:
+        return
+    try:
+        for image, findings in read_json(path).items():
+            for finding, mask in findings.items():
+                height, width = mask["size"]
+                label = _NAMES.get(finding, finding)
+                yield image, Region(label, "coco_rle", str(mask["counts"]), (int(height), int(width)))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise DatasetError(f"{path} is not as CheXlocalize is published; get it again") from error
