@@ -85,11 +85,22 @@ class Node:
         return self.process.wait(seconds)
 
     def kill(self) -> None:
-        """SIGKILL to every process of the node at once."""
+        """SIGKILL to every process of the node at once; returns once all are gone, and their port free."""
+        self._kill_supervisor(children=True)
+
+    def kill_supervisor(self) -> None:
+        """SIGKILL to the supervisor alone; returns once its processes have noticed and ended."""
+        self._kill_supervisor(children=False)
+
+    def _kill_supervisor(self, *, children: bool) -> None:
         assert self.process is not None
-        for pid in [self.process.pid, *self.children().values()]:
-            _kill(pid)
+        pid = self.process.pid
+        os.kill(pid, signal.SIGSTOP)  # no process of the next moment is overlooked
+        orphans = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        for each in [pid, *(map(int, orphans) if children else ())]:
+            _kill(each)
         self.process.wait()
+        wait(lambda: all(map(_gone, orphans)), 90, "the processes without a supervisor to end")
 
     def kill_one(self, role: str) -> bool:
         """SIGKILL to one of its processes; False when it is just being started again."""
@@ -162,3 +173,10 @@ def _kill(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def _gone(pid: str) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True

@@ -219,7 +219,7 @@ def _state(store: Store) -> str:
         return db.scalars(select(Study.state)).one()
 
 
-def _until(condition: Callable[[], bool], seconds: float = 5) -> None:
+def _until(condition: Callable[[], bool], seconds: float = 60) -> None:
     from time import monotonic, sleep
 
     end = monotonic() + seconds

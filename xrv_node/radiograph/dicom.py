@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
-from pydicom.encaps import encapsulate, get_frame
+from pydicom.encaps import encapsulate, generate_fragments, parse_basic_offsets
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_color_lut
 from pydicom.uid import (
@@ -29,6 +30,7 @@ from xrv_node.radiograph.codestream import bare, claim, has_end
 from xrv_node.radiograph.header import transfer_syntax
 from xrv_node.radiograph.image import RGB_WEIGHTS, Pixels, Radiograph, check_size, luminance
 from xrv_node.radiograph.lookup import Rendering, Stored, number, rendering, text
+from xrv_node.radiograph.syntaxes import decodes
 
 _LOSSY = frozenset({JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless, JPEG2000, HTJ2K})
 _SAMPLES = {
@@ -46,6 +48,7 @@ _SAMPLES = {
 _PLUGINS = {RLELossless: "pylibjpeg"}
 """Where the first decoder that pydicom tries is the wrong one: its own for RLE fills as much memory as the
 segments ask for, this one as much as the image has."""
+_PALETTE = tuple(f"{colour}PaletteColorLookupTableData" for colour in ("Red", "Green", "Blue"))
 _BITS_ALLOCATED = (1, 8, 16, 32)
 _TABLE_BITS = 16
 """Up to this depth the pipeline is computed once per possible value and looked up."""
@@ -88,7 +91,7 @@ def decode(dataset: Dataset) -> Radiograph:
     layout = _layout(dataset)
     samples, photometric = _samples(dataset, layout)
     if layout.photometric == "PALETTE COLOR":
-        samples = _palette(samples, dataset)
+        samples = _palette(samples, dataset, layout.syntax)
         high = int(np.iinfo(samples.dtype).max)
     else:
         high = (1 << layout.stored.bits_stored) - 1
@@ -103,8 +106,6 @@ def decode(dataset: Dataset) -> Radiograph:
 
 
 def _layout(dataset: Dataset) -> _Layout:
-    if "PixelData" not in dataset:
-        raise ImageError("The object has no pixel data, or breaks off before them.")
     syntax = _syntax(dataset)
     rows, columns = _integer(dataset, "Rows", 0), _integer(dataset, "Columns", 0)
     check_size(rows, columns)
@@ -132,20 +133,18 @@ def _layout(dataset: Dataset) -> _Layout:
 
 def _syntax(dataset: Dataset) -> UID:
     syntax = transfer_syntax(dataset)
-    if syntax is None:
-        if dataset["PixelData"].is_undefined_length:
-            raise ImageError("The pixel data are compressed, and the object has no Transfer Syntax UID.")
-        implicit, little_endian = dataset.original_encoding
-        explicit = ExplicitVRBigEndian if little_endian is False else ExplicitVRLittleEndian
-        return ImplicitVRLittleEndian if implicit else explicit
-    try:
-        available = get_decoder(syntax).is_available
-    except NotImplementedError:
-        available = False
-    if not available:
+    if syntax is not None and not decodes(syntax):
         # the name of a registered syntax, else the UID itself
         raise ImageError(f"The transfer syntax {syntax.name[:64]!a} cannot be decoded.")
-    return syntax
+    if "PixelData" not in dataset:
+        raise ImageError("The object has no pixel data, or breaks off before them.")
+    if syntax is not None:
+        return syntax
+    if dataset["PixelData"].is_undefined_length:
+        raise ImageError("The pixel data are compressed, and the object has no Transfer Syntax UID.")
+    implicit, little_endian = dataset.original_encoding
+    explicit = ExplicitVRBigEndian if little_endian is False else ExplicitVRLittleEndian
+    return ImplicitVRLittleEndian if implicit else explicit
 
 
 def _samples(dataset: Dataset, layout: _Layout) -> tuple[NDArray[np.integer], str]:
@@ -167,7 +166,7 @@ def _samples(dataset: Dataset, layout: _Layout) -> tuple[NDArray[np.integer], st
         "correct_unused_bits": False,
         "allow_excess_frames": False,
     }
-    data: bytes = element.value
+    data: bytes = element.value or b""
     if layout.syntax.is_encapsulated:
         data = _checked_codestream(data, layout)
     else:
@@ -197,12 +196,15 @@ def _check_length(data: bytes, layout: _Layout) -> None:
 
 def _checked_codestream(data: bytes, layout: _Layout) -> bytes:
     """Compare what the codestream claims with the header, before a decoder believes it."""
-    if layout.syntax == RLELossless:
-        return data
     try:
-        frame = get_frame(data, 0, number_of_frames=1)
+        # All fragments are the one frame's, whatever the offset table says: some devices write a wrong one.
+        fragments = BytesIO(data)
+        parse_basic_offsets(fragments)
+        frame = b"".join(generate_fragments(fragments))
     except Exception as error:  # fragments from outside (PS3.5 A.4)
         raise ImageError("The fragments of the compressed pixel data are damaged.") from error
+    if layout.syntax == RLELossless:
+        return encapsulate([frame], has_bot=False)
     size = claim(frame)
     if size is None:
         raise ImageError(f"The pixel data are not {layout.syntax.name}.")
@@ -214,12 +216,16 @@ def _checked_codestream(data: bytes, layout: _Layout) -> bytes:
     if not has_end(frame):
         raise ImageError("The compressed pixel data are truncated: their end marker is missing.")
     # pydicom 3.0 walks the boxes of a JP2 file without end where one has length 0
-    codestream = bare(frame)
-    return data if codestream is frame else encapsulate([codestream])
+    return encapsulate([bare(frame)], has_bot=False)
 
 
-def _palette(samples: NDArray[np.integer], dataset: Dataset) -> NDArray[np.integer]:
+def _palette(samples: NDArray[np.integer], dataset: Dataset, syntax: UID) -> NDArray[np.integer]:
     try:
+        if syntax == ExplicitVRBigEndian:
+            # pydicom 3.0 reads the tables, which are OW, as if their words were little endian
+            for name in _PALETTE:
+                if table := dataset.get(name):
+                    setattr(dataset, name, np.frombuffer(table, ">u2").astype("<u2").tobytes())
         colour: NDArray[np.integer] = apply_color_lut(samples, dataset)
     except Exception as error:  # a palette from outside
         raise ImageError("The colour palette is missing or damaged.") from error

@@ -4,8 +4,8 @@ Imports pydicom alone, so that intake can look at a header without paying for th
 
 from __future__ import annotations
 
+import io
 import zlib
-from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,6 +15,7 @@ from pydicom.filereader import read_dataset
 from pydicom.tag import BaseTag
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
+from xrv_node import verbatim
 from xrv_node.errors import ImageError
 
 MAX_FILE_BYTES = 1 << 30
@@ -23,8 +24,18 @@ MAX_INFLATED_HEADER = 16 << 20
 """Bytes of a deflated object that are inflated to reach the end of its header; headers of radiographs have
 some kilobytes, and deflate expands up to 1032 times (zlib's technical notes)."""
 MAX_INFLATED_OBJECT = MAX_FILE_BYTES
+MAX_HEADER_BYTES = 64 << 20
+"""Bytes that are read of a header; a long value of its own (`_LONG_VALUE`) is passed over and not counted."""
+MAX_HEADER_READS = 500_000
+"""Pieces that a header is read in: one or two for an element or item, of which 8 bytes take some 400 in
+memory; a multi-frame object has some 50 elements a frame."""
 
+_LONG_VALUE = 1 << 20
+"""Bytes of a value that is read only when it is asked for, as a document's or a raw measurement's."""
+_CHUNK = 1 << 16
 _PIXEL_TAGS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
+_DEFLATED = frozenset({DeflatedExplicitVRLittleEndian, "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"})
+"""The last two are JPIP Referenced Deflate and JPIP HTJ2K Referenced Deflate: their pixels are elsewhere."""
 _IDENTIFYING = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "Rows")
 """One of these must be there before bytes without the ``DICM`` prefix are believed to be DICOM."""
 
@@ -47,7 +58,8 @@ def read_header(path: Path) -> Dataset:
     Raises
     ------
     ImageError
-        If the file cannot be read, is not DICOM, or inflates beyond ``MAX_INFLATED_HEADER``.
+        If the file cannot be read, is not DICOM, or its header goes beyond ``MAX_HEADER_BYTES``,
+        ``MAX_HEADER_READS`` or ``MAX_INFLATED_HEADER``.
     """
     return _read(path, with_pixels=False)
 
@@ -63,14 +75,16 @@ def read_object(path: Path) -> Dataset:
     Returns
     -------
     pydicom.Dataset
-        The data set with ``file_meta``.
+        The data set with ``file_meta``; the bytes of patient and study are remembered (`verbatim`).
 
     Raises
     ------
     ImageError
         As `read_header`, and if the file has more than ``MAX_FILE_BYTES``.
     """
-    return _read(path, with_pixels=True)
+    dataset = _read(path, with_pixels=True)
+    verbatim.remember(dataset)
+    return dataset
 
 
 def transfer_syntax(dataset: Dataset) -> UID | None:
@@ -101,13 +115,17 @@ def _read(path: Path, *, with_pixels: bool) -> Dataset:
             raise ImageError(f"The file is larger than {MAX_FILE_BYTES >> 20} MiB.")
         with path.open("rb") as file:
             has_prefix = is_dicom(file.read(132))
-            meta = _read_meta(file) if has_prefix else FileMetaDataset()
-            if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
+            file.seek(132 if has_prefix else 0)
+            meta = _read_meta(file)
+            if meta.get("TransferSyntaxUID") in _DEFLATED:
                 dataset = _read_deflated(file, with_pixels=with_pixels)
                 dataset.file_meta = meta
-            else:
+            elif with_pixels:
                 file.seek(0)
-                dataset = dcmread(file, force=True, stop_before_pixels=not with_pixels)
+                dataset = dcmread(file, force=True)
+            else:
+                with _Frugal(io.FileIO(str(path))) as frugal:
+                    dataset = dcmread(frugal, force=True, stop_before_pixels=True, defer_size=_LONG_VALUE)
     except ImageError:
         raise
     except Exception as error:  # the parser meets bytes from outside and has no error class of its own
@@ -130,7 +148,9 @@ def _read_deflated(file: BinaryIO, *, with_pixels: bool) -> Dataset:
     limit = MAX_INFLATED_OBJECT if with_pixels else MAX_INFLATED_HEADER
     # PS3.5 A.5: raw deflate, without a zlib header; a file that breaks off yields what came before the break
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    data = inflater.decompress(file.read(), limit)
+    data = bytearray()
+    while len(data) < limit and not inflater.eof and (piece := file.read(_CHUNK)):
+        data += inflater.decompress(piece, limit - len(data))
     met_pixels = False
 
     def at_pixels(tag: BaseTag, _vr: str | None, _length: int) -> bool:
@@ -138,7 +158,31 @@ def _read_deflated(file: BinaryIO, *, with_pixels: bool) -> Dataset:
         met_pixels = tag in _PIXEL_TAGS
         return met_pixels and not with_pixels
 
-    dataset = read_dataset(BytesIO(data), False, True, stop_when=at_pixels)
-    if inflater.unconsumed_tail and not (met_pixels and not with_pixels):
+    inflated = io.BytesIO(data)
+    source = inflated if with_pixels else _Frugal(inflated)
+    dataset = read_dataset(source, False, True, stop_when=at_pixels)
+    if len(data) == limit and not (inflater.eof or (met_pixels and not with_pixels)):
         raise ImageError(f"The deflated object inflates to more than {limit >> 20} MiB.")
     return dataset
+
+
+class _Frugal(io.BufferedReader):
+    """A file of which a parser may read so much and no more: pydicom believes all lengths and counts."""
+
+    _bytes, _reads = MAX_HEADER_BYTES, MAX_HEADER_READS
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read as a file does.
+
+        Raises
+        ------
+        ImageError
+            When it was read too much or too often.
+        """
+        self._reads -= 1
+        self._bytes -= MAX_HEADER_BYTES + 1 if size is None or size < 0 else size
+        if self._reads < 0 or self._bytes < 0:
+            raise ImageError(
+                f"The header is larger than {MAX_HEADER_BYTES >> 20} MiB or has too many elements to be read."
+            )
+        return super().read(size)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ DEFAULT = "skimage"
 """torchxrayvision's own default, a name of ``resample.RESAMPLERS``."""
 RESAMPLER = RESAMPLERS[DEFAULT].words
 """Recorded with every result: torchxrayvision's other resamplers give other scores for the same image."""
-_LIMIT = 1024.0
+LIMIT = 1024.0
 """The networks take [-1024, 1024] (``torchxrayvision.datasets.normalize``)."""
 
 
@@ -36,7 +37,15 @@ def frame(rows: int, columns: int) -> Frame:
     return Frame(rows, columns, top=rows // 2 - side // 2, left=columns // 2 - side // 2, side=side)
 
 
-def prepare(radiograph: Radiograph, size: int, resampler: str = DEFAULT) -> NDArray[np.float32]:
+def centre(pixels: NDArray[Any]) -> NDArray[Any]:
+    """Return the square that `frame` tells of ``[rows, columns]``, without a copy."""
+    square = frame(*pixels.shape)
+    return pixels[square.top : square.top + square.side, square.left : square.left + square.side]
+
+
+def prepare(
+    radiograph: Radiograph, size: int, resampler: str = DEFAULT, *, crop: bool = True
+) -> NDArray[np.float32]:
     """Scale, crop and resample a radiograph for one network.
 
     Parameters
@@ -47,6 +56,8 @@ def prepare(radiograph: Radiograph, size: int, resampler: str = DEFAULT) -> NDAr
         Side of the square that the network takes, in pixels.
     resampler
         A name of ``resample.RESAMPLERS``.
+    crop
+        Whether to take the square in the middle; else the whole image is squeezed into one.
 
     Returns
     -------
@@ -59,11 +70,11 @@ def prepare(radiograph: Radiograph, size: int, resampler: str = DEFAULT) -> NDAr
     ConfigError
         No resampler has that name.
     """
-    return prepare_all(radiograph, (size,), resampler)[size]
+    return prepare_all(radiograph, (size,), resampler, crop=crop)[size]
 
 
 def prepare_all(
-    radiograph: Radiograph, sizes: Sequence[int], resampler: str = DEFAULT
+    radiograph: Radiograph, sizes: Sequence[int], resampler: str = DEFAULT, *, crop: bool = True
 ) -> dict[int, NDArray[np.float32]]:
     """Scale, crop and resample a radiograph for several networks.
 
@@ -75,6 +86,8 @@ def prepare_all(
         Sides of the squares, in pixels.
     resampler
         A name of ``resample.RESAMPLERS``.
+    crop
+        As in `prepare`.
 
     Returns
     -------
@@ -87,12 +100,11 @@ def prepare_all(
         No resampler has that name.
     """
     resample = find(resampler).function
-    square = frame(radiograph.rows, radiograph.columns)
-    pixels = radiograph.pixels[square.top : square.top + square.side, square.left : square.left + square.side]
+    pixels = centre(radiograph.pixels) if crop else radiograph.pixels
     # Resampling commutes with scaling: the raw pixels are resampled and the small image is scaled. Counted
     # from the middle of the range, the zeros that scikit-image puts around the normalised image stay zeros.
     middle = (radiograph.low + radiograph.high) / 2
-    scale = _LIMIT / (radiograph.high - middle)
+    scale = LIMIT / (radiograph.high - middle)
     darkest, brightest = float(pixels.min()), float(pixels.max())
     result = {}
     for size in sizes:

@@ -86,21 +86,20 @@ class Resampler:
     words: str
     """What is recorded with a result."""
     function: Callable[[Pixels, float, int], NDArray[np.float32]]
-    """Of ``(pixels [n, n], middle, size)``: ``pixels - middle`` as float32 ``[size, size]``. The result may
-    leave the range of what went in."""
+    """Of ``(pixels [rows, columns], middle, size)``: ``pixels - middle`` as float32 ``[size, size]``. The
+    result may leave the range of what went in."""
 
 
 def gaussian_linear(pixels: Pixels, middle: float, size: int) -> NDArray[np.float32]:
     """Resample as ``XRayResizer(size)`` does; the band is walked, so no full-size copy is made."""
-    side = pixels.shape[0]
-    band = blocks(side, size)
-    tall = np.empty((size, side), np.float32)
-    for block in band:
+    rows_in, columns_in = pixels.shape
+    tall = np.empty((size, columns_in), np.float32)
+    for block in blocks(rows_in, size):
         rows = pixels[block.inputs].astype(np.float32)
         rows -= np.float32(middle)
         np.matmul(block.weights, rows, out=tall[block.outputs])
     small = np.empty((size, size), np.float32)
-    for block in band:
+    for block in blocks(columns_in, size):
         np.matmul(tall[:, block.inputs], block.weights.T, out=small[:, block.outputs])
     return small
 

@@ -9,13 +9,11 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from io import BytesIO
 from time import monotonic
-from typing import Any
 
 from pydicom import Dataset
 from pydicom.uid import UID
-from pynetdicom import build_context, dsutils
+from pynetdicom import build_context
 from pynetdicom._globals import APPLICATION_CONTEXT_NAME
 from pynetdicom.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RJ, A_ASSOCIATE_RQ, A_RELEASE_RP
 from pynetdicom.pdu_primitives import (
@@ -30,6 +28,8 @@ from pynetdicom.presentation import PresentationContext, negotiate_unrestricted
 
 from xrv_node import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from xrv_node.deliver.commitment import STORAGE_COMMITMENT
+from xrv_node.radiograph.syntaxes import decodes
+from xrv_node.receive import command
 from xrv_node.receive import wire as pdus
 from xrv_node.receive.wire import MAXIMUM_PDU, BrokenOffError, Wire
 from xrv_node.values import VERIFICATION
@@ -40,9 +40,6 @@ minute must not hold an association for ever."""
 
 MAXIMUM_COMMAND = 65536
 """Bytes of a command set; one of C-STORE has some two hundred."""
-
-NO_DATASET = 0x0101
-"""Command Data Set Type of a message without a data set (PS3.7 E.1)."""
 
 Rejection = tuple[int, int, int]
 """Result, source and reason of an A-ASSOCIATE-RJ (PS3.8 table 9-21)."""
@@ -89,6 +86,7 @@ class Association:
         try:
             pdu.decode(struct.pack(">BxL", kind, len(body)) + body)
             self._request = pdu.to_primitive()
+            self._room = _checked(self._request)
             self.calling_ae = str(self._request.calling_ae_title).strip()
             self.called_ae = str(self._request.called_ae_title).strip()
         except Exception as error:  # the decoder has no error class of its own
@@ -107,8 +105,11 @@ class Association:
 
     def accept(self) -> None:
         """Accept the association and every presentation context for storage, private classes too, in the
-        first transfer syntax that the peer offers: objects are kept as they come; and answers on storage
-        commitment."""
+        first transfer syntax that the peer offers and a decoder reads, else in its first: objects are kept
+        as they come; and answers on storage commitment."""
+        for context in self._request.presentation_context_definition_list:
+            # a stable sort: the order is the peer's preference among those that decode
+            context.transfer_syntax = sorted(context.transfer_syntax, key=lambda uid: not decodes(str(uid)))
         roles = {
             item.sop_class_uid: (item.scu_role, item.scp_role)
             for item in self._request.user_information
@@ -150,35 +151,30 @@ class Association:
             When the association ends in any other way.
         """
         values = self._values()
-        while (command := self._command(values)) is not None:
-            context_id, fields = command
+        while (got := self._command(values)) is not None:
+            context_id, fields = got
             if context_id not in self.transfer_syntaxes:
                 raise BrokenOffError("a message in a context that was not accepted", pdus.INVALID_PARAMETER)
-            fragments = self._fragments(values, context_id) if _has_dataset(fields) else iter(())
+            fragments = (
+                self._fragments(values, context_id)
+                if fields.CommandDataSetType != command.NO_DATASET
+                else iter(())
+            )
             yield Message(context_id, fields, fragments)
 
     def answer(self, message: Message, status: int) -> None:
         """Answer a request, after what is left of its data set was read (PS3.7 9.3)."""
         for _ in message.fragments:
             pass
-        request = message.command
-        fields = Dataset()
-        for keyword in ("AffectedSOPClassUID", "AffectedSOPInstanceUID"):
-            if keyword in request:
-                fields[keyword] = request[keyword]
-        fields.CommandField = request.CommandField | 0x8000
-        fields.MessageIDBeingRespondedTo = request.MessageID
-        fields.CommandDataSetType = NO_DATASET
-        fields.Status = status
-        # The group length comes first, and is that of what follows it (PS3.7 6.3.1).
-        rest = dsutils.encode(fields, True, True)
-        if rest is None:
-            raise BrokenOffError("a command whose UIDs cannot be written", pdus.INVALID_PARAMETER)
-        data = struct.pack("<HHLL", 0, 0, 4, len(rest)) + rest
-        header = _DATA_PDU.pack(
-            pdus.P_DATA, len(data) + 6, len(data) + 2, message.context_id, _COMMAND | _LAST
+        data = command.response(message.command, status)
+        parts = [data[at : at + self._room] for at in range(0, len(data), self._room)]
+        flags = [_COMMAND] * (len(parts) - 1) + [_COMMAND | _LAST]
+        self._wire.write(
+            b"".join(
+                _DATA_PDU.pack(pdus.P_DATA, len(part) + 6, len(part) + 2, message.context_id, flag) + part
+                for part, flag in zip(parts, flags, strict=True)
+            )
         )
-        self._wire.write(header + data)
 
     def release(self) -> None:
         """Confirm the release that the peer asked for."""
@@ -198,6 +194,8 @@ class Association:
                 raise BrokenOffError("the sender aborted it")
             if kind != pdus.P_DATA:
                 raise BrokenOffError(f"a PDU of type {kind} in its middle", pdus.UNEXPECTED_PDU)
+            if not body:
+                raise BrokenOffError("a data PDU without a value", pdus.INVALID_PARAMETER)
             while body:
                 if len(body) < _PDV.size:
                     raise BrokenOffError("a data value that is too short", pdus.INVALID_PARAMETER)
@@ -208,14 +206,18 @@ class Association:
                 body = body[4 + length :]
 
     def _command(self, values: Iterator[tuple[int, int, memoryview]]) -> tuple[int, Dataset] | None:
-        encoded = bytearray()
+        encoded, end = bytearray(), 0.0
         for context_id, control, data in values:
+            # from its first piece on: between two requests the peer may be silent
+            end = end or monotonic() + self._wire.seconds
+            if monotonic() > end:
+                raise BrokenOffError(f"a command took more than {self._wire.seconds:g} s", pdus.NOT_SPECIFIED)
             encoded += data
             if not control & _COMMAND or len(encoded) > MAXIMUM_COMMAND:
                 raise BrokenOffError("a data set without its command", pdus.UNEXPECTED_PDU)
             if control & _LAST:
-                return context_id, _decoded(bytes(encoded))
-        if encoded:
+                return context_id, _fields(bytes(encoded))
+        if end:
             raise BrokenOffError("released in the middle of a command", pdus.UNEXPECTED_PDU)
         return None
 
@@ -235,6 +237,31 @@ class Association:
         raise BrokenOffError("released in the middle of an object", pdus.UNEXPECTED_PDU)
 
 
+def _checked(request: A_ASSOCIATE) -> int:
+    """Check what pynetdicom's decoder lets pass.
+
+    Returns
+    -------
+    int
+        Bytes of a data value that fit into the longest PDU that the peer takes (PS3.8 D.1; 0 is no limit).
+
+    Raises
+    ------
+    ValueError
+        For presentation contexts that are incomplete or have one ID (PS3.8 9.3.2.2), and for a PDU length
+        that nothing fits into.
+    """
+    contexts = request.presentation_context_definition_list
+    if any(c.abstract_syntax is None or not c.transfer_syntax for c in contexts):
+        raise ValueError("an incomplete presentation context")
+    if len({c.context_id for c in contexts}) < len(contexts):
+        raise ValueError("two presentation contexts with one ID")
+    longest = request.maximum_length_received or MAXIMUM_PDU
+    if longest <= _PDV.size:
+        raise ValueError("no data value fits into a PDU")
+    return min(longest, MAXIMUM_PDU) - _PDV.size
+
+
 def _supported() -> list[PresentationContext]:
     """What is taken beside storage. Of storage commitment the peer is the SCP, though it is the one that
     calls: it says so by role selection (PS3.7 D.3.3.4)."""
@@ -243,17 +270,8 @@ def _supported() -> list[PresentationContext]:
     return [build_context(VERIFICATION), commitment]
 
 
-def _decoded(encoded: bytes) -> Dataset:
-    """A command set with the fields that every request has (PS3.7 E.1); its other values are as they came."""
+def _fields(encoded: bytes) -> Dataset:
     try:
-        fields: Dataset = dsutils.decode(BytesIO(encoded), True, True)
-        numbers: list[Any] = [fields.CommandField, fields.MessageID, fields.CommandDataSetType]
-        if all(isinstance(number, int) for number in numbers):
-            return fields
-    except Exception as error:  # the parser meets bytes from outside and has no error class of its own
-        raise BrokenOffError("a command that cannot be decoded", pdus.INVALID_PARAMETER) from error
-    raise BrokenOffError("a command without its fields", pdus.INVALID_PARAMETER)
-
-
-def _has_dataset(command: Dataset) -> bool:
-    return bool(command.CommandDataSetType != NO_DATASET)
+        return command.decode(encoded)
+    except ValueError as error:
+        raise BrokenOffError(str(error), pdus.INVALID_PARAMETER) from error

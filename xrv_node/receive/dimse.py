@@ -7,10 +7,11 @@ goes on.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from io import BytesIO
+from time import sleep
 from typing import Any
 
 import structlog
@@ -28,7 +29,9 @@ from xrv_node.jobs import progress
 from xrv_node.receive import association as acse
 from xrv_node.receive import intake
 from xrv_node.receive.association import Association, Message, Rejection
+from xrv_node.receive.crowd import Crowd, Pace
 from xrv_node.receive.record import Incoming
+from xrv_node.receive.room import Gate
 from xrv_node.receive.spool import Spool
 from xrv_node.receive.wire import INVALID_PARAMETER, UNEXPECTED_PDU, BrokenOffError, Wire
 from xrv_node.settings import Settings
@@ -45,33 +48,6 @@ MAXIMUM_REPORT = 1 << 20
 """Bytes of the report on one storage commitment request, which has at most `commitment.MOST` objects."""
 
 
-class Crowd:
-    """How many associations there are, by the address they come from."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._counts: dict[str, int] = {}
-
-    def come(self, address: str) -> tuple[int, int]:
-        """Count one more; returns how many there are now, and how many from `address`."""
-        with self._lock:
-            self._counts[address] = self._counts.get(address, 0) + 1
-            return sum(self._counts.values()), self._counts[address]
-
-    def go(self, address: str) -> None:
-        """Count one less."""
-        with self._lock:
-            self._counts[address] -= 1
-            if not self._counts[address]:
-                del self._counts[address]
-
-    @property
-    def size(self) -> int:
-        """How many there are."""
-        with self._lock:
-            return sum(self._counts.values())
-
-
 @dataclass(frozen=True)
 class Receiver:
     """What the services need."""
@@ -82,6 +58,17 @@ class Receiver:
     views_from_pixels: bool = False
     """Whether the worker can tell a view that the header leaves open."""
     crowd: Crowd = field(default_factory=Crowd)
+    """The associations, from their request on."""
+
+    @cached_property
+    def pace(self) -> Pace:
+        """How fast one peer may send objects."""
+        return Pace(self.settings.receive.max_objects_per_minute)
+
+    @cached_property
+    def gate(self) -> Gate:
+        """Whether there is room for more."""
+        return Gate(self.settings, self.store)
 
 
 @dataclass
@@ -90,39 +77,25 @@ class Sender:
 
     receiver: Receiver
     calling_ae: str
+    address: str
     studies: set[str] = field(default_factory=set)
     """What it has sent, for ``close_on_release``."""
 
 
-def serve(wire: Wire, address: str, receiver: Receiver, present: tuple[int, int]) -> None:
+def serve(wire: Wire, address: str, receiver: Receiver) -> None:
     """Serve one connection from its association request to its end. Never raises.
 
     Parameters
     ----------
     address
         The peer's.
-    present
-        How many associations there are with this one, and how many of them from `address`.
     """
     calling = ""
     try:
         association = Association(wire)
         calling = association.calling_ae
-        if refusal := _refusal(association, receiver.settings, address, present):
-            rejection, remedy = refusal
-            log.warning("association refused", calling_ae=calling, address=address, remedy=remedy)
-            association.reject(rejection)
-            _guarded(_record_refusal, receiver.store, calling, association.called_ae, address, remedy)
-            return
-        wire.patience(receiver.settings.receive.idle_seconds)
-        association.accept()
-        sender = Sender(receiver, calling)
-        for message in association.messages():
-            association.answer(message, _service(message)(association, message, sender))
-        association.release()
-        if receiver.settings.study.close_on_release:
-            # An association that breaks instead says nothing: there the quiet period decides.
-            _guarded(_close, receiver.store, sender.studies)
+        with receiver.crowd.visit(address) as present:
+            _serve(association, wire, address, receiver, present)
     except BrokenOffError as end:
         log.warning("association broken off", calling_ae=calling, address=address, why=str(end))
         if end.reason is not None:
@@ -131,6 +104,28 @@ def serve(wire: Wire, address: str, receiver: Receiver, present: tuple[int, int]
         log.exception("association failed", calling_ae=calling, address=address)
         wire.abort(0)
     wire.part()
+
+
+def _serve(
+    association: Association, wire: Wire, address: str, receiver: Receiver, present: tuple[int, int]
+) -> None:
+    """Serve an association; `present`: how many there are with it, and how many of them from `address`."""
+    calling = association.calling_ae
+    if refusal := _refusal(association, receiver, address, present):
+        rejection, remedy = refusal
+        log.warning("association refused", calling_ae=calling, address=address, remedy=remedy)
+        association.reject(rejection)
+        _guarded(_record_refusal, receiver.store, calling, association.called_ae, address, remedy)
+        return
+    wire.patience(receiver.settings.receive.idle_seconds)
+    association.accept()
+    sender = Sender(receiver, calling, address)
+    for message in association.messages():
+        association.answer(message, _service(message)(association, message, sender))
+    association.release()
+    if receiver.settings.study.close_on_release:
+        # An association that breaks instead says nothing: there the quiet period decides.
+        _guarded(_close, receiver.store, sender.studies)
 
 
 def echo(_association: Association, _message: Message, sender: Sender) -> int:
@@ -154,6 +149,8 @@ def store(association: Association, message: Message, sender: Sender) -> int:
         When the association ends in the middle of the object; nothing of it is kept.
     """
     receiver = sender.receiver
+    # Before its data is read: what it sends meanwhile waits in its own memory, not in ours.
+    sleep(receiver.pace.turn(sender.address))
     incoming = Incoming(
         sop_class_uid=str(message.command.get("AffectedSOPClassUID", "")),
         sop_instance_uid=str(message.command.get("AffectedSOPInstanceUID", "")),
@@ -169,6 +166,7 @@ def store(association: Association, message: Message, sender: Sender) -> int:
             incoming,
             views_from_pixels=receiver.views_from_pixels,
             max_bytes=receiver.settings.receive.max_object_mb << 20,
+            gate=receiver.gate,
         )
     except BrokenOffError:
         raise
@@ -180,6 +178,13 @@ def store(association: Association, message: Message, sender: Sender) -> int:
         log.exception("store failed", calling_ae=incoming.calling_ae)
         return PROCESSING_FAILURE
     sender.studies.add(accepted.study_instance_uid)
+    if accepted.outcome == "conflict":
+        log.warning(
+            "other content under a SOP Instance UID that came before: kept, not analysed, told in the report",
+            study=accepted.study_instance_uid,
+            instance=incoming.sop_instance_uid,
+            remedy="corrected objects that are to be analysed need SOP Instance UIDs of their own",
+        )
     decision = accepted.decision
     log.info(
         "stored",
@@ -199,7 +204,7 @@ def event_report(association: Association, message: Message, sender: Sender) -> 
     Returns
     -------
     int
-        As `commitment.answered` has it, or 0x0110 for what cannot be read or recorded.
+        As `commitment.answered` has it; 0x0115 for what cannot be read, 0x0110 for what cannot be recorded.
 
     Raises
     ------
@@ -214,8 +219,14 @@ def event_report(association: Association, message: Message, sender: Sender) -> 
     syntax = UID(association.transfer_syntaxes[message.context_id])
     try:
         information: Dataset = dsutils.decode(
-            BytesIO(encoded), syntax.is_implicit_VR, syntax.is_little_endian, syntax.is_deflated
+            BytesIO(encoded), syntax.is_implicit_VR, syntax.is_little_endian
         )
+        for _ in information.iterall():  # values are parsed when they are looked at
+            pass
+    except Exception:  # the parser meets bytes from outside and has no error class of its own
+        log.warning("an answer on storage commitment cannot be read", calling_ae=sender.calling_ae)
+        return commitment.INVALID_ARGUMENT
+    try:
         return commitment.answered(sender.receiver.store, information)
     except Exception:
         log.exception("an answer on storage commitment cannot be recorded", calling_ae=sender.calling_ae)
@@ -243,10 +254,10 @@ def _service(message: Message) -> Service:
 
 
 def _refusal(
-    association: Association, settings: Settings, address: str, present: tuple[int, int]
+    association: Association, receiver: Receiver, address: str, present: tuple[int, int]
 ) -> tuple[Rejection, str] | None:
     """Why this peer is not let in, and the line of the configuration that would do so."""
-    ours, calling, called = settings.receive, association.calling_ae, association.called_ae
+    ours, calling, called = receiver.settings.receive, association.calling_ae, association.called_ae
     everybody, its_own = present
     if called != ours.ae_title:
         remedy = f"it called {called}, this node is {ours.ae_title} (receive.ae_title)"
@@ -257,6 +268,8 @@ def _refusal(
         if count > (limit := getattr(ours, key)):
             remedy = f"more than {limit} associations at once (receive.{key}); it may try again"
             return acse.LOCAL_LIMIT_EXCEEDED, remedy
+    if why := receiver.gate.refusal():
+        return acse.LOCAL_LIMIT_EXCEEDED, why
     return None
 
 

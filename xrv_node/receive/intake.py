@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import itertools
-import sqlite3
 import struct
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 
-import sqlalchemy.exc
 from pydicom import Dataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_file_meta_info
@@ -21,11 +18,12 @@ from pynetdicom.dsutils import create_file_meta
 from xrv_node import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, durable, frontal
 from xrv_node.attributes import text
 from xrv_node.audit import trail
-from xrv_node.audit.store import Store
+from xrv_node.audit.store import Store, no_room
 from xrv_node.errors import ImageError, RefusedError
 from xrv_node.radiograph.header import MAX_FILE_BYTES, read_header
 from xrv_node.receive.digest import Digest
 from xrv_node.receive.record import Accepted, Incoming, Received, record, seen
+from xrv_node.receive.room import Gate
 from xrv_node.receive.spool import Spool, is_uid
 from xrv_node.settings import FrontalSection
 
@@ -43,6 +41,7 @@ def accept(
     *,
     views_from_pixels: bool = False,
     max_bytes: int = MAX_FILE_BYTES,
+    gate: Gate | None = None,
 ) -> Accepted:
     """Take one object: when this returns, its bytes and its row are on disk.
 
@@ -52,6 +51,8 @@ def accept(
         Longest encoded dataset that is taken.
     views_from_pixels
         Whether the worker can tell a view that the header leaves open: such images are queued for it.
+    gate
+        Whether there is room for more; without it only a disk that is full refuses.
 
     Raises
     ------
@@ -60,6 +61,8 @@ def accept(
         0xC000 it cannot be understood. Nothing of it is kept.
     """
     _check_uids(SOPClassUID=incoming.sop_class_uid, SOPInstanceUID=incoming.sop_instance_uid)
+    if gate is not None and (why := gate.refusal()):
+        raise RefusedError(OUT_OF_RESOURCES, why)
     with _no_room():
         digest = Digest()
         pieces = _measured(incoming.data, digest, max_bytes)
@@ -176,11 +179,7 @@ def _no_room() -> Iterator[None]:
     """Turn "the disk is full", of the spool or the database, into 0xA700: the sender keeps it and retries."""
     try:
         yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    except Exception as error:
+        if not (full := no_room(error)):
             raise
-        raise RefusedError(OUT_OF_RESOURCES, "the disk of node.data_dir is full") from error
-    except sqlalchemy.exc.OperationalError as error:
-        if getattr(error.orig, "sqlite_errorcode", None) != sqlite3.SQLITE_FULL:
-            raise
-        raise RefusedError(OUT_OF_RESOURCES, "the disk of the database is full") from error
+        raise RefusedError(OUT_OF_RESOURCES, full) from error

@@ -12,9 +12,10 @@ from pydicom import Dataset
 from sqlalchemy import bindparam, insert, literal, select, union_all, update
 from sqlalchemy.orm import Session
 
+from xrv_node import MANUFACTURER, MODEL_NAME
 from xrv_node.attributes import text
 from xrv_node.audit import trail
-from xrv_node.audit.tables import Instance, InstanceState, ResultRow, Study, StudyState
+from xrv_node.audit.tables import AnalysisRow, Instance, InstanceState, ResultRow, Study, StudyState
 from xrv_node.jobs import progress, queue
 from xrv_node.receive.spool import Spool
 from xrv_node.values import FrontalDecision, Verdict
@@ -79,14 +80,34 @@ class Received:
 
 
 def seen(db: Session, received: Received) -> Outcome | None:
-    """Whether this object is known already: byte for byte, or with other content."""
+    """Whether this object is known already: byte for byte, or with other content; or is a result."""
     uid = {"uid": received.incoming.sop_instance_uid}
     digests = db.connection().execute(_KNOWN, uid).scalars().all()
-    if "own result" in digests:
+    if "own result" in digests or _is_result(received.header):
         return "own result"
     if received.sha256 in digests:
         return "duplicate"
     return "conflict" if digests else None
+
+
+def _is_result(header: Dataset) -> bool:
+    """Whether some xrv-node made the object: this one, of which the record may be purged, or another.
+
+    Were it an image of its study, the study would be reported again, and two nodes behind one PACS would
+    answer each other for ever.
+    """
+    equipment = (header, *_items(header, "ContributingEquipmentSequence"))
+    return any(
+        (text(e, "Manufacturer"), text(e, "ManufacturerModelName")) == (MANUFACTURER, MODEL_NAME)
+        for e in equipment
+    )
+
+
+def _items(header: Dataset, keyword: str) -> list[Dataset]:
+    try:
+        return list(header.get(keyword) or ())
+    except Exception:  # the parser has no error class of its own
+        return []
 
 
 def record(db: Session, spool: Spool, received: Received, path: Path, *, undecided: bool) -> Accepted:
@@ -106,6 +127,8 @@ def record(db: Session, spool: Spool, received: Received, path: Path, *, undecid
         trail.record(db, "instance.own_result", **common)
         return Accepted(known, received.study)
     if known == "duplicate":
+        if (purged := _purged(db, received)) is not None:
+            return _again(db, purged, received, path)
         trail.record(db, "instance.duplicate", **common)
         return Accepted(known, received.study)
     decision = _CONFLICT if known == "conflict" else received.decision
@@ -138,6 +161,54 @@ def record(db: Session, spool: Spool, received: Received, path: Path, *, undecid
     if analyse:
         queue.enqueue(db, "analyse", study=study, instance=row)
     return Accepted(known or "stored", received.study, decision)
+
+
+def _purged(db: Session, received: Received) -> Instance | None:
+    """The row of an object that was purged, under its lock."""
+    uid = received.incoming.sop_instance_uid
+    return db.scalars(
+        select(Instance)
+        .where(Instance.sop_instance_uid == uid, Instance.sha256 == received.sha256)
+        .where(Instance.purged_at.is_not(None))
+        .with_for_update()
+    ).one_or_none()
+
+
+def _again(db: Session, row: Instance, received: Received, path: Path) -> Accepted:
+    """An object comes again after it was purged: it is kept again. It is analysed, and its study reported,
+    only if what was made of it is gone too, or was never made.
+
+    Raises
+    ------
+    FileNotFoundError
+        When the purge has removed the new file with the old: the sender tries again.
+    """
+    path.stat()
+    analysis = select(AnalysisRow.id).where(
+        AnalysisRow.instance_id == row.id, AnalysisRow.purged_at.is_(None)
+    )
+    analyse = row.state == InstanceState.FAILED or (
+        row.state == InstanceState.ANALYSED and db.scalar(analysis.limit(1)) is None
+    )
+    row.purged_at, row.received_at = None, datetime.now(UTC)
+    row.calling_ae = received.incoming.calling_ae
+    if analyse:
+        row.state, row.error = InstanceState.QUEUED, None
+        queue.enqueue(db, "analyse", study=_study(db, received.study, row.received_at), instance=row.id)
+    else:
+        db.connection().execute(_TOUCH, {"uid": received.study, "now": row.received_at})
+    trail.record(
+        db,
+        "instance.received",
+        study=received.study,
+        instance=row.sop_instance_uid,
+        calling_ae=row.calling_ae,
+        verdict=row.verdict,
+        sha256=row.sha256,
+        analyse=analyse,
+        after_purge=True,
+    )
+    return Accepted("stored", received.study, received.decision)
 
 
 def _study(db: Session, uid: str, now: datetime) -> int:

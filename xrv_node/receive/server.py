@@ -17,6 +17,7 @@ from xrv_node import tls
 from xrv_node.audit.store import Store
 from xrv_node.errors import ConfigError
 from xrv_node.receive import dimse
+from xrv_node.receive.crowd import Crowd, Pace
 from xrv_node.receive.dimse import Receiver
 from xrv_node.receive.spool import Spool
 from xrv_node.receive.wire import Wire
@@ -27,6 +28,11 @@ log = structlog.get_logger("receive")
 ARTIM_SECONDS = 30.0
 """How long a connection may take to its association request (the ARTIM timer, PS3.8 9.1.4), and to the end
 of its TLS handshake."""
+
+IDLE_CONNECTIONS = 2
+"""Connections for each association that one address may have: the others can be told that there are too many.
+Beyond that they are closed without a word, for each holds a thread and may say nothing until ARTIM ends."""
+_TOO_MANY = "more than {most} connections at once (twice receive.max_associations_per_peer)"
 
 
 class Server(socketserver.ThreadingTCPServer):
@@ -42,6 +48,9 @@ class Server(socketserver.ThreadingTCPServer):
         self.receiver = receiver
         self.context = context
         self.connections: set[socket.socket] = set()
+        self.crowd = Crowd()
+        """The connections, of which most have an association."""
+        self.pace = Pace(receive.max_associations_per_minute)
         self.allow_reuse_port = receive.processes > 1
         self.address_family = socket.getaddrinfo(receive.host, None, type=socket.SOCK_STREAM)[0][0]
         super().__init__((receive.host, receive.port), socketserver.BaseRequestHandler)
@@ -61,22 +70,26 @@ class Server(socketserver.ThreadingTCPServer):
     def finish_request(self, request: Any, client_address: Any) -> None:
         """Serve one connection, in a thread of its own."""
         address = str(client_address[0])
-        crowd = self.receiver.crowd
-        present = crowd.come(address)
         connection: socket.socket = request
         try:
-            connection.settimeout(ARTIM_SECONDS)
-            if self.context is not None:
-                # In this thread: a handshake that never ends must keep nobody else waiting.
-                connection = self.context.wrap_socket(connection, server_side=True)
-            self.connections.add(connection)
-            dimse.serve(Wire(connection, ARTIM_SECONDS), address, self.receiver, present)
+            with self.crowd.visit(address) as (_, its_own):
+                if its_own > (
+                    most := IDLE_CONNECTIONS * self.receiver.settings.receive.max_associations_per_peer
+                ):
+                    log.warning("connection refused", address=address, remedy=_TOO_MANY.format(most=most))
+                    return
+                sleep(self.pace.turn(address))
+                connection.settimeout(ARTIM_SECONDS)
+                if self.context is not None:
+                    # In this thread: a handshake that never ends must keep nobody else waiting.
+                    connection = self.context.wrap_socket(connection, server_side=True)
+                self.connections.add(connection)
+                dimse.serve(Wire(connection, ARTIM_SECONDS), address, self.receiver)
         except (OSError, ValueError) as error:
             why = getattr(error, "reason", None) or error.__class__.__name__
             log.warning("connection failed", address=address, why=why)
         finally:
             self.connections.discard(connection)
-            crowd.go(address)
             connection.close()
 
 
@@ -116,7 +129,7 @@ def drain(server: Server, seconds: float) -> None:
     server.shutdown()
     server.server_close()
     deadline = monotonic() + seconds
-    while server.receiver.crowd.size and monotonic() < deadline:
+    while server.crowd.size and monotonic() < deadline:
         sleep(0.05)
     for connection in list(server.connections):
         with suppress(OSError):

@@ -18,8 +18,15 @@ class ReceiveSection(Section):
     allowed_addresses: tuple[IPvAnyNetwork, ...] = ()
     max_associations: int = Field(default=32, ge=1, le=1000)
     max_associations_per_peer: int = Field(default=16, ge=1, le=1000)
+    max_associations_per_minute: int = Field(default=1200, ge=0)
+    max_objects_per_minute: int = Field(default=0, ge=0)
+    """Both for one address, which waits when it goes faster; 0: no such limit. Objects have none of their own
+    accord: a sender waits for each answer, so that its associations limit it already."""
     max_object_mb: int = Field(default=1024, ge=1, le=1024)
     """Not more than ``radiograph.header`` reads."""
+    min_free_mb: int = Field(default=2048, ge=0)
+    """Room for some hundred radiographs on their way, and for what is made of them; 0: no such limit."""
+    resume_free_mb: int = Field(default=4096, ge=0)
     idle_seconds: float = Field(default=60, ge=1, le=86400)
     tls: TlsSection | None = None
 
@@ -27,6 +34,15 @@ class ReceiveSection(Section):
     def _one_port(self) -> ReceiveSection:
         if self.processes > 1 and self.port == 0:
             raise ValueError("several processes share a port that is named: give receive.port a number")
+        return self
+
+    @model_validator(mode="after")
+    def _marks(self) -> ReceiveSection:
+        if self.resume_free_mb < self.min_free_mb:
+            raise ValueError(
+                f"resume_free_mb ({self.resume_free_mb}) is below min_free_mb ({self.min_free_mb}): what was "
+                "refused for lack of room is taken again when there is more, not less"
+            )
         return self
 
     @property

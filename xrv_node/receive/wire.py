@@ -21,7 +21,11 @@ ASSOCIATE_RQ, ASSOCIATE_AC, ASSOCIATE_RJ, P_DATA, RELEASE_RQ, RELEASE_RP, ABORT 
 NOT_SPECIFIED, UNRECOGNIZED_PDU, UNEXPECTED_PDU, INVALID_PARAMETER = 0, 1, 2, 6
 """Reasons of an A-ABORT by the service provider (PS3.8 table 9-26)."""
 
+KEEP_ALIVE_SECONDS = 60
+"""Of silence after which the kernel asks whether the peer is still there; left alone it waits two hours."""
+
 _HEADER = struct.Struct(">BxL")
+_KEEP_IDLE: int | None = getattr(socket, "TCP_KEEPIDLE", None)  # not everywhere
 _QUICK_ACK: int | None = getattr(socket, "TCP_QUICKACK", None)  # Linux only
 
 
@@ -60,6 +64,8 @@ class Wire:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         # A peer whose power failed says nothing more: the kernel asks after it.
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        if _KEEP_IDLE is not None:
+            connection.setsockopt(socket.IPPROTO_TCP, _KEEP_IDLE, KEEP_ALIVE_SECONDS)
         self.patience(seconds)
 
     def patience(self, seconds: float) -> None:

@@ -1,0 +1,72 @@
+"""Command sets of DIMSE messages: implicit VR little endian, group 0000 alone (PS3.7 6.3.1, E.1)."""
+
+from __future__ import annotations
+
+import struct
+from io import BytesIO
+from typing import Any
+
+from pydicom import Dataset
+from pynetdicom import dsutils
+
+NO_DATASET = 0x0101
+"""Command Data Set Type of a message without a data set (PS3.7 E.1)."""
+
+_ELEMENT = struct.Struct("<HHL")
+
+
+def decode(encoded: bytes) -> Dataset:
+    """Read a command set with the fields that every request has; its other values are as they came.
+
+    Raises
+    ------
+    ValueError
+        Otherwise; its text is for the log.
+    """
+    try:
+        fields: Dataset = dsutils.decode(BytesIO(encoded), True, True)
+        numbers: list[Any] = [fields.CommandField, fields.MessageID, fields.CommandDataSetType]
+        _uids(fields)
+    except Exception as error:  # the parser meets bytes from outside and has no error class of its own
+        raise ValueError("a command that cannot be decoded") from error
+    if not all(isinstance(number, int) for number in numbers):
+        raise ValueError("a command without its fields")
+    return fields
+
+
+def response(request: Dataset, status: int) -> bytes:
+    """Write the command set of the response to a request that :func:`decode` returned."""
+    sop_class, sop_instance = _uids(request)
+    fields = (
+        sop_class,
+        _number(0x0100, request.CommandField | 0x8000),
+        _number(0x0120, request.MessageID),  # Message ID Being Responded To
+        _number(0x0800, NO_DATASET),
+        _number(0x0900, status),
+        sop_instance,
+    )
+    rest = b"".join(fields)
+    # The group length comes first, and is that of what follows it (PS3.7 6.3.1).
+    return _ELEMENT.pack(0, 0, 4) + struct.pack("<L", len(rest)) + rest
+
+
+def _uids(request: Dataset) -> tuple[bytes, bytes]:
+    """Affected SOP Class UID and Affected SOP Instance UID."""
+    return (
+        _uid(0x0002, request.get("AffectedSOPClassUID")),
+        _uid(0x1000, request.get("AffectedSOPInstanceUID")),
+    )
+
+
+def _number(element: int, value: int) -> bytes:
+    """An element of group 0000 with a VR of US, in implicit VR little endian (PS3.7 6.3.1)."""
+    return _ELEMENT.pack(0, element, 2) + struct.pack("<H", value)
+
+
+def _uid(element: int, value: Any) -> bytes:
+    """A UID of the request as it came (pydicom reads ISO 8859-1, and what has a backslash as several)."""
+    if not value:
+        return b""
+    encoded = (value if isinstance(value, str) else "\\".join(value)).encode("latin-1")
+    encoded += b"\0" * (len(encoded) % 2)
+    return _ELEMENT.pack(0, element, len(encoded)) + encoded
