@@ -28,14 +28,14 @@ class Pair:
         return context
 
 
-def pair(directory: Path, name: str, address: str = "IP:127.0.0.1") -> Pair:
-    """Make a certificate for an address with the ``openssl`` program."""
+def pair(directory: Path, name: str, address: str = "IP:127.0.0.1", *, days: int = 2) -> Pair:
+    """Make a certificate for an address with the ``openssl`` program; `days`: until its end."""
     openssl = shutil.which("openssl") or pytest.skip("openssl is not installed")
     made = Pair(directory / f"{name}.crt", directory / f"{name}.key")
     subprocess.run(
         [
             openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-            "-keyout", made.key, "-out", made.certificate, "-days", "2", "-subj", f"/CN={name}",
+            "-keyout", made.key, "-out", made.certificate, "-days", str(days), "-subj", f"/CN={name}",
             "-addext", f"subjectAltName={address}",
         ],
         check=True, capture_output=True,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import warnings
+from typing import Any
 
 import structlog
 
@@ -26,7 +27,6 @@ def configure(settings: LogSection, process: str) -> None:
     for name in _LIBRARIES:
         library = logging.getLogger(name)
         library.handlers, library.propagate = [logging.NullHandler()], False
-    structlog.contextvars.bind_contextvars(process=process)
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer()
         if settings.as_json
@@ -35,6 +35,7 @@ def configure(settings: LogSection, process: str) -> None:
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            _of(process),
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.ExceptionRenderer(_traceback),
@@ -43,6 +44,16 @@ def configure(settings: LogSection, process: str) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(settings.level),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
     )
+
+
+def _of(process: str) -> structlog.typing.Processor:
+    """Name the process in every line; structlog's own context ends where another thread begins."""
+
+    def name(_logger: Any, _method: str, line: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        line.setdefault("process", process)
+        return line
+
+    return name
 
 
 def _traceback(exc_info: structlog.typing.ExcInfo) -> str:

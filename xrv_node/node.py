@@ -14,11 +14,10 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import structlog
 
-from xrv_node.audit import trail
+from xrv_node.audit import changes, person, trail
 from xrv_node.audit.store import Store
 from xrv_node.errors import ConfigError, WeightsError
 from xrv_node.receive.spool import Spool
@@ -70,12 +69,15 @@ def run_worker(settings: Settings, stop: threading.Event, *, commissioning: bool
             settings.models_dir,
             commissioning=commissioning,
             device=settings.models.device,
+            thresholds=settings.models.thresholds,
         )
         directory, identity = settings.models_dir, networks.identity
         engines = choice.chosen(directory, networks)
         limits = gate.load(directory, identity, RESAMPLER)
         views = view.reader(settings.models.view, directory, networks.device)
         analyser = LocalAnalyser(networks, engines, limits)
+        with store.begin() as db:
+            changes.models_loaded(db, identity, owner=owner)
         log.info(
             "models loaded",
             device=networks.device,
@@ -98,14 +100,18 @@ def run_worker(settings: Settings, stop: threading.Event, *, commissioning: bool
 
 
 def run_courier(settings: Settings, stop: threading.Event) -> None:
-    """Deliver results and mind the clock until told to stop."""
+    """Deliver results, send the trail on and mind the clock until told to stop."""
+    from xrv_node.audit import forward
     from xrv_node.deliver import outbox
     from xrv_node.jobs import queue, schedule
 
     store, spool = _state(settings)
     with seat(settings.data_dir, "courier") as owner:
         queue.recover(store, owner)
-        scheduler = schedule.start(store, settings.study.quiet_seconds)
+        scheduler = schedule.start(settings, store, spool)
+        if settings.audit.host:
+            forwarder = forward.Forwarder(settings, store, stop)
+            scheduler.add_job(forwarder.run, "interval", seconds=forward.EVERY_SECONDS)
         outbox.run(settings, store, spool, owner=owner, stop=stop)
         stop.wait()
         scheduler.shutdown()
@@ -163,10 +169,12 @@ def check(settings: Settings, *, commissioning: bool) -> None:
     Raises
     ------
     ConfigError
-        A directory that cannot be written.
+        A directory that cannot be written, or an operating point of what the classifier does not find.
     WeightsError
         Weights that are not there.
     """
+    from xrv_node.models import catalog
+
     data_dir = settings.data_dir
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
@@ -177,6 +185,8 @@ def check(settings: Settings, *, commissioning: bool) -> None:
     views_from_pixels(settings)
     if not commissioning:
         check_weights(settings)
+    chosen = settings.models
+    catalog.find(chosen.classifier, "classifier", settings.models_dir).with_thresholds(chosen.thresholds)
 
 
 def views_from_pixels(settings: Settings) -> bool:
@@ -193,14 +203,18 @@ def views_from_pixels(settings: Settings) -> bool:
 
 
 def check_weights(settings: Settings) -> None:
-    """Refuse to serve without weights, with the command that helps.
+    """Refuse to serve without weights, with the command that helps, or without codes for what they find.
 
     Raises
     ------
     WeightsError
         Naming each missing model.
+    ConfigError
+        Naming a finding that has no code.
     """
     from xrv_node import models
+    from xrv_node.models import catalog
+    from xrv_node.report import codes
 
     missing = models.missing(settings.models.names, settings.models_dir)
     if missing:
@@ -210,6 +224,9 @@ def check_weights(settings: Settings) -> None:
             "or, without internet, `xrv-node models import FILE`. To set up routes and screens first, "
             "`serve --commissioning` runs untrained networks and marks everything as no result."
         )
+    # a network that was trained here may know findings without a code: found now, and not in its first report
+    for label, _ in catalog.find(settings.models.classifier, "classifier", settings.models_dir).trained_heads:
+        codes.finding(label)
 
 
 def serve(
@@ -252,18 +269,15 @@ def serve(
             ) from None
         store = Store(settings.database_url)
         store.migrate()
-        _on_record(store, "node.started", commissioning=commissioning, name=settings.node.name)
+        with store.begin() as db:
+            changes.started(db, settings, commissioning=commissioning, by=person.operator())
         supervisor = Supervisor(config, settings, commissioning, announce)
         code = 0
         try:
             code = supervisor.run(stop)
         finally:
             clean = supervisor.stop()
-            _on_record(store, "node.stopped", clean=clean)
+            with store.begin() as db:
+                trail.record(db, "node.stopped", clean=clean)
             store.close()
         return code or (0 if clean else 1)
-
-
-def _on_record(store: Store, event: str, **detail: Any) -> None:
-    with store.begin() as db:
-        trail.record(db, event, **detail)

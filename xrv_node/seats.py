@@ -58,6 +58,11 @@ def is_serving(data_dir: Path) -> bool:
     return _is_held(data_dir / "run" / "serve.lock")
 
 
+def is_held(data_dir: Path, name: str) -> bool:
+    """Whether a living process has the seat ``<role>-<number>``."""
+    return _is_held(data_dir / "run" / f"{name}.lock")
+
+
 def _is_held(path: Path) -> bool:
     try:
         with path.open() as file:

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 
 def _ae_title(value: str) -> str:
@@ -49,6 +49,21 @@ class TlsSection(Section):
     certificate: PathText
     key: PathText
     ca: PathText | None = None
+
+
+class TlsClientSection(Section):
+    """TLS to a peer; that the table is there turns it on."""
+
+    certificate: PathText | None = None
+    key: PathText | None = None
+    ca: PathText | None = None
+    verify_host: bool = True
+
+    @model_validator(mode="after")
+    def _both(self) -> TlsClientSection:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key go together: give both, or neither")
+        return self
 
 
 def is_loopback(host: str) -> bool:

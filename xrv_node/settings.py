@@ -10,15 +10,17 @@ import os
 import tomllib
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from xrv_node.audit.settings import AuditSection
 from xrv_node.complaints import complaint
 from xrv_node.deliver.settings import DestinationSection, PeerSection, replies
 from xrv_node.errors import ConfigError
 from xrv_node.receive.settings import ReceiveSection
+from xrv_node.retention.settings import RetentionSection
 from xrv_node.setting_types import AETitle, PathText, Section
 from xrv_node.web.settings import WebSection
 
@@ -49,6 +51,7 @@ class ModelsSection(Section):
     view: str = "xinario"
     device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$")
     dir: str = ""
+    thresholds: dict[str, Annotated[float, Field(gt=0, lt=1)]] = Field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, str, str]:
@@ -101,6 +104,8 @@ class Settings(BaseSettings):
     peers: tuple[PeerSection, ...] = ()
     priors: PriorsSection = PriorsSection()
     database: DatabaseSection = DatabaseSection()
+    audit: AuditSection = AuditSection()
+    retention: RetentionSection = RetentionSection()
     web: WebSection = WebSection()
     log: LogSection = LogSection()
 
@@ -125,6 +130,14 @@ class Settings(BaseSettings):
                 raise ValueError(f"two {table} are named {twice[0]}: give each its own name")
         if not self.peers and any(d.kind == "reply" for d in self.destinations):
             raise ValueError("a reply destination needs [[peers]]: whom to reply to, and where")
+        known = sorted({p.ae_title for p in self.peers})
+        for destination in self.destinations:
+            strange = sorted(set(destination.when.calling_ae) - set(known))
+            if destination.kind == "reply" and strange:
+                raise ValueError(
+                    f"destinations.{destination.name}.when.calling_ae: {strange[0]} is none of the [[peers]] "
+                    f"({', '.join(known)})"
+                )
         return self
 
     @property
@@ -234,6 +247,7 @@ def _absolute(settings: Settings, base: Path) -> Settings:
             "receive": settings.receive.below(base),
             "models": models,
             "destinations": destinations,
+            "audit": settings.audit.below(base),
             "web": settings.web.below(base),
         }
     )

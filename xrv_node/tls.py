@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ssl
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 from xrv_node.errors import ConfigError
@@ -11,6 +13,9 @@ from xrv_node.setting_types import TlsSection
 CIPHERS = "ECDHE+AESGCM"
 """For TLS 1.2: forward secrecy and authenticated encryption only (RFC 9325 section 4.2). TLS 1.3 has no
 others."""
+
+_DATES = (9, 10)
+"""X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED of OpenSSL's x509_vfy.h."""
 
 
 def server_context(files: TlsSection, key: str = "receive.tls") -> ssl.SSLContext:
@@ -98,3 +103,40 @@ def _trust(context: ssl.SSLContext, ca: Path, key: str) -> None:
         ) from error
     except OSError as error:
         raise ConfigError(f"{key}.ca: {ca} cannot be read ({error.strerror})") from error
+
+
+def valid_until(certificate: Path, private_key: Path) -> datetime | None:
+    """When a certificate ends.
+
+    The standard library reads the dates of a certificate only when a peer has shown it, so it is shown, in
+    memory, to a peer that trusts it alone.
+
+    Returns
+    -------
+    datetime or None
+        UTC; None where it does not say so, as a certificate that is for clients only does not here.
+
+    Raises
+    ------
+    ConfigError
+        As :func:`server_context`, and when the certificate has ended or has not begun.
+    """
+    server, client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    _show(server, certificate, private_key, "tls")
+    _trust(client, certificate, "tls")
+    client.check_hostname = False
+    client.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN  # it need not be its own authority
+    there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
+    looking = client.wrap_bio(back, there)
+    showing = server.wrap_bio(there, back, server_side=True)
+    try:
+        for side in (looking, showing, looking):
+            with suppress(ssl.SSLWantReadError):
+                side.do_handshake()
+    except ssl.SSLCertVerificationError as error:
+        if error.verify_code in _DATES:
+            raise ConfigError(f"{certificate}: {error.verify_message}; get a new one") from error
+        return None
+    shown = looking.getpeercert() or {}
+    ends = shown.get("notAfter")
+    return datetime.fromtimestamp(ssl.cert_time_to_seconds(ends), UTC) if isinstance(ends, str) else None

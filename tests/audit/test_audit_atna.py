@@ -10,7 +10,8 @@ from made import SECRET, incoming, radiograph
 from pydicom.sr._concepts_dict import concepts
 from typer.testing import CliRunner
 
-from xrv_node.audit import atna, trail
+from xrv_node.audit import atna, queries, trail
+from xrv_node.audit import message as form
 from xrv_node.audit.store import Store
 from xrv_node.cli import app
 from xrv_node.receive import intake
@@ -81,13 +82,15 @@ def node(store: Store, spool: Spool, tmp_path: Path) -> Settings:
     for image in (radiograph(1), radiograph(1), radiograph(1, PatientAge="070Y")):
         intake.accept(store, spool, FrontalSection(), incoming(image))
     with store.begin() as db:
-        trail.record(db, "node.started", commissioning=False, name="n")
+        trail.record(db, "configuration.changed", by="anna@host", changed=["receive.port"])
+        trail.record(db, "node.started", commissioning=False, name="n", by="anna@host")
         for destination in ("pacs", "out", "gone"):
             trail.record(
                 db, "result.delivered", study="1.2.3.1", instance="1.2.3.1.1.1", destination=destination
             )
         trail.record(db, "association.refused", calling_ae='A\x00<&"\x1b', called_ae="X", remedy="add it")
         trail.record(db, "instance.own_result", study="1.2.3.1", instance="1.2.9", calling_ae="PACS")
+        trail.record(db, "study.purged", study="1.2.3.1", what="inputs", files=1)
         trail.record(db, "job.started", job=1, kind="analyse")
         trail.record(db, "node.stopped", clean=False)
     file = tmp_path / "node.toml"
@@ -101,7 +104,8 @@ def node(store: Store, spool: Spool, tmp_path: Path) -> Settings:
 
 def exported(store: Store, settings: Settings, spool: Spool | None = None) -> list[Element]:
     with store.read() as db:
-        return [fromstring(m) for m in atna.messages(db, settings, patients_from=spool)]
+        made = atna.messages(db, settings, queries.events(db), patients_from=spool)
+        return [fromstring(m.xml) for m in made]
 
 
 def attribute(message: Element, path: str, name: str) -> str:
@@ -122,9 +126,13 @@ def roles(message: Element) -> dict[str, str]:
     }
 
 
+def users(message: Element) -> dict[str, str]:
+    return {p.attrib["UserID"]: p.attrib["UserIsRequestor"] for p in message.iter("ActiveParticipant")}
+
+
 def test_every_message_is_by_the_schema(store: Store, spool: Spool, node: Settings) -> None:
     messages = exported(store, node) + exported(store, node, spool)
-    assert len(messages) == 2 * 10
+    assert len(messages) == 2 * 12
     for message in messages:
         check(message)
         assert attribute(message, "EventIdentification", "EventActionCode") in set("CRUDE")
@@ -135,7 +143,8 @@ def test_every_message_is_by_the_schema(store: Store, spool: Spool, node: Settin
 def test_every_code_is_dicoms(store: Store, spool: Spool, node: Settings) -> None:
     meanings = {code: meaning for named in concepts["DCM"].values() for code, (meaning, _) in named.items()}
     used = [e for m in exported(store, node, spool) for e in m.iter() if e.get("codeSystemName") == "DCM"]
-    ours = {value[0] for name, value in vars(atna).items() if name.isupper() and isinstance(value, tuple)}
+    named = (vars(atna) | vars(form)).items()
+    ours = {value[0] for name, value in named if name.isupper() and isinstance(value, tuple)}
     assert {e.attrib["csd-code"] for e in used} == ours
     for element in used:
         assert element.attrib["originalText"] == meanings[element.attrib["csd-code"]]
@@ -166,16 +175,24 @@ def test_what_was_delivered_where(store: Store, node: Settings) -> None:
 
 
 def test_a_stranger_is_an_alert_whatever_he_calls_himself(store: Store, node: Settings) -> None:
-    (alert,) = [m for m in exported(store, node) if event(m) == "110113"]
+    _, alert = [m for m in exported(store, node) if event(m) == "110113"]
     assert attribute(alert, "EventIdentification/EventTypeCode", "csd-code") == "110126"
     us, stranger = alert.iter("ActiveParticipant")
     assert us.attrib["UserID"] == "node-7"
     assert stranger.attrib["UserID"] == 'A\N{REPLACEMENT CHARACTER}<&"\N{REPLACEMENT CHARACTER}'
 
 
+def test_a_person_is_named_who_changed_or_started_something(store: Store, node: Settings) -> None:
+    changed, started = [m for m in exported(store, node) if users(m).get("anna@host") == "true"]
+    assert attribute(changed, "EventIdentification/EventTypeCode", "csd-code") == "110131"
+    assert attribute(changed, "EventIdentification", "EventOutcomeIndicator") == "0"
+    assert changed.findtext("EventIdentification/EventOutcomeDescription") == "receive.port"
+    assert roles(started) == {"Application": "node-7", "Application Launcher": "anna@host"}
+
+
 def test_the_patient_is_there_only_when_asked_for(store: Store, spool: Spool, node: Settings) -> None:
     with store.read() as db:
-        assert SECRET not in "".join(atna.messages(db, node))
+        assert SECRET not in "".join(m.xml for m in atna.messages(db, node, queries.events(db)))
     first = exported(store, node, spool)[0]
     _, patient = first.iter("ParticipantObjectIdentification")
     assert patient.attrib == {
@@ -192,7 +209,7 @@ def test_the_command_writes_one_message_a_line(store: Store, node: Settings, tmp
     arguments = ["audit", "export", "--format", "atna", "--config", str(tmp_path / "node.toml")]
     done = CliRunner().invoke(app, arguments)
     lines = done.stdout.splitlines()
-    assert (done.exit_code, len(lines)) == (0, 10)
+    assert (done.exit_code, len(lines)) == (0, 12)
     for line in lines:
         check(fromstring(line))
     assert SECRET in CliRunner().invoke(app, [*arguments, "--with-patient"]).stdout

@@ -19,10 +19,11 @@ from xrv_node.audit import queries, trail
 from xrv_node.audit.store import Store
 from xrv_node.audit.tables import Instance
 from xrv_node.cli import app
-from xrv_node.doctor import machine, orphans, record
+from xrv_node.doctor import machine, record
 from xrv_node.doctor.finding import Examined, Finding, Found, State
 from xrv_node.receive import intake
 from xrv_node.receive.spool import Spool
+from xrv_node.retention import orphans
 from xrv_node.settings import FrontalSection, Settings, load
 
 
@@ -197,6 +198,14 @@ def test_a_device_that_is_not_there(tmp_path: Path) -> None:
     settings = configured(tmp_path, '[models]\ndevice = "cuda:99"\n')
     assert states(found(settings, "devices")) == [State.FAIL]
     assert found(configured(tmp_path, '[models]\ndevice = "cpu"\n'), "devices")[0].says.startswith("cpu: ")
+
+
+def test_an_operating_point_of_what_the_classifier_does_not_find(tmp_path: Path) -> None:
+    findings = found(configured(tmp_path, "[models.thresholds]\nTumor = 0.2\n"), "models")
+    assert states(findings) == [State.FAIL, State.FAIL]  # the weights are missing too
+    assert findings[1].says.startswith("models.thresholds.Tumor: densenet121-res224-all was not trained on it")
+    settings = configured(tmp_path, "[models.thresholds]\nMass = 0.2\n")
+    assert states(found(settings, "models")) == [State.FAIL]
 
 
 def test_weights_that_were_changed(tmp_path: Path) -> None:

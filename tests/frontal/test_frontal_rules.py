@@ -208,3 +208,14 @@ def test_broken_rules_name_the_file(tmp_path: Path, text: str) -> None:
         frontal.load_rules(own)
     with pytest.raises(ConfigError, match=r"absent\.toml"):
         frontal.load_rules(tmp_path / "absent.toml")
+
+
+@pytest.mark.parametrize(
+    "keyword", ["SeriesDescription", "ProtocolName", "PerformedProcedureStepDescription"]
+)
+@pytest.mark.parametrize(
+    "words", ["Thorax p.a.", "Chest portable", "Thorax seitlich", "DES soft tissue", "Hund"]
+)
+def test_of_a_text_that_a_person_typed_only_the_words_that_count_are_told(keyword: str, words: str) -> None:
+    told = frontal.decide(header(**{keyword: f"{words} Zebrafinch"}))
+    assert "ZEBRAFINCH" not in f"{told.reasons} {told.evidence}".upper()

@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 from xrv_node.audit import queries, trail
 from xrv_node.audit.store import Store
 from xrv_node.audit.tables import Instance, Job, JobState, Study
-from xrv_node.errors import ImageError
+from xrv_node.errors import ImageError, QueueError
 from xrv_node.jobs import progress, queue, schedule, worker
 from xrv_node.jobs.queue import Claim
 from xrv_node.receive import intake
@@ -134,6 +134,21 @@ def test_a_job_that_kills_every_worker_is_parked_and_the_study_goes_on(study: St
     close(study)
     analysed(study)
     assert jobs(study)[-1] == ("report", "queued")
+
+
+def test_a_cancelled_analysis_lets_the_study_go_on_and_can_be_retried(study: Store) -> None:
+    close(study)
+    analysed(study)
+    (running,) = queue.claim(study, "analyse", owner="t")
+    with study.begin() as db, pytest.raises(QueueError, match="only queued and parked jobs"):
+        progress.cancel(db, running.job_id)
+    queue.hand_back(study, [running])
+    with study.begin() as db:
+        progress.cancel(db, running.job_id)
+    assert jobs(study) == [("analyse", "done"), ("analyse", "cancelled"), ("report", "queued")]
+    with study.begin() as db:
+        progress.retry(db, running.job_id)
+    assert ("analyse", "queued") in jobs(study)
 
 
 def test_a_retried_analysis_leads_to_a_new_report(study: Store) -> None:

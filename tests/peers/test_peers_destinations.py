@@ -86,7 +86,7 @@ def test_a_peer_that_was_stopped_fails(tmp_path: Path) -> None:
 def test_orthanc_that_does_not_know_the_node_says_so(orthanc: Orthanc, tmp_path: Path) -> None:
     config = write_config(tmp_path, [orthanc.destination], ae_title="STRANGER")
     assert check(config, "orthanc") == (
-        1, ["ORTHANC refused the association: it does not know our AE title STRANGER: add it there, or correct receive.ae_title"]
+        1, ["ORTHANC refused the association: it does not know our AE title STRANGER: ask its administrator to let STRANGER at this host's address in, or correct receive.ae_title"]
     )  # fmt: skip
 
 
@@ -95,7 +95,7 @@ def test_orthanc_that_is_called_otherwise_says_so(orthanc: Orthanc, tmp_path: Pa
         tmp_path, [Destination("orthanc", "OTHER", orthanc.destination.port)], ae_title=AE_TITLE
     )
     assert check(config, "orthanc") == (
-        1, ["OTHER refused the association: it is not called OTHER: correct `ae_title` of the destination"]
+        1, ["OTHER refused the association: it is not called OTHER: correct `ae_title` of the destination; or it does not know us: ask its administrator to let XRVNODE at this host's address in"]
     )  # fmt: skip
 
 

@@ -119,10 +119,27 @@ def test_an_object_that_is_not_one_of_ours_is_none(document: Dataset, keyword: s
         Basis(CLASSIFIER, True, "linear"),
         Basis(CLASSIFIER, False, "cubic"),
         Basis(CLASSIFIER[:-2], False, "linear"),
+        Basis(CLASSIFIER, False, "linear", (("Mass", 0.2),)),
     ],
 )
 def test_scores_that_were_made_otherwise_do_not_compare(document: Dataset, basis: Basis) -> None:
     assert archive.read(document, present(), basis) is None
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_scores_compare_by_the_operating_points_that_made_them(
+    store: Store, spool: Spool, language: str
+) -> None:
+    own = (("Effusion", 1e-05), ("Mass", 0.25))
+    networks = Networks(site_thresholds=own)
+    site = Site(store, spool)
+    site.analyse(image(1, BEFORE), networks=networks)
+    (made,) = site.report(1, networks, language=language)
+    found = archive.read(made, present(), Basis(CLASSIFIER, False, "linear", own))
+    assert found is not None
+    assert found.earlier.prior.scores == SCORES
+    for other in ((), own[1:], (("Effusion", 1e-05), ("Mass", 0.2500001))):
+        assert archive.read(made, present(), Basis(CLASSIFIER, False, "linear", other)) is None
 
 
 @pytest.mark.parametrize("score", [-1.0, 100.1, float("nan"), float("inf")])

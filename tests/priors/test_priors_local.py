@@ -14,6 +14,7 @@ from sqlalchemy import select, text
 
 from xrv_node.audit.store import Store
 from xrv_node.audit.tables import Study
+from xrv_node.jobs import again
 from xrv_node.receive.spool import Spool
 from xrv_node.report import codes, reading
 from xrv_node.values import Prior
@@ -99,6 +100,7 @@ def test_on_the_same_day_the_time_decides(site: Site, time: str, earlier: bool) 
         {"commissioning": True},
         {"resampler": "cubic"},
         {"refused": "It is unlike."},
+        {"site_thresholds": (("Mass", 0.2),)},
     ],
 )
 def test_scores_that_were_made_otherwise_do_not_compare(site: Site, other: dict[str, Any]) -> None:
@@ -115,6 +117,18 @@ def test_an_analysis_by_the_present_networks_counts_beside_others(site: Site) ->
     site.analyse(image(3, NOW), networks=again)
     assert [p.scores for p in site.priors(2)] == [{"Mass": 0.5}]
     assert site.priors(3) == []
+
+
+def test_scores_compare_by_the_operating_points_that_made_them(site: Site) -> None:
+    """Also where the points were changed and changed back, and the study was analysed with each."""
+    own = (("Mass", 0.2),)
+    site.analyse(image(1, BEFORE), networks=Networks({"Mass": 0.5}))
+    with site.store.begin() as db:
+        again.reprocess(db, site.spool, "1.2.3.1")
+    site.analyse(networks=Networks({"Mass": 0.625}, site_thresholds=own))
+    for study, points, score in ((2, (), 0.5), (3, own, 0.625)):
+        site.analyse(image(study, NOW), networks=Networks(site_thresholds=points))
+        assert [p.scores for p in site.priors(study)] == [{"Mass": score}]
 
 
 def test_of_several_images_each_finding_has_its_highest_score(site: Site) -> None:

@@ -107,6 +107,10 @@ def test_the_tables_of_result_kinds_agree() -> None:
             "frontal.unknown: Input should be 'skip' or 'analyse' (got 'maybe')",
         ),
         ("[models]\ndevice = 'gpu'", "models.device: "),
+        ("[models.thresholds]\nMass = 0", "models.thresholds.Mass: Input should be greater than 0 (got 0)"),
+        ("[models.thresholds]\nMass = 1.0", "models.thresholds.Mass: Input should be less than 1 (got 1.0)"),
+        ("[models.thresholds]\nMass = nan", "models.thresholds.Mass: "),
+        ("[models.thresholds]\nMass = 'low'", "models.thresholds.Mass: "),
         ("[database]\nurl = 'mysql://x'", "database.url: "),
         ("[priors]\nkind = 'dimse'", "priors: a dimse archive needs host"),
         ("[priors]\nkind = 'web'", "priors: a web archive needs url"),
@@ -180,7 +184,9 @@ def test_the_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("XRV_NODE__RECEIVE__PORT", "1104")
     monkeypatch.setenv("XRV_NODE__RECEIVE__ALLOWED_CALLING_AE", '["PACS"]')
     monkeypatch.setenv("XRV_NODE__LOG__JSON", "true")
-    loaded = load(tmp_path, "[receive]\nport = 1\nae_title = 'MINE'")
+    monkeypatch.setenv("XRV_NODE__MODELS__THRESHOLDS", '{"Lung Lesion": 0.2}')
+    loaded = load(tmp_path, "[receive]\nport = 1\nae_title = 'MINE'\n[models.thresholds]\nMass = 0.1")
+    assert loaded.models.thresholds == {"Mass": 0.1, "Lung Lesion": 0.2}
     assert (loaded.receive.port, loaded.receive.ae_title) == (1104, "MINE")
     assert loaded.receive.allowed_calling_ae == ("PACS",)
     assert loaded.log.as_json

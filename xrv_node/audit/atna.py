@@ -8,6 +8,9 @@ instance.received,          DICOM Instances Transferred (A.5.3.7), from the send
 .own_result
 result.delivered            the same, from this node to the destination; to a folder: Data Export (A.5.3.5)
 association.refused         Security Alert (A.5.3.11), Node Authentication
+configuration.changed,      Security Alert, Software Configuration
+models.changed
+study.purged                DICOM Study Deleted (A.5.3.8)
 node.started, .stopped      Application Activity (A.5.3.1)
 ==========================  =================================================
 
@@ -20,73 +23,47 @@ whoever needs the patient asks for it, and it is read from the spool while the i
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
-from xml.etree.ElementTree import Element, SubElement, tostring
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from xrv_node.attributes import text
-from xrv_node.audit.queries import Row, events
+from xrv_node.audit.message import MINOR_FAILURE, SUCCESS, Code, Message, Participant, Subject, xml
+from xrv_node.audit.queries import Row
 from xrv_node.audit.tables import Instance, ResultRow, Study
 from xrv_node.errors import ImageError
 from xrv_node.radiograph.header import read_header
 from xrv_node.receive.spool import Spool
 from xrv_node.settings import Settings
 
-Code = tuple[str, str]
-"""Value and meaning of a code of the DICOM controlled terminology (PS3.16 annex D)."""
-
 APPLICATION_ACTIVITY: Code = ("110100", "Application Activity")
+STUDY_DELETED: Code = ("110105", "DICOM Study Deleted")
 INSTANCES_TRANSFERRED: Code = ("110104", "DICOM Instances Transferred")
 EXPORT: Code = ("110106", "Export")
 SECURITY_ALERT: Code = ("110113", "Security Alert")
 APPLICATION_START: Code = ("110120", "Application Start")
 APPLICATION_STOP: Code = ("110121", "Application Stop")
 NODE_AUTHENTICATION: Code = ("110126", "Node Authentication")
+SOFTWARE_CONFIGURATION: Code = ("110131", "Software Configuration")
 APPLICATION: Code = ("110150", "Application")
+APPLICATION_LAUNCHER: Code = ("110151", "Application Launcher")
 DESTINATION: Code = ("110152", "Destination Role ID")
 SOURCE: Code = ("110153", "Source Role ID")
 DESTINATION_MEDIA: Code = ("110154", "Destination Media")
-STUDY_UID: Code = ("110180", "Study Instance UID")
-URI: Code = ("110037", "URI")
-
-PATIENT_NUMBER = "2"
-"""Participant Object ID Type Code of RFC 3881 for a Patient ID (A.5.1.2.4)."""
-
-SUCCESS, MINOR_FAILURE = "0", "4"
-"""Event Outcome Indicator (A.5.1)."""
-
-_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""Characters that XML 1.0 cannot hold (its section 2.2)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Participant:
-    """Who took part."""
+class Written:
+    """An audit message, and what its envelope needs."""
 
-    user: str
-    roles: tuple[Code, ...] = ()
-    ae_title: str | None = None
-    requestor: bool = False
-    media: bool = False
-    """Whether it is a place that is not an application entity."""
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """What makes one message."""
-
-    event: Code
-    action: str
-    """Event Action Code: C, R, U, D or E."""
-    participants: tuple[Participant, ...]
-    types: tuple[Code, ...] = ()
-    outcome: str = SUCCESS
-    says: str = ""
+    at: str
+    """When the event happened: ISO 8601, UTC."""
+    alert: bool
+    """Whether something was not as it should be."""
+    xml: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,22 +82,24 @@ class _Node:
 
 
 def messages(
-    db: Session, settings: Settings, *, study: str | None = None, patients_from: Spool | None = None
-) -> Iterator[str]:
-    """Each event of the trail that has a message, as XML in a line, in order.
+    db: Session, settings: Settings, events: Iterable[Row], *, patients_from: Spool | None = None
+) -> Iterator[Written]:
+    """The messages of those events that have one, in order.
 
     Parameters
     ----------
-    study
-        Only of this Study Instance UID.
+    events
+        As `queries.events` gives them.
     patients_from
         Read Patient ID and name from the images here; None leaves the patient out.
     """
     node = _Node(settings, db, patients_from)
-    for event in events(db, study=study):
-        made = _MESSAGES.get(event["event"])
-        if made is not None:
-            yield tostring(_xml(node, event, made(node, event["detail"])), encoding="unicode")
+    for event in events:
+        make = _MESSAGES.get(event["event"])
+        if make is not None:
+            made = make(node, event["detail"])
+            line = xml(made, event["at"], settings.node.name, _subject(node, event))
+            yield Written(event["at"], made.outcome != SUCCESS, line)
 
 
 def _received(action: str) -> Callable[[_Node, Row], Message]:
@@ -154,13 +133,34 @@ def _refused(node: _Node, detail: Row) -> Message:
     )
 
 
+def _changed(node: _Node, detail: Row) -> Message:
+    """Success stands for an alert that only informs (A.5.3.11)."""
+    names = detail.get("changed") or detail.get("models") or ()
+    says = ", ".join(sorted(names.values() if isinstance(names, dict) else names))
+    return Message(
+        SECURITY_ALERT, "E", (node.ourselves(), *_person(detail)), (SOFTWARE_CONFIGURATION,), says=says
+    )
+
+
+def _purged(node: _Node, detail: Row) -> Message:
+    person = _person(detail)
+    who = (node.ourselves(requestor=not person), *person)
+    return Message(STUDY_DELETED, "D", who, says=str(detail.get("what") or ""))
+
+
 def _started(node: _Node, detail: Row) -> Message:
-    return Message(APPLICATION_ACTIVITY, "E", (node.ourselves(APPLICATION),), (APPLICATION_START,))
+    who = (node.ourselves(APPLICATION), *_person(detail, APPLICATION_LAUNCHER))
+    return Message(APPLICATION_ACTIVITY, "E", who, (APPLICATION_START,))
 
 
 def _stopped(node: _Node, detail: Row) -> Message:
     outcome = SUCCESS if detail.get("clean", True) else MINOR_FAILURE
     return Message(APPLICATION_ACTIVITY, "E", (node.ourselves(APPLICATION),), (APPLICATION_STOP,), outcome)
+
+
+def _person(detail: Row, *roles: Code) -> tuple[Participant, ...]:
+    """Who asked for it, where the trail has that."""
+    return (Participant(str(detail["by"]), roles, requestor=True),) if "by" in detail else ()
 
 
 _MESSAGES: dict[str, Callable[[_Node, Row], Message]] = {
@@ -170,84 +170,19 @@ _MESSAGES: dict[str, Callable[[_Node, Row], Message]] = {
     "instance.own_result": _received("R"),
     "result.delivered": _delivered,
     "association.refused": _refused,
+    "configuration.changed": _changed,
+    "models.changed": _changed,
+    "study.purged": _purged,
     "node.started": _started,
     "node.stopped": _stopped,
 }
 
 
-def _xml(node: _Node, event: Row, message: Message) -> Element:
-    """The message by the schema of A.5.1; the order of its elements is the schema's."""
-    root = Element("AuditMessage")
-    about = SubElement(
-        root,
-        "EventIdentification",
-        EventActionCode=message.action,
-        EventDateTime=event["at"],
-        EventOutcomeIndicator=message.outcome,
-    )
-    _coded(about, "EventID", message.event)
-    for code in message.types:
-        _coded(about, "EventTypeCode", code)
-    if message.says:
-        SubElement(about, "EventOutcomeDescription").text = _clean(message.says)
-    for participant in message.participants:
-        _participant(root, participant)
-    source = SubElement(root, "AuditSourceIdentification", AuditSourceID=_clean(node.settings.node.name))
-    SubElement(source, "AuditSourceTypeCode", {"csd-code": "4"})  # an application server
-    if event["study"]:
-        _study(root, event["study"], event["instance"], _sop_class(node.db, event["instance"]))
-        _patient(root, _of(node, event["study"]))
-    return root
-
-
-def _participant(root: Element, participant: Participant) -> None:
-    one = SubElement(root, "ActiveParticipant", UserID=_clean(participant.user))
-    if participant.ae_title:
-        one.set("AlternativeUserID", _clean(f"AETITLES={participant.ae_title}"))  # A.5.2.2
-    one.set("UserIsRequestor", str(participant.requestor).lower())
-    for role in participant.roles:
-        _coded(one, "RoleIDCode", role)
-    if participant.media:
-        _coded(SubElement(one, "MediaIdentifier"), "MediaType", URI)
-
-
-def _study(root: Element, study: str, instance: str | None, sop_class: str | None) -> None:
-    found = _object(root, study, kind="2", role="3")  # system object, report: A.5.3.7's for a study
-    _coded(found, "ParticipantObjectIDTypeCode", STUDY_UID)
-    SubElement(found, "ParticipantObjectName").text = "Study"
-    if sop_class and instance:
-        description = SubElement(found, "ParticipantObjectDescription")
-        objects = SubElement(description, "SOPClass", UID=sop_class, NumberOfInstances="1")
-        SubElement(objects, "Instance", UID=instance)
-
-
-def _patient(root: Element, patient: tuple[str, str] | None) -> None:
-    if patient is None:
-        return
-    found = _object(root, patient[0], kind="1", role="1")
-    coded = {"csd-code": PATIENT_NUMBER, "codeSystemName": "RFC-3881", "originalText": "Patient Number"}
-    SubElement(found, "ParticipantObjectIDTypeCode", coded)
-    SubElement(found, "ParticipantObjectName").text = _clean(patient[1])
-
-
-def _object(root: Element, identity: str, *, kind: str, role: str) -> Element:
-    return SubElement(
-        root,
-        "ParticipantObjectIdentification",
-        ParticipantObjectID=_clean(identity),
-        ParticipantObjectTypeCode=kind,
-        ParticipantObjectTypeCodeRole=role,
-    )
-
-
-def _coded(parent: Element, tag: str, code: Code) -> None:
-    value, meaning = code
-    SubElement(parent, tag, {"csd-code": value, "codeSystemName": "DCM", "originalText": meaning})
-
-
-def _clean(value: str) -> str:
-    """One line of what XML can hold: an AE title is what a stranger sent."""
-    return " ".join(_NOT_XML.sub("\N{REPLACEMENT CHARACTER}", value).split())
+def _subject(node: _Node, event: Row) -> Subject | None:
+    if not event["study"]:
+        return None
+    instance = event["instance"]
+    return Subject(event["study"], instance, _sop_class(node.db, instance), _patient_of(node, event["study"]))
 
 
 def _sop_class(db: Session, instance: str | None) -> str | None:
@@ -259,7 +194,7 @@ def _sop_class(db: Session, instance: str | None) -> str | None:
     return None
 
 
-def _of(node: _Node, study: str) -> tuple[str, str] | None:
+def _patient_of(node: _Node, study: str) -> tuple[str, str] | None:
     """Patient ID and name of a study; None where they are not wanted, not there or empty."""
     if node.spool is None:
         return None

@@ -96,25 +96,45 @@ def study(db: Session, uid: str) -> Row:
     found = db.scalars(select(Study).where(Study.study_instance_uid == uid)).one_or_none()
     if found is None:
         raise XrvNodeError(f"no study {uid} came here; `xrv-node studies list` shows them")
-    results = db.scalars(select(ResultRow).where(ResultRow.study_id == found.id).order_by(ResultRow.id))
+    results = db.scalars(select(ResultRow).where(ResultRow.study_id == found.id).order_by(ResultRow.id)).all()
     return _study(found) | {
+        "inputs purged on": max((i.purged_at for i in found.instances if i.purged_at), default=None),
+        "results purged on": max((r.purged_at for r in results if r.purged_at), default=None),
         "instances": [_instance(db, i) for i in sorted(found.instances, key=lambda i: i.id)],
         "results": [_result(db, r) for r in results],
     }
 
 
 def events(
-    db: Session, *, study: str | None = None, event: str | None = None, limit: int | None = None
+    db: Session,
+    *,
+    study: str | None = None,
+    event: str | None = None,
+    limit: int | None = None,
+    after: int = 0,
+    first: int | None = None,
 ) -> Iterator[Row]:
-    """Audit events in order; with `limit`, the newest ones."""
-    query = select(AuditEvent)
+    """Audit events in order.
+
+    Parameters
+    ----------
+    study, event
+        Only of this Study Instance UID; only of this name.
+    limit
+        So many of the newest; None: all.
+    after
+        Only those with a greater number.
+    first
+        So many of the oldest that are left then; None: all.
+    """
+    query = select(AuditEvent).where(AuditEvent.id > after)
     if study is not None:
         query = query.where(AuditEvent.study_instance_uid == study)
     if event is not None:
         query = query.where(AuditEvent.event == event)
     if limit is None:
-        rows = db.scalars(query.order_by(AuditEvent.id).execution_options(yield_per=1000))
-        yield from map(_event, rows)
+        query = query.order_by(AuditEvent.id).limit(first)
+        yield from map(_event, db.scalars(query.execution_options(yield_per=1000)))
     else:
         newest: Sequence[AuditEvent] = db.scalars(query.order_by(AuditEvent.id.desc()).limit(limit)).all()
         yield from map(_event, reversed(newest))
@@ -191,6 +211,7 @@ def _instance(db: Session, row: Instance) -> Row:
         "size": row.size,
         "sha256": row.sha256,
         "path": row.path,
+        "purged_at": row.purged_at,
         "analyses": [
             {
                 "models": {role: m["name"] for role, m in a.models.items()},
@@ -211,6 +232,7 @@ def _result(db: Session, row: ResultRow) -> Row:
         "revision": row.revision,
         "size": row.size,
         "path": row.path,
+        "purged_at": row.purged_at,
         "created_at": row.created_at,
         "deliveries": [
             {"destination": d.destination, "state": d.state, "status": d.status, "error": d.error}

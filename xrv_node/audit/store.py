@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -170,6 +171,22 @@ class Store:
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
+
+
+def no_room(error: BaseException) -> str | None:
+    """Say, of an exception, which disk is full; None when it has another cause.
+
+    Told by errno of the operating system, SQLite's result code, and PostgreSQL's SQLSTATE 53100 (disk_full).
+    """
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return "the disk of node.data_dir is full"
+    cause = getattr(error, "orig", None)
+    if (
+        getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+        or getattr(cause, "sqlstate", None) == "53100"
+    ):
+        return "the disk of the database is full"
+    return None
 
 
 def _engine(url: str, *, sqlite: bool) -> Engine:

@@ -150,6 +150,8 @@ class Instance(Base):
     reasons: Mapped[list[Any]]
     evidence: Mapped[list[Any]]
     error: Mapped[str | None]
+    purged_at: Mapped[datetime | None]
+    """When retention removed its file (`retention.purge`); the row stays."""
 
     study: Mapped[Study] = relationship(back_populates="instances")
 
@@ -202,6 +204,7 @@ class AnalysisRow(Base):
     reconstruction_error: Mapped[float]
     path: Mapped[str] = mapped_column(String(255))
     created_at: Mapped[datetime]
+    purged_at: Mapped[datetime | None]
 
     __table_args__ = (UniqueConstraint("instance_id", "model_set"),)
 
@@ -217,7 +220,7 @@ class ResultRow(Base):
     variant: Mapped[str] = mapped_column(String(64), default="")
     """Of the kind (`report.kinds.variant`); a destination gets those of its own style."""
     revision: Mapped[int]
-    """The study's revision that it was made for."""
+    """The newest revision of the study that says it: of an unchanged result it moves on."""
     sop_class_uid: Mapped[str] = mapped_column(String(64))
     sop_instance_uid: Mapped[str] = mapped_column(String(64), unique=True)
     series_instance_uid: Mapped[str] = mapped_column(String(64))
@@ -226,6 +229,7 @@ class ResultRow(Base):
     size: Mapped[int]
     path: Mapped[str] = mapped_column(String(255))
     created_at: Mapped[datetime]
+    purged_at: Mapped[datetime | None]
 
 
 class Delivery(Base):
@@ -274,10 +278,23 @@ class AuditEvent(Base):
 
 
 class AuditHead(Base):
-    """The chain's end, one row: what makes a row missing at the end noticeable."""
+    """The chain's newest event and its beginning, one row: what makes a row missing there noticeable."""
 
     __tablename__ = "audit_head"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     count: Mapped[int]
     hash: Mapped[str] = mapped_column(String(64))
+    removed: Mapped[int] = mapped_column(default=0)
+    removed_hash: Mapped[str] = mapped_column(String(64), default="0" * 64)
+    """Number and hash of the newest event that retention removed (`trail.forget`), 0 for none."""
+
+
+class AuditSent(Base):
+    """How far the trail was sent to an audit repository, one row each; another one gets the whole trail."""
+
+    __tablename__ = "audit_sent"
+
+    repository: Mapped[str] = mapped_column(String(300), primary_key=True)
+    event: Mapped[int]
+    """The last event that it has, or that there is no message for."""

@@ -43,21 +43,49 @@ def list_(
 
 
 @app.command()
+def show(
+    study: Annotated[str, typer.Option(help="Its Study Instance UID.")],
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """All that happened to a study: who sent it, what was done by which models, what went where, and who
+    changed something."""
+    from xrv_node.audit.timeline import timeline
+
+    with opened(config) as store, store.read() as db:
+        rows = timeline(db, study)
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(rows, ["at", "says", "instance", "by"])
+
+
+@app.command()
 def verify(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Check that no event was changed or removed; exit code 1 when one was."""
     from xrv_node.audit import trail
 
     with opened(config) as store, store.read() as db:
-        found = trail.verify(db)
+        found, gone = trail.verify(db), trail.beginning(db)
     broken = isinstance(found, trail.Broken)
     if as_json:
         print_json(
-            {"whole": not broken, "events": None if broken else found, "why": getattr(found, "why", None)}
+            {
+                "whole": not broken,
+                "events": None if broken else found,
+                "why": getattr(found, "why", None),
+                "removed": gone,
+            }
         )
     elif isinstance(found, trail.Broken):
         print(f"the trail is broken: {found.why}", file=sys.stderr)
     else:
-        print(f"the trail is whole: {found} events")
+        since = ""
+        if gone:
+            since = (
+                f", from number {gone['through'] + 1} on; those before are in files, the last {gone['file']}"
+            )
+        print(f"the trail is whole: {found} events{since}")
     raise typer.Exit(1 if broken else 0)
 
 
@@ -85,8 +113,9 @@ def export(
         if format_ is Format.atna and not as_json:
             loaded = settings.load(config)
             spool = Spool(loaded.data_dir) if with_patient else None
-            for message in atna.messages(db, loaded, study=study, patients_from=spool):
-                print(message)
+            events = queries.events(db, study=study)
+            for message in atna.messages(db, loaded, events, patients_from=spool):
+                print(message.xml)
             return
         rows = queries.events(db, study=study)
         if format_ is Format.csv and not as_json:

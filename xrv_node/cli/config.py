@@ -36,8 +36,20 @@ def check(
         bool, typer.Option("--commissioning", help="As for `serve --commissioning`: do not ask for weights.")
     ] = False,
 ) -> None:
-    """Find what would keep the node from running."""
+    """Find what would keep the node from running, and what the files that it names would."""
     from xrv_node import node, settings
+    from xrv_node.doctor import configuration
+    from xrv_node.doctor.finding import State
+    from xrv_node.errors import ConfigError
 
-    node.check(settings.load(config), commissioning=commissioning)
-    print(f"{settings.find(config) or 'the default configuration'} is good")
+    loaded = settings.load(config)
+    where = settings.find(config) or "the default configuration"
+    found = list(configuration.look(loaded))
+    for state, says, remedy in found:
+        if state == State.WARN:
+            print(f"warning: {where}: {says}; {remedy}")
+    wrong = [f"{where}: {says}; {remedy}" for state, says, remedy in found if state == State.FAIL]
+    if wrong:
+        raise ConfigError("\n".join(wrong))
+    node.check(loaded, commissioning=commissioning)
+    print(f"{where} is good")

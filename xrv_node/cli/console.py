@@ -22,14 +22,16 @@ JsonOption = Annotated[bool, typer.Option("--json", help="JSON for programs.")]
 
 @contextmanager
 def opened(config: Path | None) -> Iterator[Store]:
-    """The configured node's database, for a command that looks into it."""
+    """The configured node's database, for a command; what it changes is on record with who ran it."""
     from xrv_node import settings
+    from xrv_node.audit import person, trail
     from xrv_node.audit.store import Store
 
     store = Store(settings.load(config).database_url)
     try:
         store.require_current()
-        yield store
+        with trail.asked_by(person.operator()):
+            yield store
     finally:
         store.close()
 

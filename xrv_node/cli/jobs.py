@@ -15,7 +15,7 @@ from xrv_node.cli.console import (
     print_table,
 )
 
-app = typer.Typer(help="Look at the queue, and retry what was parked.", no_args_is_help=True)
+app = typer.Typer(help="Look at the queue; retry and cancel.", no_args_is_help=True)
 
 
 @app.command("list")
@@ -71,3 +71,21 @@ def retry(
         print_json({"retried": chosen})
     else:
         print(f"queued again: {', '.join(map(str, chosen)) or 'none'}")
+
+
+@app.command()
+def cancel(
+    job_ids: Annotated[list[int], typer.Argument(help="Which.")],
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Give jobs up that are queued or parked; what else there is to do for their studies goes on."""
+    from xrv_node.jobs import progress
+
+    with opened(config) as store, store.begin() as db:
+        for job_id in job_ids:
+            progress.cancel(db, job_id)
+    if as_json:
+        print_json({"cancelled": job_ids})
+    else:
+        print(f"cancelled: {', '.join(map(str, job_ids))}")

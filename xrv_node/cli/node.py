@@ -52,6 +52,7 @@ def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 
     from xrv_node import seats, settings
     from xrv_node.audit import queries
+    from xrv_node.receive import room
 
     loaded = settings.load(config)
     with opened(config) as store, store.read() as db:
@@ -59,6 +60,7 @@ def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
             "name": loaded.node.name,
             "serving": seats.is_serving(loaded.data_dir),
             "receives": f"{loaded.receive.ae_title} at {loaded.receive.host}:{loaded.receive.port}",
+            "refuses": room.why_paused(loaded, store),
             "free_bytes": shutil.disk_usage(loaded.data_dir).free,
         } | queries.counts(db)
     if as_json:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,8 +16,13 @@ from xrv_node.cli.console import (
     print_json,
     print_table,
 )
+from xrv_node.errors import XrvNodeError
 
-app = typer.Typer(help="Look at studies.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from xrv_node.audit.store import Store
+    from xrv_node.settings import Settings
+
+app = typer.Typer(help="Look at studies, send their results again, analyse them again.", no_args_is_help=True)
 
 
 @app.command("list")
@@ -47,3 +54,191 @@ def show(study_instance_uid: str, config: ConfigOption = None, as_json: JsonOpti
         print_json(row)
     else:
         print_fields(row)
+
+
+@app.command()
+def purge(
+    study_instance_uids: Annotated[
+        list[str] | None, typer.Argument(help="Which; without any: all that are old enough.")
+    ] = None,
+    older_than: Annotated[
+        float | None,
+        typer.Option(min=0, help="Days since something of the study came, or it was reported."),
+    ] = None,
+    inputs: Annotated[bool, typer.Option("--inputs", help="Only the received objects.")] = False,
+    results: Annotated[bool, typer.Option("--results", help="Only what was made of them.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would go and what stays.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also what is parked or not delivered; it is lost then.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Remove the files of studies; their record stays. Exit code 1 when a study that was named is held."""
+    from dataclasses import asdict
+
+    from rich.progress import track
+
+    from xrv_node import settings
+    from xrv_node.receive.spool import Spool
+    from xrv_node.retention import purge as retention
+
+    if not study_instance_uids and older_than is None:
+        raise XrvNodeError("name studies, or say how old they must be with --older-than DAYS")
+    loaded = settings.load(config)
+    spool, committing = Spool(loaded.data_dir), retention.committing(loaded)
+    whats = [what for what, wanted in zip(retention.WHATS, (inputs, results), strict=True) if wanted]
+    with opened(config) as store:
+        with store.read() as db:
+            chosen = retention.chosen(db, study_instance_uids, older_than or 0, whats or retention.WHATS)
+        found = [
+            retention.look(store, spool, *one, committing=committing, force=force)
+            for one in track(chosen, "looking", transient=True, disable=as_json)
+        ]
+        going = [one for one, outcome in zip(chosen, found, strict=True) if not outcome.held]
+        size = sum(outcome.size for outcome in found if not outcome.held)
+        if going and not dry_run:
+            if not yes:
+                studies = len({study for study, _ in going})
+                typer.confirm(f"Remove {size / 2**20:.1f} MiB of {studies} studies?", abort=True, err=True)
+            found = [outcome for outcome in found if outcome.held] + [
+                retention.purge(store, spool, *one, committing=committing, force=force, forced=force)
+                for one in track(going, "purging", transient=True, disable=as_json)
+            ]
+    if as_json:
+        print_json([asdict(outcome) for outcome in found])
+    else:
+        print_table([asdict(outcome) for outcome in found], ["study", "what", "files", "size", "held"])
+        print(f"{'would remove' if dry_run else 'removed'} {size / 2**20:.1f} MiB")
+    raise typer.Exit(1 if study_instance_uids and any(outcome.held for outcome in found) else 0)
+
+
+@app.command()
+def resend(
+    study_instance_uid: str,
+    to: Annotated[
+        str | None,
+        typer.Option(help="Only this destination, and what it takes though it never got it. [default: all]"),
+    ] = None,
+    kind: Annotated[str | None, typer.Option(help="Only this kind of result, e.g. report.")] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Send a study's newest results again, the same objects under the same UIDs."""
+    from xrv_node import settings
+    from xrv_node.jobs import again
+    from xrv_node.receive.spool import Spool
+
+    chosen = settings.load(config)
+    destinations = chosen.destinations if to is None else (chosen.destination(to),)
+    with opened(config) as store, store.begin() as db:
+        queued = again.resend(
+            db,
+            Spool(chosen.data_dir),
+            study_instance_uid,
+            destinations,
+            kind=kind,
+            anew=to is not None,
+        )
+    if as_json:
+        print_json({"queued": queued})
+    elif queued:
+        print_table(queued, ["kind", "destination", "instance"])
+    else:
+        print("nothing queued: all of it still waits to be sent")
+
+
+@app.command()
+def reprocess(
+    study_instance_uids: Annotated[list[str] | None, typer.Argument(help="Which.")] = None,
+    all_failed: Annotated[
+        bool, typer.Option("--all-failed", help="Those of which an image or the report failed.")
+    ] = False,
+    all_: Annotated[bool, typer.Option("--all", help="All, with --since or --older-models.")] = False,
+    since: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Of these, what came on that day or later.")
+    ] = None,
+    older_models: Annotated[
+        bool, typer.Option("--older-models", help="Of these, what other models than the present analysed.")
+    ] = False,
+    wait: Annotated[bool, typer.Option(help="Wait for the new results.")] = True,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Analyse studies again with the present models; their new results supersede the old."""
+    from xrv_node import settings
+    from xrv_node.jobs import again
+    from xrv_node.models import weights
+    from xrv_node.receive.spool import Spool
+
+    if sum((bool(study_instance_uids), all_failed, all_)) != 1:
+        raise typer.BadParameter("name studies, or give --all-failed, or --all")
+    if all_ and since is None and not older_models:
+        raise typer.BadParameter("--all needs --since DATE or --older-models")
+    chosen = settings.load(config)
+    models = chosen.models
+    present = None
+    if older_models:
+        present = weights.model_set(models.names, chosen.models_dir, models.thresholds).digest
+    spool = Spool(chosen.data_dir)
+    results, refused = {}, {}
+    with opened(config) as store:
+        with store.read() as db:
+            day = None if since is None else since.astimezone()
+            found = again.choose(db, failed=all_failed, since=day, not_by=present)
+        if study_instance_uids:
+            narrowed = since is not None or older_models
+            found = [uid for uid in study_instance_uids if uid in found or not narrowed]
+        for uid in found:
+            try:
+                with store.begin() as db:
+                    results[uid] = again.made(db, uid)[1]
+                    again.reprocess(db, spool, uid)
+            except XrvNodeError as error:
+                refused[uid] = str(error)
+        queued = [uid for uid in results if uid not in refused]
+        outcomes = _outcomes(store, chosen, {uid: results[uid] for uid in queued}, wait=wait)
+    if as_json:
+        print_json({"studies": outcomes, "refused": refused})
+    elif outcomes or not refused:
+        print_table(outcomes, ["study", "state", "says"])
+    for why in refused.values():
+        print(f"error: {why}", file=sys.stderr)
+    if refused or any(row["state"] == "failed" for row in outcomes):
+        raise typer.Exit(1)
+
+
+def _outcomes(
+    store: Store, settings: Settings, before: dict[str, int], *, wait: bool
+) -> list[dict[str, str]]:
+    """What became of the studies that are analysed again; waits for the node, if there is one, to do it."""
+    from time import sleep
+
+    from xrv_node import seats
+    from xrv_node.cli.networks import progress_bar
+    from xrv_node.jobs import again
+
+    with progress_bar("analysing again") as show:
+        while True:
+            with store.read() as db:
+                left = again.unfinished(db, list(before))
+            show(len(before) - len(left), len(before))
+            if not left or not wait or not seats.is_serving(settings.data_dir):
+                break
+            sleep(0.5)
+    rows = []
+    with store.read() as db:
+        for uid, count in before.items():
+            state, now = again.made(db, uid)
+            says = (
+                f"{now - count} new results"
+                if now > count
+                else "nothing new: the results are those of before"
+            )
+            if uid in left:
+                says = "queued; a running node (`xrv-node serve`) does it"
+            rows.append({"study": uid, "state": state, "says": says})
+    return rows

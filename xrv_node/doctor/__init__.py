@@ -12,16 +12,18 @@ from contextlib import closing
 import structlog
 
 from xrv_node.audit.store import Store
-from xrv_node.doctor import machine, networks, peers, record
+from xrv_node.doctor import configuration, machine, networks, peers, record
 from xrv_node.doctor.finding import Examined, Finding, Found, State
 from xrv_node.settings import Settings
 
 log = structlog.get_logger("doctor")
 
 CHECKS: dict[str, Callable[[Examined], Found]] = {
+    "configuration": configuration.configuration,
     "disk": machine.disk,
     "ports": peers.ports,
     "database": record.database,
+    "audit": record.repository,
     "clock": machine.clock,
     "spool": record.spool,
     "models": networks.models,

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from xrv_node import durable
 from xrv_node.audit import queries
 from xrv_node.doctor.finding import Examined, Found, State
+from xrv_node.receive import room
 
 LITTLE_ROOM, NO_ROOM = 10 * 2**30, 2**30
 """Bytes. A chest radiograph is 10 to 30 MB as it is sent: some hundred of them, and some ten."""
@@ -20,7 +21,15 @@ def disk(node: Examined) -> Found:
     """Room, and whether a file can be written and synced (a probe, which is removed)."""
     directory = node.settings.data_dir
     free = shutil.disk_usage(directory).free
-    state = State.FAIL if free < NO_ROOM else State.WARN if free < LITTLE_ROOM else State.OK
+    if node.has_record and (why := room.why_paused(node.settings, node.store)):
+        yield State.FAIL, why, "make room, or let [retention] keep less"
+    state = (
+        State.FAIL
+        if free < max(NO_ROOM, node.settings.receive.min_free_mb << 20)
+        else State.WARN
+        if free < LITTLE_ROOM
+        else State.OK
+    )
     yield state, f"{free / 2**30:.1f} GiB free in {directory}", "" if state == State.OK else "make room there"
     probe = directory / "run" / "doctor.probe"
     try:

@@ -11,7 +11,7 @@ from xrv_node.errors import ConfigError, WeightsError
 
 
 def models(node: Examined) -> Found:
-    """Whether the weights are here and as they were imported."""
+    """Whether the weights are here and as they were imported, and the site's operating points are theirs."""
     from xrv_node.models import catalog, weights
 
     chosen, place = node.settings.models, node.settings.models_dir
@@ -21,17 +21,22 @@ def models(node: Examined) -> Found:
         says = f"no weights of {', '.join(missing)}" + (
             "; it runs untrained networks" if commissioning else ""
         )
-        remedy = weights.remedy(*(catalog.find(name) for name in missing))
+        remedy = weights.remedy(*(catalog.find(name, directory=place) for name in missing))
         yield State.WARN if commissioning else State.FAIL, says, remedy
     for name in chosen.names:
-        if name in missing or catalog.find(name).name in missing:
+        entry = catalog.find(name, directory=place)
+        if entry.name in missing:
             continue
         try:
-            weights.verify(catalog.find(name), place)
+            weights.verify(entry, place)
         except WeightsError as error:
             yield State.FAIL, str(error), f"`xrv-node models pull {name}` or `models import` again"
         else:
             yield State.OK, f"{name} is as it was imported", ""
+    try:
+        catalog.find(chosen.classifier, "classifier", place).with_thresholds(chosen.thresholds)
+    except ConfigError as error:
+        yield State.FAIL, str(error), "correct it under [models.thresholds]"
 
 
 def devices(node: Examined) -> Found:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from xrv_node.audit import trail
-from xrv_node.doctor import orphans
+from xrv_node.audit import forward, syslog, trail
 from xrv_node.doctor.finding import Examined, Found, State
-from xrv_node.errors import ConfigError
+from xrv_node.errors import ConfigError, DestinationError
 from xrv_node.receive.spool import Spool
+from xrv_node.retention import orphans
 
 LAST_EVENTS = 10_000
 """How much of the trail is checked; ``xrv-node audit verify`` checks all."""
+
+SENT_WITHIN = 600
+"""Seconds in which the audit repository should have an event; the courier looks every few seconds."""
 
 SHOWN = 5
 """Paths that are named before "and so many more"."""
@@ -39,6 +42,30 @@ def database(node: Examined) -> Found:
         yield State.OK, f"the last {min(found, LAST_EVENTS)} of {found} events of the trail are whole", ""
 
 
+def repository(node: Examined) -> Found:
+    """Whether the audit repository can be reached, and whether it has the trail."""
+    audit = node.settings.audit
+    if not audit.host:
+        yield State.OK, "no audit repository is configured (audit.host); the trail stays here", ""
+        return
+    if audit.protocol == "udp":
+        says = f"{audit.repository} by UDP: nothing tells whether it has the trail"
+        yield State.WARN, says, 'take protocol = "tls" in [audit], where the repository can'
+        return
+    try:
+        syslog.send(audit, ())
+    except (ConfigError, DestinationError) as error:
+        yield State.FAIL, str(error), "the trail waits; nothing of it is lost"
+    else:
+        yield State.OK, f"{audit.repository} is reached and trusted", ""
+    if node.serving and node.has_record:
+        with node.store.read() as db:
+            lag = forward.lag_seconds(db, audit.repository)
+        if lag > SENT_WITHIN:
+            says = f"an event waits since {lag / 60:.0f} minutes for {audit.repository}"
+            yield State.WARN, says, "see the log of the courier; what is new there may still be on its way"
+
+
 def spool(node: Examined) -> Found:
     """Files without rows and rows without files; `fix` settles the former."""
     if not node.has_record:
@@ -48,7 +75,7 @@ def spool(node: Examined) -> Found:
         found = orphans.find(db, spool)
     fix = "`xrv-node doctor --fix` "
     if node.fix:
-        orphans.settle(spool, found)
+        orphans.settle(node.store, spool, found)
     if found.inputs:
         place = spool.root / orphans.FOUND
         moved = f"moved to {place}; " if node.fix else f"{fix}moves them to {place}; "
@@ -57,10 +84,13 @@ def spool(node: Examined) -> Found:
     if found.derived:
         remedy = "removed" if node.fix else f"{fix}removes them; they are made again when needed"
         yield State.WARN, f"analyses and results without a row: {_named(found.derived)}", remedy
+    if found.purged:
+        remedy = "removed" if node.fix else f"{fix}removes them, and the courier once a day"
+        yield State.WARN, f"files that were purged and are still there: {_named(found.purged)}", remedy
     if found.missing:
         says = f"rows without a file: {_named(found.missing)}"
         yield State.FAIL, says, "restore spool from the backup, or send these studies again"
-    if not (found.inputs or found.derived or found.missing):
+    if not any((found.inputs, found.derived, found.purged, found.missing)):
         yield State.OK, "every file has its row, every row its file", ""
 
 

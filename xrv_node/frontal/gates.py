@@ -9,7 +9,7 @@ from datetime import date
 
 from pydicom import Dataset
 
-from xrv_node.frontal.header import codes, fold, number, shown, spaced, text, values
+from xrv_node.frontal.header import codes, fold, number, shown, spaced, text, typed, values
 from xrv_node.frontal.rules import Objection, Rules
 from xrv_node.values import Evidence, Verdict
 
@@ -126,10 +126,12 @@ def _objection_barriers(header: Dataset, row: Objection) -> Iterator[Barrier]:
 
 
 def _objectionable(header: Dataset, keyword: str, row: Objection) -> str | None:
-    """Return the value, or the code, that the row objects to."""
+    """Return the value, its words or the code that the row objects to."""
     if row.pattern is not None:
         value = text(header, keyword)
-        return value if value and row.pattern.search(fold(value)) else None
+        match = row.pattern.search(fold(value)) if value else None
+        # Of what a person typed only the words that count: the rest may be the patient's name.
+        return None if match is None else match[0] if typed(keyword) else value
     for code in codes(header, keyword):
         if code.name in row.codes or (
             row.codes_other_than is not None and code.name not in row.codes_other_than

@@ -10,6 +10,7 @@ from functools import lru_cache
 from itertools import islice
 
 from pydicom import Dataset
+from pydicom.datadict import dictionary_VR
 
 LONGEST = 256
 """Characters that are read of a value: four times the longest text VR in use here (LO, PS3.5 Table 6.2-1),
@@ -22,6 +23,8 @@ SHOWN = 64
 """Characters of a value that go into evidence: the length of a Long String (LO)."""
 
 _NOT_A_WORD = re.compile(r"[\W_]+")
+
+_TYPED = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
 
 _LEGACY_SCHEMES = {"SNM3": "SRT", "99SDM": "SRT"}
 """Older designators of the same codes (PS3.16 section 8)."""
@@ -80,6 +83,14 @@ def text(header: Dataset, keyword: str) -> str:
     if keyword == "PatientName":
         return " ".join(personal_name(header))
     return "\\".join(values(header, keyword))[:LONGEST]
+
+
+def typed(keyword: str) -> bool:
+    """Return whether an attribute holds a text that a person types (PS3.5 table 6.2-1)."""
+    try:
+        return dictionary_VR(keyword) in _TYPED
+    except KeyError:
+        return True
 
 
 def number(header: Dataset, keyword: str) -> int | None:

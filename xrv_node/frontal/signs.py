@@ -79,14 +79,16 @@ def _coded(header: Dataset, keyword: str, terms: tuple[Term, ...]) -> Iterator[S
     """Yield the signs of a code sequence; a code that the tables lack is read by its meaning."""
     for code in codes(header, keyword):
         value = f"{code.name} {code.meaning}".strip()
-        for term in [term for term in terms if code.name in term.codes] or _matches(code.meaning, terms):
+        named = [term for term in terms if code.name in term.codes]
+        for term in named or [term for term, _ in _matches(code.meaning, terms)]:
             yield Sign(keyword, value, term.kind, term.view)
 
 
 def _worded(header: Dataset, keyword: str, terms: tuple[Term, ...]) -> Iterator[Sign]:
     """Yield the sign of an attribute that holds a word of a vocabulary, or else some text."""
     value = text(header, keyword)
-    found = [term for term in terms if fold(value) in term.words][:1] or _matches(value, terms)
+    found = [term for term in terms if fold(value) in term.words][:1]
+    found = found or [term for term, _ in _matches(value, terms)]
     for term in found:
         yield Sign(keyword, value, term.kind, term.view)
     if value and not found:
@@ -102,19 +104,20 @@ def _elsewhere(header: Dataset, keyword: str, terms: tuple[Term, ...]) -> Iterat
 
 
 def _in_text(header: Dataset, keyword: str, terms: tuple[Term, ...]) -> Iterator[Sign]:
-    value = text(header, keyword)
-    for term in _matches(value, terms):
-        yield Sign(keyword, value, term.kind, term.view)
+    """Yield what a text tells, with the words that told it and not the text: a person typed that, and may
+    have typed the patient's name."""
+    for term, words in _matches(text(header, keyword), terms):
+        yield Sign(keyword, words, term.kind, term.view)
 
 
-def _matches(value: str, terms: tuple[Term, ...]) -> list[Term]:
-    """Return the rows that match a text; what one row matched, the rows below no longer see."""
+def _matches(value: str, terms: tuple[Term, ...]) -> list[tuple[Term, str]]:
+    """Return the rows that match a text, and what they matched, which the rows below no longer see."""
     rest, found = fold(value), []
     for term in terms:
-        without = term.pattern.sub(" ", rest) if term.pattern and rest else rest
-        if without != rest:
-            found.append(term)
-            rest = without
+        match = term.pattern.search(rest) if term.pattern and rest else None
+        if term.pattern and match:
+            found.append((term, match[0]))
+            rest = term.pattern.sub(" ", rest)
     return found
 
 
@@ -148,8 +151,7 @@ def _orientation(header: Dataset, rules: Rules) -> Iterator[Sign]:
 
 def _portable(header: Dataset, rules: Rules) -> Iterator[Sign]:
     for keyword in rules.portable_attributes:
-        value = text(header, keyword)
-        if value and rules.portable.search(fold(value)):
+        if match := rules.portable.search(fold(text(header, keyword))):
             remark = "A mobile or bedside examination is taken from the front: AP is assumed."
-            yield Sign(keyword, value, "frontal", "AP", remark)
+            yield Sign(keyword, match[0], "frontal", "AP", remark)
             return

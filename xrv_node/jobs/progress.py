@@ -74,7 +74,7 @@ def reported(db: Session, study: Study, revision: int) -> None:
         report_when_ready(db, study)
 
 
-def failed(db: Session, claim: queue.Claim, error: str, *, final: bool) -> None:
+def failed(db: Session, claim: queue.Claim, error: str, *, final: bool, blameless: bool = False) -> None:
     """A job did not succeed: try it again later, or park it.
 
     Parameters
@@ -83,6 +83,8 @@ def failed(db: Session, claim: queue.Claim, error: str, *, final: bool) -> None:
         One sentence without patient data.
     final
         Whether trying again would change nothing.
+    blameless
+        Whether the machine failed and not the job: it is tried again, however often.
 
     Raises
     ------
@@ -90,10 +92,10 @@ def failed(db: Session, claim: queue.Claim, error: str, *, final: bool) -> None:
         When the job is another's by now.
     """
     job = queue.hold(db, claim)
-    if final or job.attempts >= job.max_attempts:
+    if final or (job.attempts >= job.max_attempts and not blameless):
         park(db, job, error, rejected=final)
         return
-    wait = queue.postpone(job, error)
+    wait = queue.postpone(job, error, blameless=blameless)
     trail.record(
         db, "job.postponed", **_subject(db, job), attempts=job.attempts, seconds=round(wait, 1), error=error
     )
@@ -103,6 +105,25 @@ def park(db: Session, job: Job, error: str, *, rejected: bool = False) -> None:
     """Give a job up until a person retries it, and let everything else go on without it."""
     queue.close(job, JobState.PARKED, error)
     trail.record(db, "job.parked", **_subject(db, job), attempts=job.attempts, error=error)
+    _go_on_without(db, job, error, rejected=rejected)
+
+
+def cancel(db: Session, job_id: int) -> Job:
+    """Give a job up that waits, on a person's word; `retry` takes that back.
+
+    Raises
+    ------
+    QueueError
+        When it does not wait.
+    """
+    job = queue.withdraw(db, job_id)
+    trail.record(db, "job.cancelled", **_subject(db, job))
+    _go_on_without(db, job, str(job.error), rejected=False)
+    return job
+
+
+def _go_on_without(db: Session, job: Job, error: str, *, rejected: bool) -> None:
+    """Let everything else go on without a job that was given up."""
     study = study_of(db, job.study_id)
     if job.kind == "analyse" and job.instance_id is not None:
         instance = db.get_one(Instance, job.instance_id)

@@ -34,18 +34,24 @@ class Policy:
     again_alone: bool
     """Whether a job that was tried before is claimed alone: if it is the one that kills workers, it kills
     no job beside it."""
+    longest_run: float
+    """Seconds after which jobs that were claimed together are taken to hang. Far beyond what the slowest
+    machine or line needs."""
 
 
 POLICIES: dict[str, Policy] = {
     # What fails here fails again, but for a busy disk or a full GPU.
-    "analyse": Policy(max_attempts=5, first_wait=5, longest_wait=60, again_alone=True),
-    "report": Policy(max_attempts=5, first_wait=5, longest_wait=60, again_alone=True),
+    "analyse": Policy(max_attempts=5, first_wait=5, longest_wait=60, again_alone=True, longest_run=1800),
+    "report": Policy(max_attempts=5, first_wait=5, longest_wait=60, again_alone=True, longest_run=1800),
     # A PACS that is down for a weekend: about three days of quarter hours.
-    "deliver": Policy(max_attempts=300, first_wait=5, longest_wait=900, again_alone=False),
+    "deliver": Policy(max_attempts=300, first_wait=5, longest_wait=900, again_alone=False, longest_run=7200),
 }
 
 GOLDEN = 0.6180339887
 """Multiples of it, modulo one, are as far from each other as can be: they spread pauses by job number."""
+
+SPREAD = 0.2
+"""Part of a pause by which it is made shorter or longer."""
 
 LEASE_SECONDS = 120.0
 """How long a claim holds without a sign of life; a worker renews it several times in that span."""
@@ -111,13 +117,15 @@ def claim(
 
 def _claimable(kind: str, destination: str | None) -> ColumnElement[bool]:
     now = datetime.now(UTC)
+    # No pause is longer: what waits for a later time was queued before the clock was put back.
+    latest = now + timedelta(seconds=POLICIES[kind].longest_wait * (1 + SPREAD))
     to = select(Delivery.id).where(Delivery.destination == destination)
     return and_(
         Job.delivery_id.in_(to) if destination is not None else true(),
         Job.kind == kind,
         Job.attempts < Job.max_attempts,
         or_(
-            and_(Job.state == JobState.QUEUED, Job.not_before <= now),
+            and_(Job.state == JobState.QUEUED, or_(Job.not_before <= now, Job.not_before > latest)),
             and_(Job.state == JobState.RUNNING, Job.lease_until < now),
         ),
     )
@@ -190,8 +198,13 @@ def close(job: Job, state: JobState, error: str | None = None) -> None:
     job.lease, job.lease_until, job.updated_at = None, None, datetime.now(UTC)
 
 
-def postpone(job: Job, error: str) -> float:
+def postpone(job: Job, error: str, *, blameless: bool = False) -> float:
     """Queue a job again after a pause that grows, spread so that many do not come back at once.
+
+    Parameters
+    ----------
+    blameless
+        The job has nothing to do with what failed: the attempt does not count, the pause is the longest.
 
     Returns
     -------
@@ -200,7 +213,9 @@ def postpone(job: Job, error: str) -> float:
     """
     policy = POLICIES[job.kind]
     wait: float = min(policy.first_wait * 2 ** min(job.attempts - 1, 30), policy.longest_wait)
-    wait *= 0.8 + 0.4 * (job.id * GOLDEN % 1)
+    if blameless:
+        wait, job.attempts = policy.longest_wait, job.attempts - 1
+    wait *= 1 - SPREAD + 2 * SPREAD * (job.id * GOLDEN % 1)
     close(job, JobState.QUEUED, error)
     job.not_before = datetime.now(UTC) + timedelta(seconds=wait)
     return wait
@@ -232,6 +247,21 @@ def abandoned(db: Session) -> list[Job]:
     )
 
 
+def withdraw(db: Session, job_id: int) -> Job:
+    """Take a job out of the queue that waits for its turn or for a person.
+
+    Raises
+    ------
+    QueueError
+        When there is no such job, or it is neither queued nor parked.
+    """
+    job = _found(db, job_id)
+    if job.state not in (JobState.QUEUED, JobState.PARKED):
+        raise QueueError(f"job {job_id} is {job.state}; only queued and parked jobs can be cancelled")
+    close(job, JobState.CANCELLED, "cancelled by a person")
+    return job
+
+
 def revive(db: Session, job_id: int) -> Job:
     """Queue a parked or cancelled job again, with all its attempts.
 
@@ -240,11 +270,16 @@ def revive(db: Session, job_id: int) -> Job:
     QueueError
         When there is no such job, or it is not parked or cancelled.
     """
-    job = db.get(Job, job_id, with_for_update=True)
-    if job is None:
-        raise QueueError(f"there is no job {job_id}; `xrv-node jobs list` shows them")
+    job = _found(db, job_id)
     if job.state not in (JobState.PARKED, JobState.CANCELLED):
         raise QueueError(f"job {job_id} is {job.state}; only parked and cancelled jobs can be retried")
     close(job, JobState.QUEUED)
     job.attempts, job.not_before = 0, datetime.now(UTC)
+    return job
+
+
+def _found(db: Session, job_id: int) -> Job:
+    job = db.get(Job, job_id, with_for_update=True)
+    if job is None:
+        raise QueueError(f"there is no job {job_id}; `xrv-node jobs list` shows them")
     return job

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from time import monotonic
 
 import structlog
 
-from xrv_node.audit.store import Store
+from xrv_node.audit.store import Store, no_room
 from xrv_node.errors import XrvNodeError
 from xrv_node.jobs import progress, queue
 from xrv_node.jobs.queue import Claim, Kind, LeaseLostError
@@ -18,6 +20,14 @@ log = structlog.get_logger("worker")
 
 IDLE_SECONDS = 0.2
 """Between two looks at an empty queue."""
+QUEUE_SECONDS = 5.0
+"""Before a queue that did not answer is asked again."""
+NO_ROOM_SECONDS = 30.0
+"""Before anything is tried again on a disk that was full."""
+
+
+class ProcessSpoiledError(Exception):
+    """This process can do no job any more, whichever it takes: it must end, for its successor can."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +59,11 @@ def work(
         In order of priority.
     idle
         Called when there is nothing to do.
+
+    Raises
+    ------
+    ProcessSpoiledError
+        When a handler did; its jobs wait for the process that comes next, with all their attempts.
     """
     while not stop.is_set():
         try:
@@ -56,13 +71,14 @@ def work(
         except Exception:
             # The database is locked, full or away: nothing is lost by asking again.
             log.exception("the queue does not answer")
-            stop.wait(5)
+            stop.wait(QUEUE_SECONDS)
             continue
         if claims is None:
             idle()
             stop.wait(IDLE_SECONDS)
             continue
-        _run(store, *claims)
+        if _run(store, *claims, stop):
+            stop.wait(NO_ROOM_SECONDS)  # the next job would want to write too
 
 
 def _next(store: Store, handlers: Sequence[Handler], owner: str) -> tuple[Handler, list[Claim]] | None:
@@ -75,37 +91,60 @@ def _next(store: Store, handlers: Sequence[Handler], owner: str) -> tuple[Handle
     return None
 
 
-def _run(store: Store, handler: Handler, claims: Sequence[Claim]) -> None:
+def _run(store: Store, handler: Handler, claims: Sequence[Claim], stop: threading.Event) -> bool:
+    """Run the jobs; tells whether a disk was full."""
     with _heartbeat(store, claims):
         try:
             handler.run(claims)
+        except ProcessSpoiledError as error:
+            log.error("this process ends, another one is needed", kind=handler.kind, why=str(error))
+            _fail(store, claims, str(error), blameless=True)
+            raise
         except XrvNodeError as error:
             log.error("jobs failed", kind=handler.kind, why=str(error))
             _fail(store, claims, str(error))
         except Exception as error:
+            if full := no_room(error):
+                log.error("jobs wait for room", kind=handler.kind, why=full)
+                while not _fail(store, claims, full, blameless=True):  # the database may be on that disk
+                    if stop.wait(NO_ROOM_SECONDS):
+                        break
+                return True
             log.exception("jobs failed", kind=handler.kind)
             _fail(store, claims, f"{type(error).__name__} while running the job; see the log")
+    return False
 
 
-def _fail(store: Store, claims: Sequence[Claim], error: str) -> None:
-    """Fail what the handler left unfinished."""
+def _fail(store: Store, claims: Sequence[Claim], error: str, *, blameless: bool = False) -> bool:
+    """Fail what the handler left unfinished; tells whether all of it is on record."""
+    recorded = True
     for claim in claims:
         try:
             with store.begin() as db:
-                progress.failed(db, claim, error, final=False)
+                progress.failed(db, claim, error, final=False, blameless=blameless)
         except LeaseLostError:
             continue  # finished before the exception
         except Exception:
             log.exception("a failed job could not be recorded; its lease will run out", job=claim.job_id)
+            recorded = False
+    return recorded
 
 
 @contextmanager
 def _heartbeat(store: Store, claims: Sequence[Claim]) -> Iterator[None]:
-    """Renew the leases from a thread while the jobs run."""
-    done = threading.Event()
+    """Renew the leases from a thread while the jobs run, and end the process when they never end.
+
+    A thread that hangs in a driver or on a dead network disk cannot be ended alone. The attempt counts: the
+    jobs go to the next process, one by one, and one that hangs each time is parked.
+    """
+    done, began = threading.Event(), monotonic()
+    longest = queue.POLICIES[claims[0].kind].longest_run
 
     def beat() -> None:
         while not done.wait(queue.LEASE_SECONDS / 5):
+            if monotonic() - began > longest:
+                log.error("jobs hang; this process ends, another one is needed", seconds=longest)
+                os._exit(1)
             try:
                 queue.renew(store, claims)
             except Exception:

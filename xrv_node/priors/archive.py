@@ -184,9 +184,13 @@ def _read(document: Dataset, subject: Subject, basis: Basis) -> Report | None:
     if not precedes(whose.date, whose.time, subject):
         return None
     digests = re.findall(r"\b[0-9a-f]{64}\b", " ".join(reading.texts(document, codes.MODEL)))
-    if basis.classifier not in digests:
-        return None
-    if reading.texts(document, codes.RESAMPLING) != [plain(basis.resampler)]:
+    own = [equipment.points_line(basis.site_thresholds)] if basis.site_thresholds else []
+    comparable = (
+        basis.classifier in digests
+        and reading.texts(document, codes.RESAMPLING) == [plain(basis.resampler)]
+        and reading.texts(document, codes.SITE_POINTS) == own
+    )
+    if not comparable:
         return None
     found = [(f.label, f.score) for image in reading.findings(document).values() for f in image]
     if not found or not all(0 <= score <= 1 for _, score in found):

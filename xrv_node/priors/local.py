@@ -81,9 +81,16 @@ def _analyses(db: Session, spool: Spool, study: Study, basis: Basis) -> list[Ana
         select(AnalysisRow)
         .join(Instance, Instance.id == AnalysisRow.instance_id)
         .where(Instance.study_id == study.id, Instance.state == InstanceState.ANALYSED)
+        .where(AnalysisRow.purged_at.is_(None))
         .order_by(AnalysisRow.id)
     )
-    made_by = {r.instance_id: r for r in rows if r.models["classifier"]["sha256"] == basis.classifier}
+    wanted = (basis.classifier, [list(point) for point in basis.site_thresholds])
+    made_by = {
+        r.instance_id: r
+        for r in rows
+        for by in [r.models["classifier"]]
+        if (by["sha256"], by.get("site_thresholds", [])) == wanted
+    }
     try:
         analyses = [load(spool.absolute(row.path)) for row in made_by.values()]
     except XrvNodeError as error:

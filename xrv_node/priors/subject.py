@@ -63,6 +63,8 @@ class Basis:
     """Digest of its weights."""
     commissioning: bool
     resampler: str
+    site_thresholds: tuple[tuple[str, float], ...] = ()
+    """As in ``ModelIdentity``: another operating point is another scale."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,11 @@ def subject_of(headers: Iterable[Dataset]) -> Subject | None:
 
 def basis_of(analyses: Sequence[Analysis]) -> Basis | None:
     """Return how these analyses were made; None where there are none, or they were made in different ways."""
-    found = {Basis(a.model_set.classifier.sha256, a.model_set.commissioning, a.resampler) for a in analyses}
+    found = {
+        Basis(by.classifier.sha256, by.commissioning, a.resampler, by.classifier.site_thresholds)
+        for a in analyses
+        for by in [a.model_set]
+    }
     return found.pop() if len(found) == 1 else None
 
 

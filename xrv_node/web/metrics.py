@@ -21,6 +21,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from xrv_node import __version__, seats
+from xrv_node.audit import forward
 from xrv_node.audit.queries import events, grouped
 from xrv_node.audit.store import Store
 from xrv_node.audit.tables import (
@@ -35,6 +36,7 @@ from xrv_node.audit.tables import (
     StudyState,
 )
 from xrv_node.jobs.queue import POLICIES
+from xrv_node.receive.room import is_paused
 from xrv_node.settings import Settings
 
 Sample = tuple[tuple[str, ...], float]
@@ -63,10 +65,16 @@ METRICS: tuple[Described, ...] = (
     Described(
         "xrv_node_events_total", ("event",), "Events of the audit trail since its first row", "counter"
     ),
+    Described(
+        "xrv_node_audit_lag_seconds",
+        (),
+        "Age of the oldest event that the audit repository does not have; 0 without one",
+    ),
     Described("xrv_node_oldest_job_seconds", ("kind",), "Age of the oldest job that is not ended, or 0"),
     Described("xrv_node_last_analysis_seconds", (), "How long the newest analysis took; absent before it"),
     Described("xrv_node_disk_free_bytes", (), "Room on the file system of node.data_dir for this user"),
     Described("xrv_node_disk_bytes", (), "Size of that file system"),
+    Described("xrv_node_receiving", (), "1; 0 while objects are refused for lack of room"),
 )
 
 TOTALS = (
@@ -109,11 +117,17 @@ class NodeCollector(Collector):
             "xrv_node_jobs": _by(db, (Job.kind, Job.state), [(k, s) for k in POLICIES for s in JobState]),
             "xrv_node_deliveries": _by(db, (Delivery.destination, Delivery.state), outbox),
             "xrv_node_events_total": [((event,), n) for event, n in self._count(db).items()],
+            "xrv_node_audit_lag_seconds": self._lag(db),
             "xrv_node_oldest_job_seconds": _ages(db),
             "xrv_node_last_analysis_seconds": _last_analysis(db),
             "xrv_node_disk_free_bytes": [((), disk.free)],
             "xrv_node_disk_bytes": [((), disk.total)],
+            "xrv_node_receiving": [((), not is_paused(db))],
         }
+
+    def _lag(self, db: Session) -> list[Sample]:
+        audit = self._settings.audit
+        return [((), forward.lag_seconds(db, audit.repository) if audit.host else 0.0)]
 
     def _count(self, db: Session) -> dict[str, int]:
         with self._lock:

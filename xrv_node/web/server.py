@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry, make_wsgi_app
 from xrv_node import seats
 from xrv_node.audit.store import Store
 from xrv_node.errors import ConfigError
+from xrv_node.receive import room
 from xrv_node.settings import Settings
 from xrv_node.web.metrics import NodeCollector
 
@@ -136,6 +137,8 @@ def not_ready(settings: Settings, store: Store) -> str | None:
         store.require_current()
     except ConfigError:
         return "the database does not answer or has another schema; see the log"
+    if why := room.why_paused(settings, store):
+        return why
     missing = [role for role in seats.ROLES if not seats.held(settings.data_dir, role)]
     return f"not running: {', '.join(missing)}" if missing else None
 

@@ -1,0 +1,135 @@
+"""What is wrong with a configuration that can be read: the files that it names, and keys that disagree.
+
+Nothing is started and nobody is called. Each line begins with the key.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+
+from xrv_node import tls
+from xrv_node.doctor.finding import Examined, Found, State
+from xrv_node.errors import ConfigError
+from xrv_node.setting_types import TlsClientSection, TlsSection, is_loopback
+from xrv_node.settings import Settings
+
+SOON = timedelta(days=30)
+"""Before its end a certificate is warned of: a hospital's authority may need weeks for a new one."""
+
+_OTHERS_READ = 0o004
+
+
+def configuration(node: Examined) -> Found:
+    """The check of the doctor."""
+    found = list(look(node.settings))
+    yield from found or [(State.OK, "its files are there and its keys agree", "")]
+
+
+def look(settings: Settings) -> Found:
+    """What is wrong, the key first, and the remedy."""
+    for part in (_certificates, _secrets, _ports, _callers):
+        yield from part(settings)
+
+
+def _certificates(settings: Settings) -> Found:
+    for key, files in _tls_tables(settings):
+        try:
+            if isinstance(files, TlsSection):
+                tls.server_context(files, key)
+            else:
+                tls.client_context(files.ca, files.certificate, files.key, key)
+        except ConfigError as error:
+            yield State.FAIL, str(error), "give PEM files that belong together and that this user can read"
+            continue
+        if files.certificate is None or files.key is None:
+            continue
+        try:
+            ends = tls.valid_until(files.certificate, files.key)
+        except ConfigError as error:
+            yield State.FAIL, f"{key}.certificate: {error}", "have it renewed"
+        else:
+            if ends is not None and ends - datetime.now(UTC) < SOON:
+                says = f"{key}.certificate: {files.certificate} ends on {ends:%Y-%m-%d}"
+                yield State.WARN, says, "have it renewed"
+        yield from _private(f"{key}.key", files.key)
+
+
+def _tls_tables(settings: Settings) -> Iterator[tuple[str, TlsSection | TlsClientSection]]:
+    tables: list[tuple[str, TlsSection | TlsClientSection | None]] = [
+        ("receive.tls", settings.receive.tls),
+        ("audit.tls", settings.audit.tls),
+        *((f"destinations.{d.name}.tls", d.tls) for d in settings.destinations),
+    ]
+    for key, files in tables:
+        if files is not None:
+            yield key, files
+
+
+def _secrets(settings: Settings) -> Found:
+    files = [("web.token_file", Path(settings.web.token_file) if settings.web.token_file else None)]
+    for one in settings.destinations:
+        files += [(f"destinations.{one.name}.{k}", getattr(one, k)) for k in ("token_file", "password_file")]
+        if one.token_variable and not os.environ.get(one.token_variable):
+            says = f"destinations.{one.name}.token_variable: {one.token_variable} is not in this environment"
+            yield State.WARN, says, "see that the service sets it"
+    for key, file in files:
+        if file is None:
+            continue
+        try:
+            text = file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            why = getattr(error, "strerror", None) or "not text"
+            yield (
+                State.FAIL,
+                f"{key}: {file} cannot be read ({why})",
+                "write the secret into it, for this user",
+            )
+            continue
+        if not text:
+            yield State.FAIL, f"{key}: {file} is empty", "write the secret into it"
+        yield from _private(key, file)
+
+
+def _private(key: str, file: Path) -> Found:
+    if file.stat().st_mode & _OTHERS_READ:
+        yield State.WARN, f"{key}: every user of this machine can read {file}", f"chmod o= {file}"
+
+
+def _ports(settings: Settings) -> Found:
+    receive, web = settings.receive, settings.web
+    if web.enabled and web.port == receive.port != 0 and _meet(receive.host, web.host):
+        yield State.FAIL, f"web.port: {web.port} is receive.port too", "give one of them another port"
+    for one in settings.destinations:
+        ours = (one.port, one.ae_title) == (receive.port, receive.ae_title)
+        if ours and (one.host == receive.host or is_loopback(str(one.host))):
+            says = f"destinations.{one.name}: it is this node itself"
+            yield State.FAIL, says, "name the host, port and AE title of the archive"
+
+
+def _meet(one: str, other: str) -> bool:
+    """Whether two hosts to listen on have an address in common."""
+    try:
+        return one == other or any(ip_address(host).is_unspecified for host in (one, other))
+    except ValueError:
+        return False
+
+
+def _callers(settings: Settings) -> Found:
+    receive = settings.receive
+    if remedy := receive.open_to_all:
+        yield State.WARN, "receive.allowed_calling_ae: nobody is kept out", remedy
+    if not receive.allowed_calling_ae:
+        return
+    for one in settings.destinations:
+        key = f"destinations.{one.name}"
+        if one.commitment and one.ae_title not in receive.allowed_calling_ae:
+            says = f"{key}.commitment: a later answer of {one.ae_title} would be refused"
+            yield State.WARN, says, f'add "{one.ae_title}" to receive.allowed_calling_ae'
+        for title in one.when.calling_ae:
+            if title not in receive.allowed_calling_ae:
+                says = f"{key}.when.calling_ae: nothing comes from {title}, for it is not let in"
+                yield State.WARN, says, f'add "{title}" to receive.allowed_calling_ae, or take it out here'
