@@ -22,6 +22,7 @@ from xrv_node.priors import search
 from xrv_node.receive import intake
 from xrv_node.receive.spool import Spool
 from xrv_node.report import job as report
+from xrv_node.report.outcomes import images_of
 from xrv_node.settings import Settings
 from xrv_node.values import Analysis, Finding, Frame, ModelIdentity, ModelSet, Prior
 
@@ -46,12 +47,13 @@ class Networks:
     resampler: str = "linear"
     refused: str | None = None
     of_image: dict[str, dict[str, float]] = field(default_factory=dict)
+    site_thresholds: tuple[tuple[str, float], ...] = ()
 
     @property
     def model_set(self) -> ModelSet:
         other = [ModelIdentity(role, role, "2b" * 32) for role in ("segmenter", "autoencoder")]
         return ModelSet(
-            ModelIdentity("classifier", "densenet121-res224-all", self.classifier),
+            ModelIdentity("classifier", "densenet121-res224-all", self.classifier, self.site_thresholds),
             *other,
             commissioning=self.commissioning,
         )
@@ -110,7 +112,7 @@ class Site:
         """What is found for a study that was analysed."""
         with self.store.read() as db:
             row = db.scalars(select(Study).where(Study.study_instance_uid == f"1.2.3.{study}")).one()
-            images = report._images(db, self.spool, row, Networks().model_set)
+            images = images_of(db, self.spool, row, Networks().model_set)
         found = search.find(settings(**section), self.store, self.spool, row.study_instance_uid, images)
         return [e.prior for e in found.earlier]
 

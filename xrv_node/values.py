@@ -10,13 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import numpy as np
     from numpy.typing import NDArray
     from pydicom import Dataset
 
 OPERATING_POINT = 0.5
 """The score at which a finding counts as present. torchxrayvision rescales every score so that the
-threshold of its head (Youden's index on held-out training data) lies here (``models.op_norm``)."""
+threshold of its head (Youden's index on held-out training data, or the site's own) lies here
+(``models.op_norm``)."""
 
 VERIFICATION = "1.2.840.10008.1.1"
 """Verification SOP Class: what a C-ECHO is for (PS3.4 A.4)."""
@@ -71,6 +74,9 @@ class ModelIdentity:
     """As torchxrayvision calls it, e.g. ``densenet121-res224-all``."""
     sha256: str
     """Digest of the tensors that were loaded (seeded weights have one too)."""
+    site_thresholds: tuple[tuple[str, float], ...] = ()
+    """By finding, the operating points that the site set in place of the published ones, on the sigmoid's
+    scale, in (0, 1), in the order of the network's heads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +96,19 @@ class ModelSet:
 
     @property
     def digest(self) -> str:
-        """Hex SHA-256 over names and weights: the identity of the set in derived UIDs."""
-        text = "\n".join(f"{m.role} {m.name} {m.sha256}" for m in self.models)
-        return hashlib.sha256(text.encode()).hexdigest()
+        """Hex SHA-256 over names, weights and the site's operating points: the identity of the set in derived
+        UIDs. Without such points it is ``weights_digest``."""
+        return self._digest(f"{m.role} {label} {t!r}" for m in self.models for label, t in m.site_thresholds)
+
+    @property
+    def weights_digest(self) -> str:
+        """Hex SHA-256 over names and weights: what errors of reconstruction and speeds belong to, which no
+        operating point changes."""
+        return self._digest(())
+
+    def _digest(self, points: Iterable[str]) -> str:
+        lines = [*(f"{m.role} {m.name} {m.sha256}" for m in self.models), *points]
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +192,8 @@ class StudyOutcome:
 
     study_instance_uid: str
     images: tuple[ImageOutcome, ...]
-    """Every object of the study, in the order (series, instance number, SOP Instance UID)."""
+    """Every object of the study that is of one patient, in the order (series, instance number, SOP Instance
+    UID)."""
     model_set: ModelSet
     closed_at: datetime
     """When the study was closed, aware; it dates the results, so that a repeated run gives the same ones."""
@@ -184,6 +201,8 @@ class StudyOutcome:
     """By result kind: the report that this one supersedes."""
     priors: tuple[Prior, ...] = ()
     """Earlier studies of the patient with scores that compare, the newest first."""
+    remarks: tuple[str, ...] = ()
+    """What a reader must know of the study as a whole, an English sentence each (`report.outcomes`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -156,6 +156,10 @@ def test_limits_are_kept_with_their_models(tmp_path: Path) -> None:
     assert gate.load(tmp_path, MODELS, RESAMPLER) == LIMITS
     other = dataclasses.replace(MODELS, autoencoder=ModelIdentity("autoencoder", "x", "cd" * 32))
     assert gate.load(tmp_path, other, RESAMPLER) is None
+    classifier = dataclasses.replace(MODELS.classifier, site_thresholds=(("Mass", 0.2),))
+    own_points = dataclasses.replace(MODELS, classifier=classifier)
+    assert own_points.digest != MODELS.digest
+    assert gate.load(tmp_path, own_points, RESAMPLER) == LIMITS
 
 
 @pytest.mark.parametrize(

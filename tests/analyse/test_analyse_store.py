@@ -75,6 +75,15 @@ def test_round_trip_is_exact(tmp_path: Path, side: int, structures: int) -> None
     assert sorted(p.name for p in path.parent.iterdir()) == ["analysis.npz"]
 
 
+def test_the_site_s_operating_points_are_kept_with_it(tmp_path: Path) -> None:
+    before = an_analysis(5, 3)
+    points = (("Lung Lesion", 0.1 + 0.2), ("Mass", 1e-5))
+    classifier = dataclasses.replace(before.model_set.classifier, site_thresholds=points)
+    own = dataclasses.replace(before, model_set=dataclasses.replace(before.model_set, classifier=classifier))
+    save(own, tmp_path / "a.npz")
+    assert load(tmp_path / "a.npz").model_set.digest == own.model_set.digest != before.model_set.digest
+
+
 def test_an_analysis_of_before_pictures_were_kept_is_read(tmp_path: Path) -> None:
     old = dataclasses.replace(an_analysis(), maps=None, picture=None)
     save(old, tmp_path / "a.npz")

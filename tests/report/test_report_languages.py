@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any, get_args
@@ -15,7 +16,7 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from xrv_node import report
-from xrv_node.report import codes, reading
+from xrv_node.report import codes, phrases, reading
 from xrv_node.values import ImageOutcome, Language, Prior, StudyOutcome, Style
 
 LANGUAGES = get_args(Language)
@@ -70,6 +71,22 @@ def test_a_report_is_in_its_language_and_valid(language: Language, tmp_path: Pat
     assert f'"{EFFUSION[language]}")=(52101004,SCT,' in printed.stdout
     assert f'({language},RFC5646,"' in printed.stdout
     assert '(111244,DCM,"Not all algorithms succeeded; with findings")' in printed.stdout
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_report_says_whose_the_operating_points_are(language: Language, tmp_path: Path) -> None:
+    plain = cases.model_set()
+    own = replace(plain.classifier, site_thresholds=(("Effusion", 0.103247), ("Lung Lesion", 1e-05)))
+    models = replace(plain, classifier=own)
+    document = made(cases.outcome(cases.frontal(cases.header(), models), models=models), language)
+    document.save_as(tmp_path / "report.dcm")
+    assert cases.errors_of(tmp_path / "report.dcm") == []
+    assert reading.texts(document, codes.SITE_POINTS) == ["Effusion 0.103247, Lung Lesion 1e-05"]
+    _, whose = reading.texts(document, codes.SCORES)
+    assert f"{EFFUSION[language]}, {phrases.named('finding', 'Lung Lesion', language)}." in whose
+    published = made(cases.outcome(cases.frontal(cases.header())), language)
+    assert reading.texts(published, codes.SITE_POINTS) == []
+    assert len(reading.texts(published, codes.SCORES)) == 1
 
 
 @pytest.mark.parametrize("language", LANGUAGES[1:])

@@ -273,6 +273,20 @@ def test_each_number_names_the_network_that_it_is_from() -> None:
         assert items["111002"].TextValue == equipment.model_line(network)
 
 
+@pytest.mark.parametrize("kind", ["sr", "sr-image"])
+def test_operating_points_of_the_site_are_parameters_of_the_classifier(kind: str, tmp_path: Path) -> None:
+    plain = cases.model_set()
+    own = replace(plain.classifier, site_thresholds=(("Effusion", 0.103247), ("Mass", 0.2)))
+    models = replace(plain, classifier=own)
+    (result,) = report.build(cases.outcome(cases.frontal(cases.header(), models), models=models), [kind])
+    (tmp_path / "sr.dcm").write_bytes(report.to_bytes(result.dataset))
+    assert cases.errors_of(tmp_path / "sr.dcm") == []
+    told = {i.TextValue for i in walk(result.dataset) if i.ConceptNameCodeSequence[0].CodeValue == "111002"}
+    line = "operating points set by the site: Effusion 0.103247, Mass 0.2"
+    assert {equipment.model_line(own), line} <= told
+    assert result.dataset.SoftwareVersions != equipment.version(plain)
+
+
 def procedure(header: Dataset) -> tuple[str, str, str]:
     made = built(cases.outcome(cases.frontal(header)))
     (item,) = [i for i in walk(made) if i.ConceptNameCodeSequence[0].CodeValue == "121058"]

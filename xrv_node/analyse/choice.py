@@ -24,7 +24,7 @@ def _machine(networks: Networks) -> dict[str, str]:
     """What a choice holds for."""
     kind = networks.device.partition(":")[0]
     part = torch.cuda.get_device_name(networks.device) if kind == "cuda" else _processor()
-    return {"device": part, "torch": torch.__version__, "model_set": networks.identity.digest}
+    return {"device": part, "torch": torch.__version__, "model_set": networks.identity.weights_digest}
 
 
 def _processor() -> str:

@@ -41,7 +41,7 @@ class Limits:
     """What the site's own images stay within, for one set of models."""
 
     model_set: str
-    """``ModelSet.digest``: another autoencoder has other errors."""
+    """``ModelSet.weights_digest``: another autoencoder has other errors."""
     resampler: str
     """How the images were brought to size: another resampler, other errors."""
     quantile: float
@@ -204,7 +204,7 @@ def fit(
             "a lower --quantile"
         )
     return Limits(
-        model_set=model_set.digest,
+        model_set=model_set.weights_digest,
         resampler=resampler,
         quantile=quantile,
         images=len(errors),
@@ -229,7 +229,7 @@ def check_fit(quantile: float, model_set: ModelSet) -> None:
 
 def path(directory: Path, model_set: ModelSet) -> Path:
     """Where the limits of a set of models lie in the model directory."""
-    return directory / f"gate-{model_set.digest[:16]}.json"
+    return directory / f"gate-{model_set.weights_digest[:16]}.json"
 
 
 def save(limits: Limits, directory: Path, model_set: ModelSet) -> Path:
@@ -260,7 +260,7 @@ def load(directory: Path, model_set: ModelSet, resampler: str) -> Limits | None:
     try:
         limits = Limits(**json.loads(source.read_bytes()))
         numbers = (limits.error, limits.ssim, limits.quantile)
-        whole = limits.model_set == model_set.digest and all(isinstance(n, float) for n in numbers)
+        whole = limits.model_set == model_set.weights_digest and all(isinstance(n, float) for n in numbers)
     except (OSError, ValueError, TypeError):
         whole = False
     if not whole or limits.resampler != resampler:

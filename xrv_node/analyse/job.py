@@ -21,6 +21,7 @@ from xrv_node.audit.tables import AnalysisRow, Instance, InstanceState, JobState
 from xrv_node.errors import ImageError
 from xrv_node.jobs import progress, queue
 from xrv_node.jobs.queue import Claim, LeaseLostError
+from xrv_node.jobs.worker import ProcessSpoiledError
 from xrv_node.priors.local import remember
 from xrv_node.radiograph.header import read_header
 from xrv_node.receive.spool import Spool
@@ -48,14 +49,32 @@ def run(
         Tells the view of an image from its pixels, where the header left it open.
     unknown
         What becomes of such an image where there is no such reader.
+
+    Raises
+    ------
+    ProcessSpoiledError
+        The device failed under the networks.
     """
     wanted = []
-    for claim in claims:
-        with _own_job(store, claim):
-            if _frontal(store, spool, claim, views, unknown):
-                wanted.append(claim)
-    if wanted:
-        _analyse(store, spool, analyser, wanted)
+    with _device():
+        for claim in claims:
+            with _own_job(store, claim):
+                if _frontal(store, spool, claim, views, unknown):
+                    wanted.append(claim)
+        if wanted:
+            _analyse(store, spool, analyser, wanted)
+
+
+@contextmanager
+def _device() -> Iterator[None]:
+    """Tell a lost device from everything else: after an error of CUDA's own, not the allocator's, every
+    further call of the process fails, whatever image it is for (CUDA Runtime API, "sticky" errors)."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not str(error).startswith("CUDA error"):
+            raise
+        raise ProcessSpoiledError(f"the GPU failed: {str(error).splitlines()[0]}") from error
 
 
 def _analyse(store: Store, spool: Spool, analyser: Analyser, claims: Sequence[Claim]) -> None:
@@ -143,8 +162,13 @@ def _keep(store: Store, spool: Spool, claim: Claim, analysis: Analysis, seconds:
         study = progress.study_of(db, claim.study_id)
         instance = db.get_one(Instance, claim.instance_id)
         remember(study, header, spool.root)
-        if not _known(db, instance, digest):
+        known = _known(db, instance, digest)
+        if known is None:
             db.add(_row(analysis, instance, spool.relative(path)))
+        else:
+            known.purged_at = None
+            known.scores = _scores(analysis)  # the site may have fitted another engine or gate since
+            known.reconstruction_error = analysis.reconstruction_error
         instance.state, instance.error = InstanceState.ANALYSED, None
         queue.close(job, JobState.DONE)
         trail.record(
@@ -154,6 +178,7 @@ def _keep(store: Store, spool: Spool, claim: Claim, analysis: Analysis, seconds:
             instance=instance.sop_instance_uid,
             models={m.role: m.name for m in analysis.model_set.models},
             model_set=digest,
+            site_thresholds=dict(analysis.model_set.classifier.site_thresholds),
             commissioning=analysis.model_set.commissioning,
             resampler=analysis.resampler,
             reconstruction_error=round(analysis.reconstruction_error, 4),
@@ -167,11 +192,13 @@ def _keep(store: Store, spool: Spool, claim: Claim, analysis: Analysis, seconds:
     log.info("analysed", study=study_uid, instance=analysis.sop_instance_uid, seconds=seconds)
 
 
-def _known(db: Session, instance: Instance, digest: str) -> bool:
-    same = select(AnalysisRow.id).where(
-        AnalysisRow.instance_id == instance.id, AnalysisRow.model_set == digest
-    )
-    return db.scalar(same) is not None
+def _known(db: Session, instance: Instance, digest: str) -> AnalysisRow | None:
+    same = select(AnalysisRow).where(AnalysisRow.instance_id == instance.id, AnalysisRow.model_set == digest)
+    return db.scalars(same).one_or_none()
+
+
+def _scores(analysis: Analysis) -> dict[str, float]:
+    return {f.label: round(f.score, 6) for f in analysis.findings}
 
 
 def _row(analysis: Analysis, instance: Instance, path: str) -> AnalysisRow:
@@ -180,7 +207,7 @@ def _row(analysis: Analysis, instance: Instance, path: str) -> AnalysisRow:
         model_set=analysis.model_set.digest,
         models={m.role: asdict(m) for m in analysis.model_set.models},
         commissioning=analysis.model_set.commissioning,
-        scores={f.label: round(f.score, 6) for f in analysis.findings},
+        scores=_scores(analysis),
         reconstruction_error=analysis.reconstruction_error,
         path=path,
         created_at=datetime.now(UTC),

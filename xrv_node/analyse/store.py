@@ -108,6 +108,12 @@ def _decoded(png: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(picture, np.uint8)
 
 
+def _identity(words: dict[str, Any]) -> ModelIdentity:
+    # analyses of before there were a site's own operating points do not have the key
+    points = tuple((label, threshold) for label, threshold in words.get("site_thresholds", ()))
+    return ModelIdentity(words["role"], words["name"], words["sha256"], points)
+
+
 def _analysis(
     words: dict[str, Any],
     packed: Any,
@@ -118,7 +124,7 @@ def _analysis(
     shape = words["masks_shape"]
     models = words["model_set"]
     classifier, segmenter, autoencoder = (
-        ModelIdentity(**models[role]) for role in ("classifier", "segmenter", "autoencoder")
+        _identity(models[role]) for role in ("classifier", "segmenter", "autoencoder")
     )
     return Analysis(
         sop_instance_uid=words["sop_instance_uid"],

@@ -1,9 +1,9 @@
 """In which character set an object is written: the source's, wherever that holds what the object says.
 
 A result is filed by the source's patient attributes, so they and their Specific Character Set (0008,0005)
-are taken as they are. But a header without a set, or with a Japanese one, has no place for "Pleuraerguß".
-Then the whole object goes into Unicode, if that is sure to keep the names; and if it is not, our own words
-are written without accents.
+are taken as they are, byte for byte. But a header without a set, or with a Japanese one, has no place for
+"Pleuraerguß". Then the whole object goes into Unicode, if that is sure to keep the names; and if it is not,
+set and names stay as they came, and our own words are written without accents.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterator
 from pydicom import DataElement, Dataset
 from pydicom.charset import python_encoding
 from pydicom.multival import MultiValue
+from pydicom.tag import BaseTag
 from pydicom.valuerep import CUSTOMIZABLE_CHARSET_VR
 
 UNICODE = "ISO_IR 192"
@@ -26,7 +27,7 @@ _DAMAGED = set("\ufffd\x1b")
 _LETTERS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss"})
 
 
-def settle(done: Dataset, copied: Collection[str]) -> None:
+def settle(done: Dataset, copied: Collection[BaseTag]) -> bool:
     """Make an object's character set hold its own text; in place.
 
     Parameters
@@ -36,18 +37,24 @@ def settle(done: Dataset, copied: Collection[str]) -> None:
         holds all text. Otherwise either ISO_IR 192 with all text re-encoded, or, where the bytes of the
         source's text are not those of its set (so that nobody knows what they mean), as it was, and our own
         text in ASCII.
-    copied : collection of str
-        Keywords of the attributes that are the source's.
+    copied : collection of BaseTag
+        The attributes that are the source's, decoded.
+
+    Returns
+    -------
+    bool
+        Whether the character set is the source's still, so that the bytes of its text fit.
     """
-    theirs = [element for element in done if element.keyword in copied]
-    ours = [element for element in done if element.keyword not in copied]
+    theirs = [element for element in done if element.tag in copied]
+    ours = [element for element in done if element.tag not in copied]
     encodings = _encodings(done)
     if all(_holds(words, encodings) for words in _texts(ours)):
-        return
+        return True
     if all(is_sure(done, words) for words in _texts(theirs)):  # and reads all of it, by the declared set
         done.SpecificCharacterSet = UNICODE
-    else:
-        _to_ascii(ours)
+        return False
+    _to_ascii(ours)
+    return True
 
 
 def is_sure(header: Dataset, words: str) -> bool:

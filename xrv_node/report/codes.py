@@ -43,6 +43,7 @@ NOTICE = Code("NOTICE", PRIVATE_SCHEME, "Notice")
 SCORES = Code("SCORES", PRIVATE_SCHEME, "What the scores mean")
 RESAMPLING = Code("RESAMPLING", PRIVATE_SCHEME, "Resampling of the image")
 MODEL = Code("MODEL", PRIVATE_SCHEME, "Model")
+SITE_POINTS = Code("SITE-POINTS", PRIVATE_SCHEME, "Operating points set by the site")
 
 PRESENT = Code("52101004", "SCT", "Present")
 """PS3.16 CID 240."""

@@ -166,6 +166,10 @@ def _measured(measures: tuple[Measure, ...], language: Language) -> Iterator[Ite
 def _about(outcome: StudyOutcome, language: Language) -> Iterator[Item]:
     models = outcome.model_set
     yield Words(codes.SCORES, say("scores", language))
+    own = models.classifier.site_thresholds
+    if own:
+        names = ", ".join(named("finding", label, language) for label, _ in own)
+        yield Words(codes.SCORES, say("site_points", language, findings=names))
     if outcome.priors and not models.commissioning:
         yield Words(codes.EARLIER, say("earlier", language))
     analyses = [i.analysis for _, i in summary.answered(outcome) if i.analysis is not None]
@@ -176,3 +180,5 @@ def _about(outcome: StudyOutcome, language: Language) -> Iterator[Item]:
     for m in models.models:
         line = say("model", language, role=say(m.role, language), name=m.name, digest=m.sha256)
         yield Words(codes.MODEL, line)
+    if own:
+        yield Words(codes.SITE_POINTS, equipment.points_line(own))

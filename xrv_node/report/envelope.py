@@ -7,41 +7,23 @@ writes what the source really says.
 
 from __future__ import annotations
 
-import copy
 import io
 import math
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 
-from pydicom import DataElement, Dataset, config
+from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
-from pydicom.multival import MultiValue
-from pydicom.tag import Tag
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
-from pydicom.valuerep import IS, DSfloat, validate_value
 
 import xrv_node
+from xrv_node import verbatim
 from xrv_node.attributes import text
-from xrv_node.report import charset, codes, equipment, phrases, uids
+from xrv_node.report import charset, codes, equipment, phrases, source, uids
 from xrv_node.report.kinds import KINDS
 from xrv_node.report.summary import COMMISSIONING
 from xrv_node.values import Language, ModelSet, StudyOutcome
 
-# Type 2 in the Patient and General Study modules (PS3.3 C.7.1.1, C.7.2.1): there, if only empty.
-ALWAYS = (
-    "PatientName", "PatientID", "PatientBirthDate", "PatientSex",
-    "StudyDate", "StudyTime", "ReferringPhysicianName", "StudyID", "AccessionNumber",
-)  # fmt: skip
-# Carried along where the source has them; Patient, General Study and Patient Study modules.
-WHERE_PRESENT = (
-    "IssuerOfPatientID", "IssuerOfPatientIDQualifiersSequence", "TypeOfPatientID", "OtherPatientIDs",
-    "OtherPatientIDsSequence", "PatientBirthTime", "OtherPatientNames", "EthnicGroup", "PatientComments",
-    "PatientSpeciesDescription", "PatientSpeciesCodeSequence", "PatientBreedDescription",
-    "PatientBreedCodeSequence", "BreedRegistrationSequence", "ResponsiblePerson", "ResponsiblePersonRole",
-    "ResponsibleOrganization", "PatientIdentityRemoved", "DeidentificationMethod",
-    "DeidentificationMethodCodeSequence", "IssuerOfAccessionNumberSequence", "StudyDescription",
-    "ProcedureCodeSequence", "PatientAge", "PatientSize", "PatientWeight", "PatientSexNeutered",
-)  # fmt: skip
 # Which run made the object and when: not part of what it says.
 _NOT_CONTENT = (
     "SOPInstanceUID", "SeriesInstanceUID", "InstanceCreationDate", "InstanceCreationTime", "SeriesDate",
@@ -84,12 +66,12 @@ def stand_in(header: Dataset, study_instance_uid: str) -> Dataset:
     series = text(header, "SeriesInstanceUID")
     made.SeriesInstanceUID = series or uids.tracking_uid(made.SOPInstanceUID, "series")
     made.Modality = text(header, "Modality") or "OT"
-    for keyword in ALWAYS:
+    for keyword in source.ALWAYS:
         setattr(made, keyword, "" if keyword not in ("StudyDate", "StudyTime") else None)
     if text(header, "LossyImageCompression") == "01":  # once lossy, always (PS3.3 C.7.6.1.1.5)
         made.LossyImageCompression = "01"
         for keyword in ("LossyImageCompressionRatio", "LossyImageCompressionMethod"):
-            if (element := valid(header, keyword)) is not None:
+            if (element := source.valid(header, keyword)) is not None:
                 made[keyword] = element
     return made
 
@@ -134,9 +116,10 @@ def finish(
     done.update(made)
     classes = {text(i.header, "SOPInstanceUID"): text(i.header, "SOPClassUID") for i in outcome.images}
     _restore_classes(done, {uid: real for uid, real in classes.items() if real not in _RADIOGRAPHS})
-    _copy_source(done, header)
+    copied = source.take(done, header)
     _describe(done, kind, outcome.model_set, language, subject)
-    charset.settle(done, (*ALWAYS, *WHERE_PRESENT))
+    if charset.settle(done, copied):
+        verbatim.restore(done, verbatim.remembered(header), copied)
     _date(done, header, outcome.closed_at)
     content = uids.digest(element for element in done if element.keyword not in _NOT_CONTENT)
     named = (kind, sources, outcome.model_set.digest, content)
@@ -153,12 +136,6 @@ def numbers(header: Dataset, keyword: str, count: int) -> tuple[float, ...] | No
     except (ValueError, TypeError):
         return None
     return values if len(values) == count and all(map(math.isfinite, values)) else None
-
-
-def valid(header: Dataset, keyword: str) -> DataElement | None:
-    """Return an attribute that can be read and keeps to its VR, else None."""
-    element = _element(header, keyword)
-    return element if element is not None and _is_valid(element) else None
 
 
 def to_bytes(dataset: Dataset, *, deflated: bool = False) -> bytes:
@@ -192,41 +169,6 @@ def _restore_classes(item: Dataset, classes: dict[str, str]) -> None:
         if element.VR == "SQ":
             for child in element.value:
                 _restore_classes(child, classes)
-
-
-def _copy_source(done: Dataset, header: Dataset) -> None:
-    """Take over patient, study and character set. What identifies them is taken as it is, right or wrong: a
-    PACS files the result by it. Of the rest, what breaks its VR is left out, lest the whole object be
-    refused for it."""
-    for keyword in ("SpecificCharacterSet", *ALWAYS, *WHERE_PRESENT):
-        if keyword in done:
-            delattr(done, keyword)
-        element = _element(header, keyword)
-        if element is not None and (keyword not in WHERE_PRESENT or _is_valid(element)):
-            done[keyword] = copy.deepcopy(element)
-        elif keyword in ALWAYS:
-            setattr(done, keyword, "")
-    if not {"DeidentificationMethod", "DeidentificationMethodCodeSequence"} & set(done.dir()):
-        done.pop("PatientIdentityRemoved", None)  # 1C: allowed with a method only
-
-
-def _element(header: Dataset, keyword: str) -> DataElement | None:
-    try:
-        return header.get(Tag(keyword))
-    except (ValueError, TypeError, LookupError, NotImplementedError):
-        return None  # an attribute that nobody can read is as good as missing
-
-
-def _is_valid(element: DataElement) -> bool:
-    values = element.value if isinstance(element.value, MultiValue) else [element.value]
-    try:
-        for value in values:
-            # pydicom takes its own number classes for the wrong type
-            written = str(value) if isinstance(value, DSfloat | IS) else value
-            validate_value(element.VR, written, config.RAISE)
-    except ValueError:
-        return False
-    return True
 
 
 def _describe(done: Dataset, kind: str, models: ModelSet, language: Language, subject: str) -> None:

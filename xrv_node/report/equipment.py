@@ -18,10 +18,12 @@ from xrv_node.report.uids import device_uid
 from xrv_node.values import ModelIdentity, ModelSet
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import highdicom as hd
 
-MANUFACTURER = "xrv-node project"
-NAME = "xrv-node"
+MANUFACTURER = xrv_node.MANUFACTURER
+NAME = xrv_node.MODEL_NAME
 """Manufacturer's Model Name, device observer name and model, and algorithm name."""
 _PROCESSING_EQUIPMENT = Code("109102", "DCM", "Processing Equipment")
 _ARTIFICIAL_INTELLIGENCE = Code("123110", "DCM", "Artificial Intelligence")
@@ -43,6 +45,12 @@ def serial_number(models: ModelSet) -> str:
 def model_line(model: ModelIdentity) -> str:
     """Return a network's role, name and digest of its weights."""
     return f"{model.role}: {model.name}, weights SHA-256 {model.sha256}"
+
+
+def points_line(site_thresholds: Sequence[tuple[str, float]]) -> str:
+    """Return a site's own operating points, on the sigmoid's scale, by torchxrayvision's names; the same in
+    every language, for programs compare it."""
+    return ", ".join(f"{label} {threshold}" for label, threshold in site_thresholds)
 
 
 def add_equipment(dataset: Dataset, models: ModelSet) -> None:
@@ -83,10 +91,11 @@ def algorithm_in_report(models: ModelSet, model: ModelIdentity) -> hd.sr.Algorit
     4019)."""
     import highdicom as hd
 
+    own = points_line(model.site_thresholds)
     return hd.sr.AlgorithmIdentification(
         name=NAME,
         version=version(models),
-        parameters=[model_line(model)],
+        parameters=[model_line(model), *([f"operating points set by the site: {own}"] if own else [])],
         family=_ARTIFICIAL_INTELLIGENCE,
         manufacturer=MANUFACTURER,
     )

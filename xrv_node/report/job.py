@@ -4,50 +4,47 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Sequence
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
 import structlog
-from pydicom import Dataset
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from xrv_node import durable, report
-from xrv_node.analyse.store import load
-from xrv_node.attributes import integer, text
+from xrv_node.attributes import text
 from xrv_node.audit import trail
 from xrv_node.audit.store import Store
-from xrv_node.audit.tables import (
-    AnalysisRow,
-    Delivery,
-    DeliveryState,
-    Instance,
-    InstanceState,
-    JobState,
-    ResultRow,
-    Study,
-)
+from xrv_node.audit.tables import Delivery, DeliveryState, Instance, JobState, ResultRow, Study
 from xrv_node.deliver import routing
 from xrv_node.deliver.settings import DestinationSection
+from xrv_node.frontal.exposures import Repeat
 from xrv_node.jobs import progress, queue
 from xrv_node.jobs.queue import Claim, LeaseLostError
 from xrv_node.priors import search
-from xrv_node.radiograph.header import read_header
 from xrv_node.receive.spool import Spool
+from xrv_node.report import outcomes, supersede
 from xrv_node.report.kinds import KINDS, variant
 from xrv_node.settings import Settings
-from xrv_node.values import (
-    Evidence,
-    FrontalDecision,
-    ImageOutcome,
-    ModelSet,
-    Predecessor,
-    StudyOutcome,
-    Style,
-    Verdict,
-)
+from xrv_node.values import ImageOutcome, ModelSet, StudyOutcome, Style
 
 log = structlog.get_logger("report")
+
+
+@dataclass(frozen=True, slots=True)
+class _Report:
+    """What was made of a study, before it is on record."""
+
+    revision: int
+    model_set: ModelSet
+    made: Sequence[ResultRow]
+    same: Sequence[ResultRow]
+    """Those of before that say what would have been made."""
+    found: search.Found
+    patients: int
+    aside: Sequence[dict[str, Any]]
+    """The images that are not reported because another of their exposure is."""
 
 
 def run(settings: Settings, store: Store, spool: Spool, model_set: ModelSet, claims: Sequence[Claim]) -> None:
@@ -55,34 +52,50 @@ def run(settings: Settings, store: Store, spool: Spool, model_set: ModelSet, cla
     for claim in claims:
         with store.read() as db:
             study = db.get_one(Study, claim.study_id)
-            revision = study.revision
-            images = _images(db, spool, study, model_set)
+            images = outcomes.images_of(db, spool, study, model_set)
             earlier = db.scalars(
                 select(ResultRow).where(ResultRow.study_id == study.id).order_by(ResultRow.id)
             ).all()
             callers = set(db.scalars(select(Instance.calling_ae).where(Instance.study_id == study.id)))
-            informed = _informed(db, study)
+            informed, gone = _informed(db, study), outcomes.purged(db, study)
         destinations = takers(settings, images, callers, informed)
         styles = wanted(destinations)
         uid = study.study_instance_uid
-        found = search.find(settings, store, spool, uid, images) if styles else search.Found()
+        patients = outcomes.by_patient(images)
+        alone = len(patients) == 1
+        found = search.find(settings, store, spool, uid, images) if styles and alone else search.Found()
         # In the site's own time zone, as the dates of the images are.
         closed_at = (study.closed_at or datetime.now(UTC)).astimezone()
         priors = tuple(e.prior for e in found.earlier)
-        outcome = StudyOutcome(uid, images, model_set, closed_at, priors=priors)
+        remarks = outcomes.remarks(images, len(patients), gone)
         # The same content has the same UID, and was sent already: a PACS never shows a finding twice.
-        known = {row.sop_instance_uid for row in earlier}
+        known = {row.sop_instance_uid: row for row in earlier}
+        current = supersede.current(earlier)
+        now = {row.sop_instance_uid for row in current}
         made: list[ResultRow] = []
-        current: set[str] = set()
-        for (kind, form), style in styles.items():
-            whole = replace(outcome, predecessors=_predecessors(study, earlier, kind, form))
-            for result in report.build(whole, [kind], style):
-                current.add(str(result.dataset.SOPInstanceUID))
-                if result.dataset.SOPInstanceUID not in known:
-                    made.append(_keep(spool, uid, result, form))
-        same = [row for row in earlier if row.sop_instance_uid in current]
+        same: list[ResultRow] = []
+        aside: list[dict[str, Any]] = []
+        for group in patients:
+            reported, repeats = outcomes.once_each(group)
+            aside += [_aside(reported, repeat) for repeat in repeats]
+            before = current if alone else supersede.of_patient(current, group[0].header, spool)
+            if gone:  # the earlier report speaks of images that this one knows nothing of
+                before = []
+            outcome = StudyOutcome(uid, reported, model_set, closed_at, priors=priors, remarks=remarks)
+            for (kind, form), style in styles.items():
+                superseded = supersede.predecessors([r for r in before if r.variant == form], uid)
+                for result in report.build(replace(outcome, predecessors=superseded), [kind], style):
+                    own = supersede.settle(result.dataset, known, now)
+                    if own not in known:
+                        made.append(_keep(spool, uid, result, form))
+                        continue
+                    same.append(known[own])
+                    if known[own].purged_at is not None:
+                        again = _keep(spool, uid, result, form)
+                        known[own].sha256, known[own].size = again.sha256, again.size
+        work = _Report(study.revision, model_set, made, same, found, len(patients), aside)
         try:
-            _record(destinations, store, claim, revision, model_set, found, made, same)
+            _record(destinations, store, claim, work)
         except LeaseLostError:
             log.warning("reported late, another process has the job now", job=claim.job_id)
             continue
@@ -132,49 +145,12 @@ def wanted(destinations: Sequence[DestinationSection]) -> dict[tuple[str, str], 
     }
 
 
-def _images(db: Session, spool: Spool, study: Study, model_set: ModelSet) -> tuple[ImageOutcome, ...]:
-    rows = db.scalars(select(Instance).where(Instance.study_id == study.id)).all()
-    images = [_image(db, spool, row, model_set) for row in rows]
-    return tuple(sorted(images, key=lambda i: _order(i.header)))
-
-
-def _image(db: Session, spool: Spool, row: Instance, model_set: ModelSet) -> ImageOutcome:
-    decision = FrontalDecision(
-        Verdict(row.verdict), row.view, tuple(row.reasons), tuple(Evidence(**e) for e in row.evidence)
-    )
-    header = read_header(spool.absolute(row.path))
-    if row.state != InstanceState.ANALYSED:
-        return ImageOutcome(header, decision, error=row.error if row.state == InstanceState.FAILED else None)
-    analysis = db.scalars(
-        select(AnalysisRow)
-        .where(AnalysisRow.instance_id == row.id)
-        .order_by(AnalysisRow.model_set != model_set.digest, AnalysisRow.id.desc())
-    ).first()
-    if analysis is None:
-        return ImageOutcome(header, decision, error="its analysis is missing; reprocess the study")
-    kept = load(spool.absolute(analysis.path))
-    return ImageOutcome(header, decision, kept, error=kept.refused)
-
-
-def _order(header: Dataset) -> tuple[int, str, int, str]:
-    return (
-        integer(header, "SeriesNumber"),
-        text(header, "SeriesInstanceUID"),
-        integer(header, "InstanceNumber"),
-        text(header, "SOPInstanceUID"),
-    )
-
-
-def _predecessors(
-    study: Study, earlier: Sequence[ResultRow], kind: str, variant: str
-) -> dict[str, Predecessor]:
-    """The newest document of a kind and variant, which a new one supersedes; only reports supersede."""
+def _aside(images: Sequence[ImageOutcome], repeat: Repeat) -> dict[str, Any]:
     return {
-        r.kind: Predecessor(
-            r.sop_class_uid, r.sop_instance_uid, r.series_instance_uid, study.study_instance_uid
-        )
-        for r in earlier
-        if (r.kind, r.variant) == (kind, variant)
+        "instance": text(images[repeat.number - 1].header, "SOPInstanceUID"),
+        "reported": text(images[repeat.chosen - 1].header, "SOPInstanceUID"),
+        "why": repeat.reason,
+        "evidence": asdict(repeat.evidence),
     }
 
 
@@ -197,44 +173,44 @@ def _keep(spool: Spool, study_uid: str, result: report.Result, variant: str) -> 
     )
 
 
-def _record(
-    destinations: Sequence[DestinationSection],
-    store: Store,
-    claim: Claim,
-    revision: int,
-    model_set: ModelSet,
-    found: search.Found,
-    made: Sequence[ResultRow],
-    same: Sequence[ResultRow],
-) -> None:
+def _record(destinations: Sequence[DestinationSection], store: Store, claim: Claim, work: _Report) -> None:
     with store.begin() as db:
         job = queue.hold(db, claim)
         study = progress.study_of(db, claim.study_id)
-        for row in made:
-            row.study_id, row.revision, row.model_set = study.id, revision, model_set.digest
+        for row in work.made:
+            row.study_id, row.revision, row.model_set = study.id, work.revision, work.model_set.digest
             db.add(row)
             db.flush()
             _put_out(db, destinations, study, row)
-        for row in same:  # for a destination that had no part in the study before
+        for row in work.same:  # for a destination that had no part in the study before
             _put_out(db, destinations, study, row)
+            if row.purged_at is not None:
+                there = {"purged_at": None, "sha256": row.sha256, "size": row.size}
+                db.execute(update(ResultRow).where(ResultRow.id == row.id).values(there))
+        still = ResultRow.id.in_([row.id for row in work.same])
+        db.execute(update(ResultRow).where(still).values(revision=work.revision))
         queue.close(job, JobState.DONE)
-        if found.unavailable is not None:
-            trail.record(db, "priors.unavailable", study=study.study_instance_uid, why=found.unavailable)
+        uid = study.study_instance_uid
+        if work.found.unavailable is not None:
+            trail.record(db, "priors.unavailable", study=uid, why=work.found.unavailable)
+        for image in work.aside:
+            trail.record(db, "instance.set_aside", study=uid, **image)
         trail.record(
             db,
             "study.reported",
-            study=study.study_instance_uid,
-            revision=revision,
-            results={row.sop_instance_uid: row.kind for row in made},
-            model_set=model_set.digest,
-            commissioning=model_set.commissioning,
+            study=uid,
+            revision=work.revision,
+            results={row.sop_instance_uid: row.kind for row in work.made},
+            model_set=work.model_set.digest,
+            commissioning=work.model_set.commissioning,
             destinations=[d.name for d in destinations],
+            patients=work.patients,
             priors=[
                 {"study": e.prior.study_instance_uid, "date": e.prior.study_date, "from": e.source}
-                for e in found.earlier
+                for e in work.found.earlier
             ],
         )
-        progress.reported(db, study, revision)
+        progress.reported(db, study, work.revision)
 
 
 def _put_out(db: Session, destinations: Sequence[DestinationSection], study: Study, row: ResultRow) -> None:

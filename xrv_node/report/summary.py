@@ -75,8 +75,8 @@ def status(outcome: StudyOutcome) -> Code:
 
 
 def headline(outcome: StudyOutcome, language: Language = "en") -> str:
-    """Return the line that stands first: what was found, how it changed, on how many images, and whether to
-    trust it at all."""
+    """Return the line that stands first: what was found, how it changed, on how many images, whether to
+    trust it at all, and what is unusual about the study."""
     images, failures = answered(outcome), failed(outcome)
     if outcome.model_set.commissioning:
         return say("commissioning", language)
@@ -91,6 +91,7 @@ def headline(outcome: StudyOutcome, language: Language = "en") -> str:
         lines.append(say("partly", language, failed=len(failures), all=len(failures) + len(images)))
     if flagged := sum(bool(quality(image)) for _, image in images):
         lines.append(say("caution", language, flagged=flagged, all=len(images)))
+    lines += [translated(remark, language) for remark in outcome.remarks]
     return " ".join([*lines, say("not_for_diagnosis", language)])
 
 

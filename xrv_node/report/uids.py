@@ -46,6 +46,12 @@ def series_uid(kind: str, sources: Iterable[str], model_digest: str, content: st
     return _derive("series", kind, *sorted(sources), model_digest, content)
 
 
+def again_uid(uid: str) -> str:
+    """Derive the UID of an instance or series whose content is once more what that of `uid` was, after
+    another had superseded it."""
+    return _derive("again", uid)
+
+
 def device_uid(model_digest: str) -> str:
     """Derive the Device UID (0018,1002) of a model set: other weights are another device (IHE AIR
     6.5.3.1)."""

@@ -1,0 +1,245 @@
+"""Results that are superseded, that come back, that are of one exposure or of two patients: through intake,
+queue and report."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, get_args
+
+import pytest
+import report_cases as cases
+from analysed import CLASSIFIER, Networks, Site, image
+from made import SECRET, incoming
+from pydicom import Dataset
+from sqlalchemy import delete, select, update
+
+from xrv_node.audit.store import Store
+from xrv_node.audit.tables import Delivery, Instance, Job, ResultRow
+from xrv_node.frontal.exposures import NO_PREFERENCE, PREFERENCES
+from xrv_node.jobs import again
+from xrv_node.receive import intake
+from xrv_node.receive.spool import Spool
+from xrv_node.report import phrases, reading, to_bytes
+from xrv_node.report.outcomes import remarks
+from xrv_node.settings import FrontalSection
+from xrv_node.values import Language
+
+OLD, NEW = Networks(classifier=CLASSIFIER), Networks({"Effusion": 0.9}, classifier="7c" * 32)
+
+
+@pytest.fixture
+def site(store: Store, spool: Spool) -> Site:
+    return Site(store, spool)
+
+
+def reprocessed(site: Site, networks: Networks) -> list[Dataset]:
+    with site.store.begin() as db:
+        again.reprocess(db, site.spool, "1.2.3.1")
+    site.analyse(networks=networks)
+    return site.report(1, networks)
+
+
+def predecessor(report: Dataset) -> str:
+    (study,) = report.PredecessorDocumentsSequence
+    (item,) = study.ReferencedSeriesSequence[0].ReferencedSOPSequence
+    return str(item.ReferencedSOPInstanceUID)
+
+
+def said(report: Dataset) -> str:
+    return reading.headline(report)
+
+
+def texts(item: Dataset) -> str:
+    """All that a report says, a line a sentence."""
+    own = [str(item.TextValue)] if "TextValue" in item else []
+    return "\n".join([*own, *(texts(child) for child in item.get("ContentSequence", []))])
+
+
+def test_what_comes_back_after_it_was_superseded_is_a_new_instance(site: Site) -> None:
+    site.analyse(image(1), networks=OLD)
+    reports = site.report(1, OLD)
+    for networks in (NEW, OLD, NEW, OLD):
+        reports = reprocessed(site, networks)
+    uids = [str(r.SOPInstanceUID) for r in reports]
+    assert len(set(uids)) == len({str(r.SeriesInstanceUID) for r in reports}) == 5
+    assert [predecessor(r) for r in reports[1:]] == uids[:-1]
+    assert said(reports[0]) == said(reports[2]) == said(reports[4]) != said(reports[1])
+    for made in reports:
+        assert made.file_meta.MediaStorageSOPInstanceUID == made.SOPInstanceUID
+    with site.store.read() as db:
+        assert len(db.scalars(select(Delivery)).all()) == 5
+
+
+def test_the_same_again_is_nothing_new(site: Site) -> None:
+    site.analyse(image(1), networks=OLD)
+    site.report(1, OLD)
+    reprocessed(site, NEW)
+    before = reprocessed(site, OLD)
+    after = reprocessed(site, OLD)
+    assert [r.SOPInstanceUID for r in after] == [r.SOPInstanceUID for r in before]
+    with site.store.read() as db:
+        rows = db.scalars(select(ResultRow).order_by(ResultRow.id)).all()
+        assert [row.revision for row in rows] == [1, 2, 4]
+
+
+def test_a_report_that_was_made_and_not_recorded_is_made_again_under_its_uid(site: Site) -> None:
+    site.analyse(image(1), networks=OLD)
+    site.report(1, OLD)
+    reprocessed(site, NEW)
+    first = reprocessed(site, OLD)[-1].SOPInstanceUID
+    with site.store.begin() as db:  # as it was before the killed process recorded anything
+        row = db.scalars(select(ResultRow).order_by(ResultRow.id.desc())).first()
+        assert row is not None
+        sent = db.scalars(select(Delivery.id).where(Delivery.result_id == row.id)).all()
+        db.execute(delete(Job).where(Job.delivery_id.in_(sent)))
+        db.execute(delete(Delivery).where(Delivery.id.in_(sent)))
+        db.delete(row)
+    assert reprocessed(site, OLD)[-1].SOPInstanceUID == first
+
+
+# ---------------------------------------------------------------- one exposure, several images
+
+EXPOSURE = {"AcquisitionDate": "20260101", "AcquisitionTime": "101512", "StationName": "DX1"}
+
+
+def test_an_exposure_is_reported_once_and_the_report_and_the_trail_say_which(site: Site) -> None:
+    copy = image(1, number=1, ImageType=["DERIVED", "PRIMARY"], **EXPOSURE)
+    original = image(1, number=2, ImageType=["ORIGINAL", "PRIMARY"], **EXPOSURE)
+    site.analyse(copy, original)
+    (report,) = site.report(1)
+    text = texts(report)
+    assert "Image 1 (PA, series 1, image 1): frontal image: Image 2 shows the same exposure" in text
+    assert text.splitlines().count("Image 2 (PA, series 1, image 2)") == 1
+    (event,) = site.events("instance.set_aside")
+    assert event["reported"] == "1.2.3.1.1.2"
+    assert event["why"] == "Image 2 shows the same exposure and is the original; this one is derived."
+    assert event["evidence"] == {
+        "attribute": "AcquisitionTime", "value": "20260101101512", "indicates": "the same exposure"
+    }  # fmt: skip
+    with site.store.read() as db:  # its analysis is kept
+        assert set(db.scalars(select(Instance.state))) == {"analysed"}
+
+
+def test_a_better_image_that_comes_late_takes_its_place(site: Site) -> None:
+    site.analyse(image(1, number=1, ImageType=["DERIVED", "PRIMARY"], **EXPOSURE))
+    site.report(1)
+    site.analyse(image(1, number=2, ImageType=["ORIGINAL", "PRIMARY"], **EXPOSURE))
+    first, second = site.report(1)
+    assert predecessor(second) == first.SOPInstanceUID
+    assert "Image 2 shows the same exposure" in texts(second)
+
+
+# ---------------------------------------------------------------- two patients in one study
+
+
+def test_images_of_two_patients_are_never_in_one_report(site: Site) -> None:
+    other = {"PatientName": f"{SECRET}^Berta", "PatientID": "OTHER"}
+    site.analyse(image(1), image(1, number=2, **other))
+    anna, berta = site.report(1)
+    assert (anna.PatientID, berta.PatientID) == (image(1).PatientID, "OTHER")
+    assert str(berta.PatientName) == f"{SECRET}^Berta"
+    assert "1.2.3.1.1.2" not in str(anna)
+    assert "1.2.3.1.1.1" not in str(berta)
+    for report in (anna, berta):
+        assert "the images of this study name 2 patients" in said(report)
+    (event,) = site.events("study.reported")
+    assert event["patients"] == 2
+    assert SECRET not in str(event)
+
+
+def test_each_patient_s_report_supersedes_that_patient_s_report(site: Site) -> None:
+    other = {"PatientName": "Berta", "PatientID": "OTHER"}
+    site.analyse(image(1))
+    site.report(1)
+    site.analyse(image(1, number=2, **other))
+    first, anna, berta = site.report(1)
+    assert predecessor(anna) == first.SOPInstanceUID
+    assert "PredecessorDocumentsSequence" not in berta
+    site.analyse(image(1, number=3, **other))
+    fifth = site.report(1)[-1]
+    assert fifth.PatientID == "OTHER"
+    assert predecessor(fifth) == berta.SOPInstanceUID
+
+
+def test_a_study_of_two_patients_has_no_priors(site: Site) -> None:
+    site.analyse(image(2, "20250301"))
+    site.report(2)
+    site.analyse(image(1))
+    assert "2025-03-01" in texts(site.report(1)[-1])
+    site.analyse(image(1, number=2, PatientID="OTHER"))
+    assert all("2025-03-01" not in texts(report) for report in site.report(1)[1:])
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        {"PatientName": f"{SECRET.upper()}^ANNA^^"},
+        {"PatientName": ""},
+        {"PatientID": ""},
+        {"IssuerOfPatientID": "HOSPITAL"},
+        {"PatientBirthDate": "1960.01.01"},
+    ],
+)
+def test_another_spelling_is_not_another_patient(site: Site, spelling: dict[str, Any]) -> None:
+    site.analyse(image(1), image(1, number=2, **spelling))
+    assert len(site.report(1)) == 1
+
+
+# ---------------------------------------------------------------- the same UID with other bytes
+
+
+def conflicting(site: Site, **changes: Any) -> list[Dataset]:
+    """The study is reported, then the archive sends it again as it has corrected it."""
+    site.analyse(image(1))
+    site.report(1)
+    corrected = incoming(image(1, **changes))
+    assert intake.accept(site.store, site.spool, FrontalSection(), corrected).outcome == "conflict"
+    return site.report(1)
+
+
+def test_a_corrected_patient_is_told_to_the_reader_of_both_and_mixed_in_neither(site: Site) -> None:
+    first, old, new = conflicting(site, PatientID="CORRECTED")
+    assert [r.PatientID for r in (first, old, new)] == [first.PatientID, first.PatientID, "CORRECTED"]
+    assert predecessor(old) == first.SOPInstanceUID
+    for report in (old, new):
+        assert "came again under the same SOP Instance UID with other content: 1." in said(report)
+        assert "name 2 patients" in said(report)
+    assert "no result" in said(new)
+
+
+def test_other_pixels_under_the_same_uid_are_told_and_the_report_is_valid(site: Site, tmp_path: Any) -> None:
+    _, report = conflicting(site, WindowCenter="1000", WindowWidth="500")
+    assert "came again under the same SOP Instance UID with other content: 1." in said(report)
+    (study,) = report.CurrentRequestedProcedureEvidenceSequence
+    (series,) = study.ReferencedSeriesSequence
+    assert len(series.ReferencedSOPSequence) == 1
+    path = tmp_path / "report.dcm"
+    path.write_bytes(to_bytes(report))
+    assert cases.errors_of(path) == []
+
+
+def test_a_late_image_of_a_study_whose_images_were_purged_is_reported(site: Site) -> None:
+    site.analyse(image(1))
+    site.report(1)
+    with site.store.begin() as db:
+        kept = db.scalars(select(Instance)).one()
+        site.spool.absolute(kept.path).unlink()
+        db.execute(update(Instance).values(purged_at=kept.received_at))
+    site.analyse(image(1, number=2))
+    _, report = site.report(1)
+    assert "in earlier reports only: 1 objects." in said(report)
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        *(preference.reason.format(number=2) for preference in PREFERENCES),
+        NO_PREFERENCE.format(number=2),
+        *remarks([cases.frontal(cases.header())] * 2, patients=2, gone=3),
+    ],
+)
+def test_each_sentence_is_translated(sentence: str) -> None:
+    for language in get_args(Language)[1:]:
+        said = phrases.translated(sentence, language)
+        assert said != sentence
+        assert re.findall(r"\d", said) == re.findall(r"\d", sentence)
