@@ -32,7 +32,7 @@ ANSWERS = {
         "File and database row are on disk; or the same object was there already, or it is one of the "
         "node's own results that came back.",
     ),
-    intake.OUT_OF_RESOURCES: ("Refused: out of resources", "The disk of the spool or the database is full."),
+    intake.OUT_OF_RESOURCES: ("Refused: out of resources", "The disk of the spool or the database is full, or below `receive.min_free_mb`."),
     intake.DOES_NOT_MATCH: (
         "Error: dataset does not match SOP class",
         "SOP Class UID or SOP Instance UID of the object is not the one of the request.",
@@ -49,7 +49,7 @@ ANSWERS = {
 REFUSALS = {
     association.CALLED_AE_NOT_RECOGNIZED: "called AE title not recognized: it is not `receive.ae_title`",
     association.CALLING_AE_NOT_RECOGNIZED: "calling AE title not recognized: see `receive.allowed_calling_ae`",
-    association.LOCAL_LIMIT_EXCEEDED: "local limit exceeded: too many associations at once",
+    association.LOCAL_LIMIT_EXCEEDED: "local limit exceeded: too many associations at once, or no room on the disk",
 }
 """Rejections of the receiver: result, source and reason (PS3.8 table 9-21)."""
 

@@ -16,7 +16,6 @@ from pathlib import Path
 from conformance_facts import ANSWERS, IODS, NEXT, PARAMETERS, PRIORS_CLASSES, REFUSALS, YOUNG
 from pydicom.charset import python_encoding
 from pydicom.datadict import dictionary_description, tag_for_keyword
-from pydicom.pixels.decoders.base import get_decoder
 from pydicom.sr.coding import Code
 from pydicom.tag import Tag
 from pydicom.uid import UID, AllTransferSyntaxes, DeflatedExplicitVRLittleEndian
@@ -26,7 +25,8 @@ from xrv_node.deliver.commitment import STORAGE_COMMITMENT
 from xrv_node.deliver.dimse import SYNTAXES
 from xrv_node.deliver.settings import DestinationSection
 from xrv_node.frontal.rules import load_rules
-from xrv_node.report import codes, envelope
+from xrv_node.radiograph.syntaxes import decodes
+from xrv_node.report import codes, source
 from xrv_node.report.kinds import KINDS
 from xrv_node.values import VERIFICATION, StoredResult
 
@@ -38,14 +38,7 @@ def offered(kind: str, *, deflate: bool) -> list[UID]:
 
 def decodable() -> list[UID]:
     """Transfer syntaxes whose pixels the installed decoders read."""
-    return [uid for uid in AllTransferSyntaxes if _decodes(uid)]
-
-
-def _decodes(uid: UID) -> bool:
-    try:
-        return bool(get_decoder(uid).is_available)
-    except NotImplementedError:
-        return False
+    return [uid for uid in AllTransferSyntaxes if decodes(uid)]
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -167,8 +160,8 @@ def character_sets() -> str:
 def attributes() -> str:
     """Attributes that results take from their source."""
     rows = [("SpecificCharacterSet", "where present, see character sets")]
-    rows += [(keyword, "always, empty where the source has none") for keyword in envelope.ALWAYS]
-    rows += [(keyword, "where present and of its VR") for keyword in envelope.WHERE_PRESENT]
+    rows += [(keyword, "always, empty where the source has none") for keyword in source.ALWAYS]
+    rows += [(keyword, "where present and of its VR") for keyword in source.WHERE_PRESENT]
     return table(
         ("attribute", "tag", "copied"),
         ((dictionary_description(k), f"`{Tag(tag_for_keyword(k) or 0)}`", how) for k, how in rows),

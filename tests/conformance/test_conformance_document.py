@@ -85,11 +85,13 @@ def accepted_by(port: int, contexts: list[tuple[str, list[str]]]) -> list[tuple[
     return found
 
 
-def test_the_receiver_takes_any_storage_class_in_the_first_transfer_syntax(port: int) -> None:
+def test_the_receiver_takes_any_storage_class_in_the_first_transfer_syntax_that_decodes(port: int) -> None:
     private = "1.2.826.0.1.3680043.8.498.1"
     contexts = [(DX, [str(uid)]) for uid in AllTransferSyntaxes]
-    contexts += [(private, [str(SYNTAXES[0])]), (DX, [private, *map(str, SYNTAXES)])]
-    assert accepted_by(port, contexts) == [(uid, first[0]) for uid, first in contexts]
+    contexts += [(private, [str(SYNTAXES[0])]), (DX, [*map(str, SYNTAXES), private])]
+    expected = [(uid, first[0]) for uid, first in contexts]
+    contexts.append((DX, [private, *map(str, SYNTAXES)]))
+    assert accepted_by(port, contexts) == [*expected, (DX, str(SYNTAXES[0]))]
 
 
 def test_the_receiver_offers_verification_and_no_query(port: int) -> None:

@@ -66,10 +66,15 @@ def destination(port: int, **changes: Any) -> DestinationSection:
     return DestinationSection(**(fields | changes))
 
 
-def deflated(tmp_path: Path, number: int = 1, kind: str = "seg") -> StoredResult:
-    """A result as the spool keeps large ones."""
+def deflated(
+    tmp_path: Path, number: int = 1, kind: str = "seg", name: bytes = b"Muster^Maria"
+) -> StoredResult:
+    """A result as the spool keeps large ones; `name`: the patient's, in Latin-1 with ISO 2022 escapes."""
     stored = result(tmp_path, number, kind)
-    stored.path.write_bytes(to_bytes(dcmread(stored.path), deflated=True))
+    dataset = dcmread(stored.path)
+    dataset.SpecificCharacterSet = ["ISO 2022 IR 6", "ISO 2022 IR 100"]
+    dataset.PatientName = PersonName("x", original_string=name)
+    stored.path.write_bytes(to_bytes(dataset, deflated=True))
     return stored
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from pydicom.uid import (
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
 )
-from pynetdicom import evt
+from pynetdicom import dimse_messages, evt
 from pynetdicom.sop_class import Verification
 
 from xrv_node.deliver import scu
@@ -78,6 +79,17 @@ def test_a_peer_of_implicit_little_endian_gets_it(tmp_path: Path, peer: Peer) ->
         only(DimseSender(destination(peer.port), "X").send([result(tmp_path)])).outcome == Outcome.DELIVERED
     )
     assert peer.received[0].PixelData == dcmread(result(tmp_path).path).PixelData
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+def test_text_goes_as_it_is_in_every_transfer_syntax(tmp_path: Path, peer: Peer, syntax: UID) -> None:
+    """A name whose escape sequences are not needed, which pydicom would write without them."""
+    peer.start(SOP_CLASSES["seg"], syntaxes=[[syntax]])
+    name = b"M\x1b-A\xfcller^Zo\x1b-A\xeb="
+    stored = deflated(tmp_path, name=name)
+    assert only(DimseSender(destination(peer.port), "X").send([stored])).outcome == Outcome.DELIVERED
+    assert peer.syntaxes == [syntax.name]
+    assert peer.received[0].get_item("PatientName").value == name
 
 
 DEFLATED, EXPLICIT = [DeflatedExplicitVRLittleEndian], [ExplicitVRLittleEndian]
@@ -157,7 +169,7 @@ def test_a_peer_that_does_not_know_us_rejects_with_the_remedy(tmp_path: Path, pe
     )
     assert [a.outcome for a in attempts] == [Outcome.REJECTED] * 2
     assert attempts[0].message == (
-        "ARCHIVE refused the association: it does not know our AE title XRVNODE: add it there, or correct receive.ae_title"
+        "ARCHIVE refused the association: it does not know our AE title XRVNODE: ask its administrator to let XRVNODE at this host's address in, or correct receive.ae_title"
     )
 
 
@@ -203,3 +215,22 @@ def test_check_says_what_is_accepted_and_fails_where_a_class_is_not(peer: Peer) 
         DimseSender(destination(peer.port), "XRVNODE").check()
     with pytest.raises(DestinationError, match="is it running"):
         DimseSender(destination(1), "XRVNODE").check()
+
+
+def test_a_disk_that_fails_in_the_middle_of_an_object_ends_that_association_alone(
+    tmp_path: Path, peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise OSError(errno.EIO, "")
+
+    peer.start()
+    sender = DimseSender(destination(peer.port), "XRVNODE")
+    assert only(sender.send([result(tmp_path, 1)])).outcome == Outcome.DELIVERED
+    with monkeypatch.context() as patched:
+        patched.setattr(dimse_messages, "open", broken, raising=False)  # read once the command is on its way
+        failed = only(sender.send([result(tmp_path, 2)]))
+    assert (failed.outcome, failed.message) == (Outcome.TRANSIENT, "our own file: OSError")
+    assert only(sender.send([result(tmp_path, 2)])).outcome == Outcome.DELIVERED
+    sender.close()
+    assert peer.associations == 2
+    assert len(peer.received) == 2

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from time import monotonic, sleep
 
+import pytest
 from deliver_cases import deliver, states
 from deliver_peer import Peer, destination
 from made import CR
@@ -13,10 +16,22 @@ from pynetdicom.events import Event
 
 from xrv_node.audit import queries, trail
 from xrv_node.audit.store import Store
+from xrv_node.audit.tables import Job
 from xrv_node.deliver import outbox
+from xrv_node.deliver.attempt import Attempt
 from xrv_node.deliver.dimse import DimseSender
-from xrv_node.jobs import progress, queue
+from xrv_node.jobs import progress, queue, worker
 from xrv_node.receive.spool import Spool
+from xrv_node.settings import Settings
+from xrv_node.values import StoredResult
+
+
+def until(condition: Callable[[], bool], seconds: float = 30) -> bool:
+    """Whether it comes true in time."""
+    end = monotonic() + seconds
+    while not condition() and monotonic() < end:
+        sleep(0.05)
+    return condition()
 
 
 def test_delivered_objects_are_recorded_with_the_peers_status(
@@ -98,3 +113,57 @@ def test_the_outbox_delivers_to_all_destinations_beside_a_dead_one(
     assert not thread.is_alive()
     assert [s[0] for s in states(store)] == ["delivered"] * 2
     assert CR not in {str(d.SOPClassUID) for d in peer.received}
+
+
+def test_the_association_is_held_for_the_next_study_and_then_released(
+    store: Store, spool: Spool, peer: Peer, queued: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released = threading.Event()
+    peer.start()
+    peer.ae._servers[0].bind(evt.EVT_RELEASED, lambda _event: released.set())
+    monkeypatch.setattr(outbox, "HOLD_SECONDS", 2.0)
+    stop = threading.Event()
+    site = Settings(destinations=(destination(peer.port),))
+    thread = threading.Thread(
+        target=outbox.run, args=(site, store, spool), kwargs={"owner": "t", "stop": stop}
+    )
+    thread.start()
+    try:
+        assert until(lambda: states(store) == [("delivered", "0x0000", "done")] * 2)
+        stop.wait(3 * worker.IDLE_SECONDS)
+        assert not released.is_set()
+        with store.begin() as db:  # the next results
+            for job in db.query(Job):
+                job.state = "queued"
+        assert until(lambda: len(peer.received) == 4)
+        assert peer.associations == 1
+        assert released.wait(30)
+    finally:
+        stop.set()
+        thread.join(10)
+
+
+def test_a_lost_lease_leaves_what_is_recorded_beside_it(
+    store: Store, spool: Spool, peer: Peer, queued: tuple[int, ...]
+) -> None:
+    peer.start()
+    claims = queue.claim(store, "deliver", owner="t", limit=20, destination="pacs")
+    with store.begin() as db:
+        db.get_one(Job, claims[0].job_id).lease = "another's"
+    sender = DimseSender(destination(peer.port), "XRVNODE")
+    outbox.deliver(store, spool, "pacs", sender, claims)
+    assert states(store) == [("waiting", None, "running"), ("delivered", "0x0000", "done")]
+
+
+def test_what_was_sent_before_a_sender_broke_is_recorded(
+    store: Store, spool: Spool, peer: Peer, queued: tuple[int, ...]
+) -> None:
+    class Breaks(DimseSender):
+        def send(self, results: Sequence[StoredResult]) -> Iterator[Attempt]:
+            yield from super().send(results[:1])
+            raise RuntimeError("a fault of ours")
+
+    peer.start()
+    with pytest.raises(RuntimeError):
+        deliver(store, spool, Breaks(destination(peer.port), "XRVNODE"))
+    assert [s[0] for s in states(store)] == ["delivered", "waiting"]

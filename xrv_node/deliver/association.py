@@ -20,8 +20,11 @@ CONNECT_SECONDS = 10
 ANSWER_SECONDS = 60
 
 _REJECTIONS = {  # A-ASSOCIATE-RJ source and reason (PS3.8 table 9-21) that a person must see to
-    (1, 3): "it does not know our AE title {calling}: add it there, or correct receive.ae_title",
-    (1, 7): "it is not called {called}: correct `ae_title` of the destination",
+    (1, 3): "it does not know our AE title {calling}: ask its administrator to let {calling} at this host's "
+    "address in, or correct receive.ae_title",
+    # dcmtk's archive says the same of a caller that it does not know.
+    (1, 7): "it is not called {called}: correct `ae_title` of the destination; or it does not know us: ask "
+    "its administrator to let {calling} at this host's address in",
     (1, 2): "it does not support the application context",
 }
 

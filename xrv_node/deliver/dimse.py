@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
-from pydicom import dcmread
+from pydicom import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pynetdicom import _config
 from pynetdicom.association import Association
 
+from xrv_node import verbatim
 from xrv_node.deliver.association import Context, NotNowError, open_to, tls_context
 from xrv_node.deliver.attempt import Attempt, Outcome, from_status
 from xrv_node.deliver.commitment import STORAGE_COMMITMENT
@@ -17,6 +20,8 @@ from xrv_node.deliver.settings import DestinationSection
 from xrv_node.errors import ConfigError, DestinationError
 from xrv_node.report.kinds import KINDS, sop_classes
 from xrv_node.values import VERIFICATION, StoredResult
+
+_config.STORE_SEND_CHUNKED_DATASET = True  # of files, which pynetdicom would decode and encode again
 
 SYNTAXES = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
 
@@ -127,8 +132,9 @@ class DimseSender:
                 f"or leave {result.kind!r} out of `send`",
             )
         try:
-            answer = association.send_c_store(dcmread(result.path))
-        except (OSError, InvalidDicomError, zlib.error) as error:
+            answer = _stored(association, result.path)
+        except (OSError, AttributeError, InvalidDicomError, zlib.error) as error:
+            association.abort()  # it may have broken in the middle of the object
             return Attempt(result, Outcome.TRANSIENT, f"our own file: {type(error).__name__}")
         except (RuntimeError, ValueError) as error:  # the association ended, or no context fits the object
             return Attempt(result, Outcome.TRANSIENT, f"not sent: {type(error).__name__}")
@@ -137,3 +143,11 @@ class DimseSender:
             association.abort()
             return Attempt(result, Outcome.TRANSIENT, "the peer did not answer")
         return from_status(result, int(status))
+
+
+def _stored(association: Association, path: Path) -> Dataset:
+    """C-STORE a file: its bytes in pieces as they are, or encoded anew where the peer took another syntax."""
+    try:
+        return association.send_c_store(path)
+    except ValueError:  # no context fits the file as it is
+        return association.send_c_store(verbatim.read(path))

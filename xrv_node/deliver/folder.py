@@ -7,11 +7,10 @@ import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pydicom import dcmread
 from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_file_meta_info
 
-from xrv_node import durable
+from xrv_node import durable, verbatim
 from xrv_node.deliver.attempt import Attempt, Outcome
 from xrv_node.deliver.settings import DestinationSection
 from xrv_node.errors import DestinationError
@@ -68,7 +67,7 @@ def _place(root: Path, result: StoredResult) -> Path:
 def _content(path: Path, *, deflated: bool) -> Iterator[bytes]:
     """The file as it is; one that is deflated is inflated unless asked for, for few programs read those."""
     if not deflated and read_file_meta_info(path).TransferSyntaxUID.is_deflated:
-        yield to_bytes(dcmread(path))
+        yield to_bytes(verbatim.read(path))
         return
     with path.open("rb") as file:
         while chunk := file.read(CHUNK):

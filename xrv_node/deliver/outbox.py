@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from time import monotonic
 from typing import Protocol
 
 import structlog
@@ -30,6 +31,15 @@ log = structlog.get_logger("deliver")
 
 BATCH = 20
 """Objects claimed at once: few enough that a lease outlasts them on a slow line."""
+
+
+HOLD_SECONDS = 5.0
+"""How long an association is held with nothing to send, for the next results. Peers end idle ones
+later: Orthanc after 30 s unless configured otherwise (``DicomScpTimeout``)."""
+
+RECORD_SECONDS = 0.5
+"""How long outcomes may wait to be recorded together. What a kill loses of them is sent again, under the same
+UIDs, which an archive has then already."""
 
 
 class Sender(Protocol):
@@ -97,27 +107,52 @@ def _deliver(
     owner: str,
     stop: threading.Event,
 ) -> None:
-    handler = Handler(
-        "deliver",
-        lambda claims: deliver(store, spool, destination.name, peer, claims),
-        limit=BATCH,
-        destination=destination.name,
-    )
+    used = monotonic()
+
+    def run(claims: Sequence[Claim]) -> None:
+        nonlocal used
+        deliver(store, spool, destination.name, peer, claims)
+        used = monotonic()
+
+    def idle() -> None:
+        if monotonic() > used + HOLD_SECONDS:
+            peer.close()
+
+    handler = Handler("deliver", run, limit=BATCH, destination=destination.name)
     try:
-        work(store, [handler], owner=owner, stop=stop, idle=peer.close)
+        work(store, [handler], owner=owner, stop=stop, idle=idle)
     finally:
         peer.close()
 
 
 def deliver(store: Store, spool: Spool, destination: str, peer: Sender, claims: Sequence[Claim]) -> None:
-    """Send what the claims are about, and record the outcome of each as soon as it is known."""
+    """Send what the claims are about, and record the outcomes, those of half a second in one transaction."""
     with store.read() as db:
         results = [_result(spool, db.get_one(ResultRow, _delivery(db, c).result_id)) for c in claims]
-    for claim, attempt in zip(claims, peer.send(results), strict=True):
-        try:
-            _record(store, destination, claim, attempt)
-        except LeaseLostError:
-            log.warning("delivered late, another process has the job now", job=claim.job_id)
+    known: list[tuple[Claim, Attempt]] = []
+    recorded = monotonic()
+    try:
+        for claim, attempt in zip(claims, peer.send(results), strict=True):
+            known.append((claim, attempt))
+            if monotonic() > recorded + RECORD_SECONDS:
+                _record(store, destination, known)
+                known, recorded = [], monotonic()
+    finally:
+        if known:
+            _record(store, destination, known)
+
+
+_STATES = {Outcome.DELIVERED: DeliveryState.DELIVERED, Outcome.WARNING: DeliveryState.WARNING}
+
+
+def _record(store: Store, destination: str, known: Sequence[tuple[Claim, Attempt]]) -> None:
+    with store.begin() as db:
+        for claim, attempt in known:
+            try:
+                _record_one(db, destination, claim, attempt)
+            except LeaseLostError:
+                log.warning("delivered late, another process has the job now", job=claim.job_id)
+    for _, attempt in known:
         log.info(
             "sent" if attempt.outcome in _STATES else "not sent",
             destination=destination,
@@ -128,31 +163,28 @@ def deliver(store: Store, spool: Spool, destination: str, peer: Sender, claims: 
         )
 
 
-_STATES = {Outcome.DELIVERED: DeliveryState.DELIVERED, Outcome.WARNING: DeliveryState.WARNING}
-
-
-def _record(store: Store, destination: str, claim: Claim, attempt: Attempt) -> None:
+def _record_one(db: Session, destination: str, claim: Claim, attempt: Attempt) -> None:
+    job = queue.hold(db, claim)  # before anything is changed: a lost lease leaves no trace
     status = None if attempt.status is None else f"0x{attempt.status:04X}"
-    with store.begin() as db:
-        delivery = _delivery(db, claim)
-        delivery.status, delivery.error = status, attempt.message or None
-        delivery.updated_at = datetime.now(UTC)
-        if attempt.outcome not in _STATES:
-            progress.failed(db, claim, attempt.message, final=attempt.outcome == Outcome.REJECTED)
-            return
-        queue.close(queue.hold(db, claim), JobState.DONE)
-        delivery.state = _STATES[attempt.outcome]
-        study = progress.study_of(db, claim.study_id)
-        trail.record(
-            db,
-            "result.delivered",
-            study=study.study_instance_uid,
-            instance=attempt.result.sop_instance_uid,
-            kind=attempt.result.kind,
-            destination=destination,
-            status=status,
-            remark=attempt.message,
-        )
+    delivery = _delivery(db, claim)
+    delivery.status, delivery.error = status, attempt.message or None
+    delivery.updated_at = datetime.now(UTC)
+    if attempt.outcome not in _STATES:
+        progress.failed(db, claim, attempt.message, final=attempt.outcome == Outcome.REJECTED)
+        return
+    queue.close(job, JobState.DONE)
+    delivery.state = _STATES[attempt.outcome]
+    study = progress.study_of(db, claim.study_id)
+    trail.record(
+        db,
+        "result.delivered",
+        study=study.study_instance_uid,
+        instance=attempt.result.sop_instance_uid,
+        kind=attempt.result.kind,
+        destination=destination,
+        status=status,
+        remark=attempt.message,
+    )
 
 
 def _delivery(db: Session, claim: Claim) -> Delivery:

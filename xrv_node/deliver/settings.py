@@ -9,7 +9,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, Field, model_validator
 
-from xrv_node.setting_types import AETitle, PathText, Section
+from xrv_node.setting_types import AETitle, PathText, Section, TlsClientSection
 from xrv_node.values import Language, Style
 
 ResultKind = Literal["report", "sr", "sr-image", "seg", "sc", "pm", "gsps", "ko", "pdf"]
@@ -51,21 +51,6 @@ class WhenSection(Section):
     """Modality (0008,0060)."""
     finding: tuple[Annotated[str, AfterValidator(_label)], ...] = ()
     """Findings whose score reaches the operating point."""
-
-
-class TlsClientSection(Section):
-    """TLS to a destination; that the table is there turns it on."""
-
-    certificate: PathText | None = None
-    key: PathText | None = None
-    ca: PathText | None = None
-    verify_host: bool = True
-
-    @model_validator(mode="after")
-    def _both(self) -> TlsClientSection:
-        if (self.certificate is None) != (self.key is None):
-            raise ValueError("certificate and key go together: give both, or neither")
-        return self
 
 
 class PeerSection(Section):
