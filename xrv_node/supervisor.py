@@ -47,6 +47,11 @@ class Child:
     failures: int = 0
     restart_at: float | None = None
 
+    @property
+    def soon(self) -> bool:
+        """Whether it was started only just now: what it finds wrong later was right before."""
+        return monotonic() - self.started < STABLE_SECONDS
+
 
 @dataclass
 class Supervisor:
@@ -71,7 +76,7 @@ class Supervisor:
         counts = {"receiver": self.settings.receive.processes, "web": int(self.settings.web.enabled)}
         self.children = [self._start(role) for role in ROLES for _ in range(counts.get(role, 1))]
         while not stop.wait(0.1):
-            if any(c.first and c.process.poll() == MISCONFIGURED for c in self.children):
+            if any(c.first and c.soon and c.process.poll() == MISCONFIGURED for c in self.children):
                 return MISCONFIGURED
             self.children = [self._mind(child) for child in self.children]
         return 0
@@ -135,7 +140,7 @@ class Supervisor:
             return child
         now = monotonic()
         if child.restart_at is None:
-            child.failures = 0 if now - child.started > STABLE_SECONDS else child.failures + 1
+            child.failures = child.failures + 1 if child.soon else 0
             wait = 0.0 if child.failures <= 1 else min(2.0 ** (child.failures - 2), 30.0)
             child.restart_at = now + wait
             log.error("a process ended; starting it again", role=child.role, code=code, seconds=wait)

@@ -189,6 +189,12 @@ def no_room(error: BaseException) -> str | None:
     return None
 
 
+def is_busy(error: BaseException | None) -> bool:
+    """Whether another process held the database's lock for longer than `BUSY_SECONDS`."""
+    code = getattr(getattr(error, "orig", None), "sqlite_errorcode", 0)
+    return code & 0xFF == sqlite3.SQLITE_BUSY  # extended codes have their kind in the low byte
+
+
 def _engine(url: str, *, sqlite: bool) -> Engine:
     if not sqlite:
         return create_engine(url, pool_pre_ping=True)

@@ -7,7 +7,7 @@ in the pieces that it comes in, so that none is ever whole in memory.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from time import monotonic
 
@@ -24,7 +24,7 @@ from pynetdicom.pdu_primitives import (
     MaximumLengthNotification,
     SCP_SCU_RoleSelectionNegotiation,
 )
-from pynetdicom.presentation import PresentationContext, negotiate_unrestricted
+from pynetdicom.presentation import PresentationContext, negotiate_as_acceptor, negotiate_unrestricted
 
 from xrv_node import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from xrv_node.deliver.commitment import STORAGE_COMMITMENT
@@ -103,21 +103,37 @@ class Association:
         self._wire.write(pdu.encode())
         self._wire.part()
 
-    def accept(self) -> None:
+    def accept(self, classes: Collection[str] | None = None) -> list[str]:
         """Accept the association and every presentation context for storage, private classes too, in the
         first transfer syntax that the peer offers and a decoder reads, else in its first: objects are kept
-        as they come; and answers on storage commitment."""
+        as they come; and answers on storage commitment.
+
+        Parameters
+        ----------
+        classes
+            UIDs of the storage classes that are taken; without it all of them.
+
+        Returns
+        -------
+        list of str
+            UIDs of the classes that are refused for it (result 3, PS3.8 table 9-18).
+        """
+        supported = _supported()
+        others = {c.abstract_syntax for c in supported}
+        offered: list[PresentationContext] = []
+        refused: list[PresentationContext] = []
         for context in self._request.presentation_context_definition_list:
             # a stable sort: the order is the peer's preference among those that decode
             context.transfer_syntax = sorted(context.transfer_syntax, key=lambda uid: not decodes(str(uid)))
+            taken = classes is None or context.abstract_syntax in {*classes, *others}
+            (offered if taken else refused).append(context)
         roles = {
             item.sop_class_uid: (item.scu_role, item.scp_role)
             for item in self._request.user_information
             if isinstance(item, SCP_SCU_RoleSelectionNegotiation) and item.sop_class_uid is not None
         }
-        contexts, role_items = negotiate_unrestricted(
-            self._request.presentation_context_definition_list, _supported(), roles
-        )
+        contexts, role_items = negotiate_unrestricted(offered, supported, roles)
+        contexts += negotiate_as_acceptor(refused, [])[0]
         self.transfer_syntaxes = {
             c.context_id: str(c.transfer_syntax[0])
             for c in contexts
@@ -141,6 +157,7 @@ class Association:
         pdu = A_ASSOCIATE_AC()
         pdu.from_primitive(answer)
         self._wire.write(pdu.encode())
+        return sorted({str(context.abstract_syntax) for context in refused})
 
     def messages(self) -> Iterator[Message]:
         """Yield the requests until the peer asks for the release.

@@ -21,7 +21,7 @@ from pynetdicom import dsutils
 from sqlalchemy import select
 
 from xrv_node.audit import trail
-from xrv_node.audit.store import Store
+from xrv_node.audit.store import Store, is_busy
 from xrv_node.audit.tables import Study
 from xrv_node.deliver import commitment
 from xrv_node.errors import RefusedError
@@ -118,7 +118,11 @@ def _serve(
         _guarded(_record_refusal, receiver.store, calling, association.called_ae, address, remedy)
         return
     wire.patience(receiver.settings.receive.idle_seconds)
-    association.accept()
+    if refused := association.accept(intake.classes(receiver.settings.receive)):
+        remedy = 'receive.other_storage = "keep" takes them'
+        log.info(
+            "storage classes refused", calling_ae=calling, address=address, classes=refused, remedy=remedy
+        )
     sender = Sender(receiver, calling, address)
     for message in association.messages():
         association.answer(message, _service(message)(association, message, sender))
@@ -140,8 +144,8 @@ def store(association: Association, message: Message, sender: Sender) -> int:
     Returns
     -------
     int
-        0x0000 stored (or known already), 0xA700 no room, 0xA900 not the object that was announced,
-        0xC000 cannot be understood, 0x0110 a fault of ours.
+        0x0000 stored (or known already), 0x0122 of a class that is not taken, 0xA700 no room, 0xA900 not the
+        object that was announced, 0xC000 cannot be understood, 0x0110 a fault of ours.
 
     Raises
     ------
@@ -167,12 +171,14 @@ def store(association: Association, message: Message, sender: Sender) -> int:
             views_from_pixels=receiver.views_from_pixels,
             max_bytes=receiver.settings.receive.max_object_mb << 20,
             gate=receiver.gate,
+            classes=intake.classes(receiver.settings.receive),
         )
     except BrokenOffError:
         raise
     except RefusedError as error:
         log.warning("refused", status=f"0x{error.status:04X}", why=str(error), calling_ae=incoming.calling_ae)
-        _guarded(intake.refused, receiver.store, incoming, error)
+        if not is_busy(error.__cause__):  # else the peer would wait as long again for its answer
+            _guarded(intake.refused, receiver.store, incoming, error)
         return error.status
     except Exception:
         log.exception("store failed", calling_ae=incoming.calling_ae)

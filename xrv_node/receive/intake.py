@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
@@ -18,12 +18,14 @@ from pynetdicom.dsutils import create_file_meta
 from xrv_node import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, durable, frontal
 from xrv_node.attributes import text
 from xrv_node.audit import trail
-from xrv_node.audit.store import Store, no_room
+from xrv_node.audit.store import Store, is_busy, no_room
 from xrv_node.errors import ImageError, RefusedError
+from xrv_node.frontal.rules import load_rules
 from xrv_node.radiograph.header import MAX_FILE_BYTES, read_header
 from xrv_node.receive.digest import Digest
 from xrv_node.receive.record import Accepted, Incoming, Received, record, seen
 from xrv_node.receive.room import Gate
+from xrv_node.receive.settings import ReceiveSection
 from xrv_node.receive.spool import Spool, is_uid
 from xrv_node.settings import FrontalSection
 
@@ -31,6 +33,19 @@ OUT_OF_RESOURCES = 0xA700
 DOES_NOT_MATCH = 0xA900
 CANNOT_UNDERSTAND = 0xC000
 """Failure statuses of the Storage Service Class (PS3.4 table B.2-1)."""
+CLASS_NOT_SUPPORTED = 0x0122
+"""Of a C-STORE: refused, SOP class not supported (PS3.7 9.1.1.1.9)."""
+
+
+def classes(receive: ReceiveSection) -> frozenset[str] | None:
+    """Return the UIDs of the storage classes that a node takes by its setting; None: any.
+
+    Raises
+    ------
+    ConfigError
+        If the filter's tables, which name them, cannot be read.
+    """
+    return load_rules().sop_classes if receive.other_storage == "refuse" else None
 
 
 def accept(
@@ -42,6 +57,7 @@ def accept(
     views_from_pixels: bool = False,
     max_bytes: int = MAX_FILE_BYTES,
     gate: Gate | None = None,
+    classes: Collection[str] | None = None,
 ) -> Accepted:
     """Take one object: when this returns, its bytes and its row are on disk.
 
@@ -53,14 +69,21 @@ def accept(
         Whether the worker can tell a view that the header leaves open: such images are queued for it.
     gate
         Whether there is room for more; without it only a disk that is full refuses.
+    classes
+        UIDs of the storage classes that are taken; without it all of them.
 
     Raises
     ------
     RefusedError
-        With the DIMSE status to answer: 0xA700 no room, 0xA900 the object is not what the request says,
-        0xC000 it cannot be understood. Nothing of it is kept.
+        With the DIMSE status to answer: 0x0122 its class is not taken, 0xA700 no room, 0xA900 it is not what
+        the request says, 0xC000 it cannot be understood. Nothing of it is kept.
     """
     _check_uids(SOPClassUID=incoming.sop_class_uid, SOPInstanceUID=incoming.sop_instance_uid)
+    if classes is not None and incoming.sop_class_uid not in classes:
+        raise RefusedError(
+            CLASS_NOT_SUPPORTED,
+            'objects of this SOP class are never analysed (receive.other_storage = "refuse")',
+        )
     if gate is not None and (why := gate.refusal()):
         raise RefusedError(OUT_OF_RESOURCES, why)
     with _no_room():
@@ -82,8 +105,9 @@ def accept(
                 # A name that is there already has the same bytes, or had them and lost its file.
                 durable.place(draft, target)
                 return store.together(lambda db: record(db, spool, received, target, undecided=undecided))
-            except BaseException:
-                _forget(store, received, target)
+            except BaseException as error:
+                if not is_busy(error):  # then that would wait as long again; the file serves the next try
+                    _forget(store, received, target)
                 raise
         finally:
             draft.unlink(missing_ok=True)
@@ -176,10 +200,11 @@ def _forget(store: Store, received: Received, path: Path) -> None:
 
 @contextmanager
 def _no_room() -> Iterator[None]:
-    """Turn "the disk is full", of the spool or the database, into 0xA700: the sender keeps it and retries."""
+    """Turn a full disk and a locked database into 0xA700: the sender keeps the object and tries again."""
     try:
         yield
     except Exception as error:
-        if not (full := no_room(error)):
+        why = "another process holds the lock of the database" if is_busy(error) else no_room(error)
+        if why is None:
             raise
-        raise RefusedError(OUT_OF_RESOURCES, full) from error
+        raise RefusedError(OUT_OF_RESOURCES, why) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import socketserver
 import ssl
@@ -28,6 +29,9 @@ log = structlog.get_logger("receive")
 ARTIM_SECONDS = 30.0
 """How long a connection may take to its association request (the ARTIM timer, PS3.8 9.1.4), and to the end
 of its TLS handshake."""
+
+PREDECESSOR_SECONDS = 5.0
+"""How long the port may still be a predecessor's, whose supervisor was killed."""
 
 IDLE_CONNECTIONS = 2
 """Connections for each association that one address may have: the others can be told that there are too many.
@@ -114,7 +118,7 @@ def start(settings: Settings, store: Store, spool: Spool, *, views_from_pixels: 
     receive = settings.receive
     context = tls.server_context(receive.tls) if receive.tls is not None else None
     try:
-        server = Server(Receiver(settings, store, spool, views_from_pixels), context)
+        server = _bound(Receiver(settings, store, spool, views_from_pixels), context)
     except OSError as error:
         raise ConfigError(
             f"receive.host, receive.port: cannot listen on {receive.host}:{receive.port} ({error.strerror}); "
@@ -122,6 +126,17 @@ def start(settings: Settings, store: Store, spool: Spool, *, views_from_pixels: 
         ) from error
     threading.Thread(target=server.serve_forever, name="listener", daemon=True).start()
     return server
+
+
+def _bound(receiver: Receiver, context: ssl.SSLContext | None) -> Server:
+    patience = monotonic() + PREDECESSOR_SECONDS
+    while True:
+        try:
+            return Server(receiver, context)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or monotonic() > patience:
+                raise
+            sleep(0.2)
 
 
 def drain(server: Server, seconds: float) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field, IPvAnyNetwork, model_validator
 
 from xrv_node.setting_types import AETitle, Port, Section, TlsSection, is_loopback
@@ -27,6 +29,9 @@ class ReceiveSection(Section):
     min_free_mb: int = Field(default=2048, ge=0)
     """Room for some hundred radiographs on their way, and for what is made of them; 0: no such limit."""
     resume_free_mb: int = Field(default=4096, ge=0)
+    other_storage: Literal["keep", "refuse"] = "keep"
+    """What becomes of storage classes that are never analysed (``intake.classes``). Kept, a study with an odd
+    object does not fail at the sender as a whole."""
     idle_seconds: float = Field(default=60, ge=1, le=86400)
     tls: TlsSection | None = None
 
