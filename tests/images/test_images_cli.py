@@ -63,6 +63,36 @@ def test_classify_prints_a_line_a_file_and_names_what_failed(xrv, folder: Path) 
     ]
 
 
+def test_configured_operating_points_are_those_of_the_configured_classifier(xrv, folder: Path) -> None:
+    own, plain = folder.parent / "own.toml", folder.parent / "plain.toml"
+    own.write_text("[models.thresholds]\nEffusion = 0.999\n")
+    plain.write_text("")
+    options = (folder / "b.png", "--commissioning", "--format", "json", "--config")
+    found = {
+        name: json.loads(xrv("classify", *options, file, *more).out)
+        for name, file, *more in (
+            ("plain", plain),
+            ("own", own),
+            ("other", own, "--weights", "nih"),
+            ("none", plain, "--weights", "nih"),
+        )
+    }
+    before, after = (found[name]["images"][0] for name in ("plain", "own"))
+    assert before["sigmoids"] == after["sigmoids"]
+    moved = [label for label, score in after["scores"].items() if score != before["scores"][label]]
+    assert moved == ["Effusion"]
+    assert after["scores"]["Effusion"] == pytest.approx(after["sigmoids"]["Effusion"] / (2 * 0.999), abs=1e-5)
+    assert found["own"]["model"]["site_thresholds"] == [["Effusion", 0.999]]
+    assert found["own"]["rule"].endswith("the site's own for Effusion)")
+    assert found["other"] == found["none"]
+    folders = [folder.parent / name for name in ("maps-own", "maps-plain")]
+    for config, out in zip((own, plain), folders, strict=True):
+        options = ("--finding", "Effusion", "--commissioning", "--out", out, "--config", config)
+        assert xrv("explain", folder / "b.png", *options).code == 0
+    scores = [np.load(next(out.rglob("*.npz")))["scores"][0] for out in folders]
+    assert scores == pytest.approx([after["scores"]["Effusion"], before["scores"]["Effusion"]], abs=1e-6)
+
+
 def test_classify_for_programs(xrv, folder: Path) -> None:
     options = (folder, "--commissioning", "--resampler", "area", "--threshold", "0.55")
     as_json = xrv("classify", *options, "--format", "json")

@@ -24,6 +24,7 @@ from xrv_node.cli.networks import (
     conclude,
     model_directory,
     progress_bar,
+    site_thresholds,
     sorted_out,
 )
 
@@ -64,12 +65,14 @@ def classify(
     """Score local images, also in folders below; exit code 1 when a file cannot be read."""
     from xrv_node.images.classify import classify as run
 
+    place = model_directory(directory, config)
     results: list[Classified] = []
     with progress_bar("classifying") as progress:
         items = run(
             paths,
             weights,
-            directory=model_directory(directory, config),
+            directory=place,
+            thresholds=site_thresholds(weights, place, config),
             device=device,
             batch=batch,
             resampler=resampler,

@@ -18,6 +18,7 @@ from xrv_node.cli.networks import (
     ResamplerOption,
     carry_out,
     model_directory,
+    site_thresholds,
 )
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ def explain(
     """Show where scores come from: a heat map for each finding as PNG, and the numbers as .npz."""
     from xrv_node.images import explain as images
 
+    place = model_directory(directory, config)
+
     def keep(result: Explained) -> str:
         files = images.write(result, out)
         return f"{', '.join(result.findings)}, in {files[0].parent}"
@@ -58,7 +61,8 @@ def explain(
             weights,
             method=method,
             xrv_compatible=xrv_compatible,
-            directory=model_directory(directory, config),
+            directory=place,
+            thresholds=site_thresholds(weights, place, config),
             device=device,
             batch=batch,
             resampler=resampler,

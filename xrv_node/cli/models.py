@@ -50,11 +50,11 @@ def _row(entry: Entry, record: Installed | None) -> dict[str, Any]:
 def list_(config: ConfigOption = None, directory: DirOption = None, as_json: JsonOption = False) -> None:
     """The networks that the node can run, which of them are here, and how the others are got."""
     from xrv_node.errors import WeightsError
-    from xrv_node.models import catalog, weights
+    from xrv_node.models import catalog, own, weights
 
     place = model_directory(directory, config)
     rows = []
-    for entry in catalog.entries():
+    for entry in (*catalog.entries(), *own.entries(place)):
         try:
             record = weights.installed(entry, place)
         except WeightsError as error:
@@ -74,7 +74,7 @@ def list_(config: ConfigOption = None, directory: DirOption = None, as_json: Jso
 
 @app.command("import")
 def import_(
-    file: Annotated[Path, typer.Argument(help="The file as it was released.")],
+    file: Annotated[Path, typer.Argument(help="The file as it was released, or as `train` wrote it.")],
     name: Annotated[
         str | None, typer.Option(help="The network, where the file's name does not tell.")
     ] = None,
@@ -84,10 +84,15 @@ def import_(
     as_json: JsonOption = False,
 ) -> None:
     """Convert a weights file that is on this machine. Nothing in it is executed."""
-    from xrv_node.models import catalog, importing
+    from xrv_node.models import catalog, importing, own
 
-    entry = catalog.find(name) if name else importing.recognise(file)
-    record = importing.import_file(file, entry, model_directory(directory, config), force=force)
+    place = model_directory(directory, config)
+    if (described := own.described(file)) is not None:
+        entry = own.entry(described)
+        record = own.import_file(file, described, place, force=force)
+    else:
+        entry = catalog.find(name) if name else importing.recognise(file)
+        record = importing.import_file(file, entry, place, force=force)
     _announce([(entry, record)], as_json)
 
 
@@ -126,11 +131,11 @@ def pull(
 def verify(config: ConfigOption = None, directory: DirOption = None, as_json: JsonOption = False) -> None:
     """Read all weights that are here and compare their digests; exit code 1 when one is not as it was."""
     from xrv_node.errors import WeightsError
-    from xrv_node.models import catalog, weights
+    from xrv_node.models import catalog, own, weights
 
     place = model_directory(directory, config)
     rows = []
-    for entry in catalog.entries():
+    for entry in (*catalog.entries(), *own.entries(place)):
         try:
             if weights.installed(entry, place) is None:
                 continue

@@ -59,6 +59,18 @@ def model_directory(directory: Path | None, config: Path | None) -> Path:
     return directory or settings.load(config).models_dir
 
 
+def site_thresholds(weights: str, directory: Path, config: Path | None) -> dict[str, float]:
+    """The configured operating points, if these weights are the classifier that they were measured with."""
+    from xrv_node import settings
+    from xrv_node.models import catalog
+
+    chosen = settings.load(config).models
+    if not chosen.thresholds:
+        return {}
+    asked, measured = (catalog.find(name, directory=directory).name for name in (weights, chosen.classifier))
+    return chosen.thresholds if asked == measured else {}
+
+
 @contextmanager
 def progress_bar(words: str) -> Iterator[Callable[[int, int], None]]:
     """A bar on standard error where that is a terminal, once the work has taken a second."""

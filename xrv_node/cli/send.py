@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from xrv_node.cli.console import JsonOption, print_json
+
+if TYPE_CHECKING:
+    from xrv_node.deliver.scu import Peer
 
 
 def send(
@@ -21,14 +24,10 @@ def send(
     from rich.progress import track
 
     from xrv_node.deliver import scu
-    from xrv_node.errors import ConfigError
 
-    match = re.fullmatch(r"([^@]{1,16})@(.+):(\d{1,5})", to)
-    if match is None:
-        raise ConfigError(f"--to {to}: write AE@host:port, for example XRVNODE@127.0.0.1:11112")
+    whom = peer("--to", to)
     files = scu.files_in(paths)
-    peer = scu.Peer(match[1], match[2], int(match[3]))
-    sent = scu.send(peer, files, calling_ae=calling_ae)
+    sent = scu.send(whom, files, calling_ae=calling_ae)
     rows = list(sent if as_json else track(sent, "sending", total=len(files), transient=True))
     if as_json:
         print_json([{"path": str(r.path), "good": r.good, "says": r.says} for r in rows])
@@ -38,3 +37,20 @@ def send(
                 print(f"{row.path}: {row.says}")
         print(f"{sum(r.good for r in rows)} of {len(rows)} sent to {to}")
     raise typer.Exit(0 if all(r.good for r in rows) else 1)
+
+
+def peer(option: str, text: str) -> Peer:
+    """Read ``AE@host:port`` as an option gives it.
+
+    Raises
+    ------
+    ConfigError
+        It is something else.
+    """
+    from xrv_node.deliver.scu import Peer
+    from xrv_node.errors import ConfigError
+
+    match = re.fullmatch(r"([^@]{1,16})@(.+):(\d{1,5})", text)
+    if match is None:
+        raise ConfigError(f"{option} {text}: write AE@host:port, for example XRVNODE@127.0.0.1:11112")
+    return Peer(match[1], match[2], int(match[3]))

@@ -62,6 +62,7 @@ def classify(
     resampler: str = DEFAULT,
     threshold: float | None = None,
     operating_point: str | None = None,
+    thresholds: Mapping[str, float] | None = None,
     xrv_compatible: bool = False,
     commissioning: bool = False,
     run_code: bool = False,
@@ -87,7 +88,7 @@ def classify(
         Score in [0, 1] from which a finding counts as present; without it, `operating_point`.
     operating_point
         A name of ``RULES``; ``youden`` where the weights publish one, else a sigmoid of 0.5.
-    xrv_compatible, commissioning, run_code
+    thresholds, xrv_compatible, commissioning, run_code
         As for ``models.get_model``.
     progress
         Told after each batch.
@@ -108,7 +109,15 @@ def classify(
     from xrv_node.models.model import Attribute, Classifier
 
     how = How(resampler, batch, progress)
-    model = get_model(weights, directory, device, xrv_compatible, commissioning, run_code=run_code)
+    model = get_model(
+        weights,
+        directory,
+        device,
+        xrv_compatible,
+        commissioning,
+        run_code=run_code,
+        thresholds=thresholds,
+    )
     by = provenance(model, how, commissioning=commissioning)
     if isinstance(model, Attribute):
         return _attributes(paths, model, how, by)
@@ -149,7 +158,10 @@ def rule(model: Classifier, threshold: float | None = None, operating_point: str
 def _youden(model: Classifier) -> Rule:
     if model.thresholds is None:
         raise ConfigError(f"{model.name} publishes no operating points: use a threshold")
+    own = ", ".join(label for label, _ in model.entry.site_thresholds)
     words = "score >= 0.5, the operating point (highest sum of sensitivity and specificity)"
+    if own:
+        words = f"{words[:-1]}; the site's own for {own})"
     return Rule(words, lambda scores, _: scores >= OPERATING_POINT)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,7 +46,7 @@ class Explained:
     scores: tuple[float, ...]
     """As the classifier gives them, in [0, 1]."""
     calibrated: bool
-    """Whether a score of 0.5 is a published operating point."""
+    """Whether a score of 0.5 is an operating point."""
     maps: NDArray[np.float32]
     """``[len(findings), n, n]`` over the square; n is the feature map's side for Grad-CAM, else the input's.
     At least 0, except guided ones."""
@@ -71,6 +71,7 @@ def explain(
     device: str = "cpu",
     batch: int = 1,
     resampler: str = DEFAULT,
+    thresholds: Mapping[str, float] | None = None,
     xrv_compatible: bool = False,
     commissioning: bool = False,
     progress: Progress | None = None,
@@ -79,7 +80,7 @@ def explain(
 
     Parameters
     ----------
-    paths, weights, directory, device, batch, resampler, xrv_compatible, commissioning, progress
+    paths, weights, directory, device, batch, resampler, thresholds, xrv_compatible, commissioning, progress
         As for ``classify.classify``.
     findings
         Labels of the classifier, in any case. None: those whose score reaches 0.5 in the image, or, where
@@ -106,7 +107,7 @@ def explain(
     if method not in METHODS:
         raise ConfigError(f"no method is called {method!r}: use one of {', '.join(METHODS)}")
     how = How(resampler, batch, progress)
-    model = get_model(weights, directory, device, xrv_compatible, commissioning)
+    model = get_model(weights, directory, device, xrv_compatible, commissioning, thresholds=thresholds)
     if not isinstance(model, Classifier):
         raise ConfigError(f"{model.name} ({model.entry.role}) finds nothing: name a classifier")
     if model.map_module is None and method != "gradient":

@@ -60,7 +60,8 @@ class How:
 
 def provenance(model: Model, how: How, *, commissioning: bool) -> Provenance:
     """Say what makes the results of a model."""
-    identity = ModelIdentity(model.entry.role, model.name, model.sha256)
+    entry = model.entry
+    identity = ModelIdentity(entry.role, model.name, model.sha256, entry.site_thresholds)
     return Provenance(identity, commissioning, resample.find(how.resampler).words)
 
 

@@ -53,7 +53,7 @@ class Networks:
         Parameters
         ----------
         logits
-            ``[B, 18]`` as ``DenseNet.forward`` returns them.
+            ``[B, heads]`` as ``DenseNet.forward`` returns them.
 
         Returns
         -------
@@ -75,6 +75,7 @@ def load_set(
     *,
     commissioning: bool = False,
     device: str = "cpu",
+    thresholds: Mapping[str, float] | None = None,
 ) -> Networks:
     """Load the three networks of a node. Never downloads.
 
@@ -88,21 +89,23 @@ def load_set(
         Build untrained networks in place of trained ones (see ``commissioning``); their names say so.
     device
         ``cpu``, ``cuda``, ``cuda:N``, ``mps``, or ``auto`` for the best that is there.
+    thresholds
+        The site's own operating points of the classifier (``catalog.Entry.with_thresholds``).
 
     Raises
     ------
     WeightsError
         An unknown name, missing weights (with the command that gets them), or damaged ones.
     ConfigError
-        A device that this machine does not have.
+        A device that this machine does not have; as ``catalog.Entry.with_thresholds``.
     """
     import torch
 
     place = resolve_device(device)
     entries = [
-        catalog.find(classifier, "classifier"),
-        catalog.find(segmenter, "segmenter"),
-        catalog.find(autoencoder, "autoencoder"),
+        catalog.find(classifier, "classifier", directory).with_thresholds(thresholds or {}),
+        catalog.find(segmenter, "segmenter", directory),
+        catalog.find(autoencoder, "autoencoder", directory),
     ]
     for entry in entries:
         if entry.network not in NODE_NETWORKS:
@@ -119,6 +122,7 @@ def load_set(
     found = [_weights(entry, directory, commissioning) for entry in entries]
     networks = [_network(e, weights_, place) for e, weights_ in zip(entries, found, strict=True)]
     labels, heads = zip(*entries[0].trained_heads, strict=True)
+    points = entries[0].operating_points().thresholds
     return Networks(
         identity=ModelSet(found[0].identity, found[1].identity, found[2].identity, commissioning),
         classifier=cast("DenseNet", networks[0]),
@@ -126,7 +130,7 @@ def load_set(
         autoencoder=cast("ResNetAE", networks[2]),
         labels=labels,
         heads=heads,
-        thresholds=torch.tensor([entries[0].thresholds[head] for head in heads], device=place),
+        thresholds=torch.tensor([points[head] for head in heads], device=place),
         structures=entries[1].labels,
         device=place,
     )
@@ -143,6 +147,7 @@ def get_model(
     settings: Mapping[str, Any] | None = None,
     members: int | None = None,
     run_code: bool = False,
+    thresholds: Mapping[str, float] | None = None,
 ) -> Model:
     """Load one network with what its outputs mean. Never downloads.
 
@@ -168,6 +173,9 @@ def get_model(
     run_code
         Allow weights that are a program (TorchScript) to be run. They could do harm: allow it only for a file
         whose origin you trust.
+    thresholds
+        Of a classifier: a site's own operating points in place of the published ones
+        (``catalog.Entry.with_thresholds``).
 
     Returns
     -------
@@ -181,13 +189,15 @@ def get_model(
         An unknown name, missing weights (with the command that gets them), damaged or other weights, or a
         program without `run_code`.
     ConfigError
-        A device that this machine does not have.
+        A device that this machine does not have; as ``catalog.Entry.with_thresholds``.
     """
     from xrv_node import settings as configuration
     from xrv_node.models.baselines.program import Program
     from xrv_node.models.model import MODELS, Classifier
 
-    entry = catalog.find(name)
+    if directory is None and state is None:
+        directory = configuration.load().models_dir
+    entry = catalog.find(name, directory=directory).with_thresholds(thresholds or {})
     place = resolve_device(device)
     if entry.checkpoint == "program" and not run_code:
         raise WeightsError(
@@ -197,7 +207,7 @@ def get_model(
     if state is not None:
         found = _given(entry, entry.name, state, settings or {})
     else:
-        found = _weights(entry, directory or configuration.load().models_dir, commissioning)
+        found = _weights(entry, cast("Path", directory), commissioning)
     if members is not None and entry.checkpoint == "members":
         found = _fewer(found, members)
     network = _network(entry, found, place)
@@ -225,14 +235,15 @@ def _weights(entry: Entry, directory: Path, untrained: bool) -> _Weights:
     if untrained:
         return _given(entry, entry.name + UNTRAINED, seeded_state(entry), entry.untrained)
     state, record = weights.load(entry, directory)
-    return _Weights(ModelIdentity(entry.role, entry.name, record.tensors_sha256), state, record.dimensions)
+    identity = ModelIdentity(entry.role, entry.name, record.tensors_sha256, entry.site_thresholds)
+    return _Weights(identity, state, record.dimensions)
 
 
 def _given(entry: Entry, name: str, state: Mapping[str, Tensor], settings: Mapping[str, Any]) -> _Weights:
     from xrv_node.models.convert import tensors_sha256
 
     digest = tensors_sha256({key: value.numpy() for key, value in state.items()})
-    return _Weights(ModelIdentity(entry.role, name, digest), state, settings)
+    return _Weights(ModelIdentity(entry.role, name, digest, entry.site_thresholds), state, settings)
 
 
 def _fewer(found: _Weights, members: int) -> _Weights:

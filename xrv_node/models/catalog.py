@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Literal
 
-from xrv_node.errors import WeightsError
+from xrv_node.errors import ConfigError, WeightsError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,7 +46,7 @@ class Entry:
     licence: str
     """SPDX identifier of the weights' licence."""
     url: str
-    """Where the file was released."""
+    """Where the file was released; empty for a network that was trained here."""
     file: str
     """The released file's name."""
     training_data: tuple[str, ...]
@@ -63,6 +63,8 @@ class Entry:
     """``thresholds`` as torchxrayvision applies them, where those are on the wrong scale."""
     published_ppv80: tuple[float, ...] = ()
     """``ppv80``, likewise."""
+    site_thresholds: tuple[tuple[str, float], ...] = ()
+    """As in ``ModelIdentity``; empty in the catalogue."""
     checkpoint: Checkpoint = "tensors"
     """How the released file wraps its tensors, which says how it is read (``convert``)."""
     settings_url: str | None = None
@@ -81,7 +83,7 @@ class Entry:
     @property
     def pullable(self) -> bool:
         """Whether the file can be downloaded from ``sources``; else its user gets it and imports it."""
-        return self.checkpoint != "members"
+        return bool(self.url) and self.checkpoint != "members"
 
     @property
     def buildable(self) -> bool:
@@ -107,10 +109,41 @@ class Entry:
         )
 
     def operating_points(self, *, published: bool = False) -> OperatingPoints:
-        """Return the operating points, or, if ``published``, those that torchxrayvision applies."""
-        if published and self.published_thresholds:
-            return OperatingPoints(self.published_thresholds, self.published_ppv80)
-        return OperatingPoints(self.thresholds, self.ppv80)
+        """Return the operating points, or, if ``published``, those that torchxrayvision applies; in either
+        case the site's where it set its own."""
+        theirs = published and bool(self.published_thresholds)
+        own = dict(self.site_thresholds)
+        thresholds = self.published_thresholds if theirs else self.thresholds
+        return OperatingPoints(
+            tuple(own.get(label, t) for label, t in zip(self.labels, thresholds, strict=False)),
+            self.published_ppv80 if theirs else self.ppv80,
+        )
+
+    def with_thresholds(self, thresholds: Mapping[str, float]) -> Entry:
+        """Return the network with a site's own operating points in place of the published ones.
+
+        Parameters
+        ----------
+        thresholds
+            By finding, on the sigmoid's scale, in (0, 1), measured with this network; a finding that is not
+            named keeps its published point.
+
+        Raises
+        ------
+        ConfigError
+            A finding that the network was not trained on, or a number that is no operating point.
+        """
+        trained = [label for label, _ in self.trained_heads] if self.thresholds else []
+        for label, threshold in thresholds.items():
+            if label not in trained:
+                accepted = ", ".join(trained) or "none, for its scores are plain sigmoids"
+                raise ConfigError(
+                    f"models.thresholds.{label}: {self.name} was not trained on it; accepted: {accepted}"
+                )
+            if not 0 < threshold < 1:
+                raise ConfigError(f"models.thresholds.{label}: {threshold:g} is not between 0 and 1")
+        ordered = tuple((label, float(thresholds[label])) for label in trained if label in thresholds)
+        return replace(self, site_thresholds=ordered)
 
     def weights_path(self, directory: Path) -> Path:
         """Where the converted weights lie in the model directory."""
@@ -129,7 +162,7 @@ def entries() -> tuple[Entry, ...]:
     return tuple(_entry(row) for row in tomllib.loads(text)["model"])
 
 
-def find(name: str, role: Role | None = None) -> Entry:
+def find(name: str, role: Role | None = None, directory: Path | None = None) -> Entry:
     """Look a network up by its name or an alias, regardless of case.
 
     Parameters
@@ -138,6 +171,8 @@ def find(name: str, role: Role | None = None) -> Entry:
         E.g. ``densenet121-res224-all`` or ``all``.
     role
         Accept only a network of this role.
+    directory
+        The model directory, where networks that were trained here may be (``own``); None: the table alone.
 
     Raises
     ------
@@ -148,5 +183,11 @@ def find(name: str, role: Role | None = None) -> Entry:
     for entry in candidates:
         if name.lower() in {known.lower() for known in (entry.name, *entry.aliases)}:
             return entry
+    if directory is not None and role in (None, "classifier"):
+        from xrv_node.models import own
+
+        if (made := own.find(name, directory)) is not None:
+            return made
+        candidates += own.entries(directory)
     kind = role or "model"
     raise WeightsError(f"no {kind} is called {name!r}: use one of {', '.join(e.name for e in candidates)}")

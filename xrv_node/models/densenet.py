@@ -21,14 +21,19 @@ HEADS = 18
 
 
 class DenseNet(nn.Module):
-    """torchvision's DenseNet121 with a one-channel stem and 18 outputs.
+    """torchvision's DenseNet121 with a one-channel stem.
 
     The 727 keys of its state dict are torchvision's and the released files'.
+
+    Parameters
+    ----------
+    heads
+        Outputs; another number than ``HEADS`` in networks that were trained here.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, heads: int = HEADS) -> None:
         super().__init__()
-        network = densenet121(weights=None, num_classes=HEADS)
+        network = densenet121(weights=None, num_classes=heads)
         self.features: nn.Sequential = network.features
         self.features.conv0 = nn.Conv2d(1, 64, kernel_size=7, stride=2, padding=3, bias=False)
         self.classifier: nn.Linear = network.classifier
@@ -56,7 +61,7 @@ class DenseNet(nn.Module):
         Returns
         -------
         Tensor
-            Logits ``[B, 18]``, all heads, also those that the weights were not trained on
+            Logits ``[B, heads]``, all of them, also those that the weights were not trained on
             (``catalog.Entry.trained_heads``); ``calibration.op_norm`` of their sigmoid is the score.
 
         Raises
@@ -72,7 +77,7 @@ class DenseNet(nn.Module):
         return functional.relu(self.features(inputs.checked(x, SIZE)), inplace=False)
 
     def forward_with_map(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return ``(logits [B, 18], activation map [B, 1024, 7, 7])`` from one pass; input as ``forward``.
+        """Return ``(logits [B, heads], activation map [B, 1024, 7, 7])`` from one pass; input as ``forward``.
 
         The logits are linear in the map's spatial mean, so ``classifier.weight[head]`` times the map is the
         class activation map of that head (Zhou et al. 2016), without a backward pass.

@@ -118,7 +118,7 @@ class Classifier(_Vector):
         points = entry.operating_points(published=xrv_compatible)
         self.thresholds: tuple[float, ...] | None = self._of_heads(points.thresholds)
         """Operating point of each label on the sigmoid's scale, where sensitivity and specificity have their
-        highest sum (Youden); None where none is published."""
+        highest sum (Youden), or the site's own (``entry.site_thresholds``); None where none is published."""
         self.ppv80_thresholds: tuple[float, ...] | None = self._of_heads(points.ppv80)
         """Where the precision first exceeds 0.8, on the sigmoid's scale; None where not published."""
         self._points: Tensor

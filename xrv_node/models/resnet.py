@@ -6,7 +6,7 @@ chestViewSplit), the patient's recorded race (Gichoya et al. 2022) and sex (Gloc
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from torch import nn
@@ -62,7 +62,15 @@ SEX = Design(resnet34, size=224, outputs=2, meant=2, scale=_bytes)
 
 
 class ResNet(nn.Module):
-    """A torchvision ResNet after a ``Design``; its keys are torchvision's and the released files'."""
+    """A torchvision ResNet after a ``Design``; its keys are torchvision's and the released files'.
+
+    Parameters
+    ----------
+    design
+        How it departs from torchvision's.
+    heads
+        Outputs, all of which mean something, in place of the design's: of networks that were trained here.
+    """
 
     conv1: nn.Conv2d
     bn1: nn.Module
@@ -73,8 +81,9 @@ class ResNet(nn.Module):
     layer4: nn.Module
     fc: nn.Module
 
-    def __init__(self, design: Design) -> None:
+    def __init__(self, design: Design, heads: int | None = None) -> None:
         super().__init__()
+        design = design if heads is None else replace(design, outputs=heads, meant=heads)
         self.design = design
         for name, child in design.body(weights=None, num_classes=design.outputs).named_children():
             self.add_module(name, child)

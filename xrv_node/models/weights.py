@@ -9,6 +9,7 @@ Each tells where it came from in its own header, so a directory can be copied to
 ``imported_at``     UTC, ISO 8601
 ``xrv_node``        version that converted it
 ``settings``        JSON: the network's dimensions, where only the released file knows them
+``entry``           JSON: labels, operating points and origin of a network that was trained here (``own``)
 
 Trust: a released file whose digest the catalogue knows must have it. One whose digest nobody has published
 is trusted the first time, and its digest recorded in that header; a different file for the same network is
@@ -24,13 +25,15 @@ from typing import TYPE_CHECKING, Any
 
 from xrv_node.errors import WeightsError
 from xrv_node.models import catalog, sharing
+from xrv_node.values import ModelIdentity, ModelSet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
     from torch import Tensor
 
     from xrv_node.models.catalog import Entry
+    from xrv_node.values import Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,8 @@ class Installed:
     """Version that converted it."""
     settings: str = "{}"
     """JSON: the network's dimensions, where only the released file knows them."""
+    entry: str = ""
+    """JSON: what the catalogue would say of a network that was trained here (``own.Described``)."""
 
     @property
     def dimensions(self) -> dict[str, Any]:
@@ -64,13 +69,13 @@ def missing(names: Iterable[str], directory: Path) -> list[str]:
     WeightsError
         A name that the catalogue does not have.
     """
-    entries = [catalog.find(name) for name in names]
+    entries = [catalog.find(name, directory=directory) for name in names]
     return [entry.name for entry in entries if not sharing.is_here(entry.weights_path(directory))]
 
 
 def not_there(names: Iterable[str], directory: Path) -> WeightsError:
     """Return the error that says how missing weights are got."""
-    entries = [catalog.find(name) for name in names]
+    entries = [catalog.find(name, directory=directory) for name in names]
     instead = "; or add --commissioning to run untrained networks, which give no results"
     return WeightsError(
         f"weights of {' '.join(entry.name for entry in entries)} are not in {directory}: {remedy(*entries)}"
@@ -82,7 +87,8 @@ def remedy(*entries: Entry) -> str:
     """Say how the weights of networks are got, as the end of a sentence."""
     pulled = " ".join(entry.name for entry in entries if entry.pullable)
     by_hand = [
-        f"get {entry.file} from {entry.url} and run `xrv-node models import {entry.file}`"
+        (f"get {entry.file} from {entry.url} and " if entry.url else "")
+        + f"run `xrv-node models import {entry.file}`"
         for entry in entries
         if not entry.pullable
     ]
@@ -111,6 +117,36 @@ def installed(entry: Entry, directory: Path) -> Installed | None:
         return record
     except (SafetensorError, OSError, TypeError, ValueError) as error:
         raise _damaged(entry, path) from error
+
+
+def model_set(
+    names: Sequence[str], directory: Path, thresholds: Mapping[str, float] | None = None
+) -> ModelSet:
+    """Return the identity of a node's classifier, segmenter and autoencoder from the headers of their files.
+
+    Parameters
+    ----------
+    names, directory, thresholds
+        As ``models.load_set`` takes them.
+
+    Raises
+    ------
+    WeightsError
+        A name that the catalogue does not have, weights that are not there, or a damaged file.
+    ConfigError
+        As ``catalog.Entry.with_thresholds``.
+    """
+    roles: tuple[Role, ...] = ("classifier", "segmenter", "autoencoder")
+    entries = [catalog.find(name, role, directory) for name, role in zip(names, roles, strict=True)]
+    entries[0] = entries[0].with_thresholds(thresholds or {})
+    found: list[ModelIdentity] = []
+    for entry in entries:
+        record = installed(entry, directory)
+        if record is None:
+            raise not_there([entry.name], directory)
+        found.append(ModelIdentity(entry.role, entry.name, record.tensors_sha256, entry.site_thresholds))
+    classifier, segmenter, autoencoder = found
+    return ModelSet(classifier, segmenter, autoencoder)
 
 
 def load(entry: Entry, directory: Path) -> tuple[dict[str, Tensor], Installed]:

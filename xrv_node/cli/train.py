@@ -1,0 +1,115 @@
+"""``train``: fine-tune a classifier on public datasets."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from xrv_node.cli.console import ConfigOption, print_table
+from xrv_node.cli.datasets import UniqueOption, ViewOption
+from xrv_node.cli.networks import DeviceOption, DirOption, model_directory, progress_bar
+
+if TYPE_CHECKING:
+    from xrv_node.train.run import Trained
+
+COLUMNS = ("stage", "epoch", "loss", "valid_loss", "auc", "best", "rate")
+
+
+def train(
+    datasets: Annotated[list[str], typer.Argument(help="As `datasets list` names them.")],
+    images: Annotated[
+        list[Path], typer.Option(help="The dataset's folder; again for each dataset, in their order.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder of the run and of what comes out.")],
+    recipe: Annotated[
+        Path | None, typer.Option(help="TOML with the keys of a recipe; options win over it.")
+    ] = None,
+    init: Annotated[
+        str | None,
+        typer.Option(help="A network of `models list`, scratch, or a file of ImageNet weights (.pth)."),
+    ] = None,
+    task: Annotated[str | None, typer.Option(help="multi, or one-vs-all:Pneumothorax.")] = None,
+    labels: Annotated[
+        str | None, typer.Option(help="Findings, with commas between. [default: all that can be learned]")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="At most so many with all layers.")] = None,
+    batch: Annotated[int | None, typer.Option(help="Images of a step.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of split, new weights, order and augmentation.")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="What the network is called. [default: as the folder]")
+    ] = None,
+    view: ViewOption = None,
+    unique_patients: UniqueOption = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
+    device: DeviceOption = "auto",
+    directory: DirOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Fine-tune a classifier on one or more datasets; `models import` takes what comes out."""
+    from xrv_node.datasets.load import load
+    from xrv_node.errors import ConfigError
+    from xrv_node.train import recipe as recipes
+    from xrv_node.train.run import train as run
+
+    if len(images) != len(datasets):
+        raise ConfigError(f"{len(datasets)} datasets and {len(images)} folders: give --images once for each")
+    wanted = None if labels is None else tuple(label.strip() for label in labels.split(","))
+    chosen = recipes.load(recipe, init=init, task=task, labels=wanted, epochs=epochs, batch=batch, seed=seed)
+    for key, value in chosen.model_dump().items():
+        print(f"{key} = {value}", file=sys.stderr)
+    tables = [
+        load(dataset, folder, views=view, unique_patients=unique_patients)
+        for dataset, folder in zip(datasets, images, strict=True)
+    ]
+    rows: list[dict[str, Any]] = []
+
+    def on_epoch(row: dict[str, Any]) -> None:
+        rows.append(_row(row))
+        print(" ".join(f"{key} {value}" for key, value in rows[-1].items() if value), file=sys.stderr)
+
+    with progress_bar("training") as on_step:
+        done = run(
+            tables,
+            chosen,
+            out,
+            model_directory(directory, config),
+            name=name,
+            device=device,
+            resume=resume,
+            on_step=on_step,
+            on_epoch=on_epoch,
+        )
+    print_table(rows, COLUMNS)
+    _conclude(done)
+
+
+def _row(row: dict[str, Any]) -> dict[str, Any]:
+    """What is shown of an epoch."""
+    cells = {key: row[key] for key in COLUMNS}
+    cells |= {key: f"{row[key]:.4g}" for key in ("loss", "valid_loss", "auc", "rate") if row[key] is not None}
+    return cells | {"best": "*" if row["best"] else ""}
+
+
+def _conclude(done: Trained) -> None:
+    """Print how good the network is where it was not trained, and how it is used."""
+    rows = [
+        {
+            "finding": one.finding,
+            "images": one.number,
+            "present": one.positives,
+            "AUC": one.why_not or f"{one.auc.value:.3f}",
+            "from": None if one.auc.low is None else f"{one.auc.low:.3f}",
+            "to": None if one.auc.high is None else f"{one.auc.high:.3f}",
+        }
+        for one in done.evaluation.findings
+    ]
+    print("\nOn the test part:")
+    print_table(rows, ["finding", "images", "present", "AUC", "from", "to"])
+    for image, why in sorted(done.unread.items()):
+        print(f"{image}: left out: {why}", file=sys.stderr)
+    print(f"{done.card}: the model card")
+    print(f"{done.weights.path}: the network. To use it:\n  xrv-node models import {done.weights.path}")
+    print(f"  xrv-node classify PATHS --weights {done.weights.name}")
