@@ -55,7 +55,9 @@ def test_a_packed_file_that_is_cut_short(tmp_path: Path) -> None:
         load("nih", tmp_path)
 
 
-@pytest.mark.parametrize("image", ["../../etc/passwd", "/etc/passwd", "a/../../b.png", "C:\\a.png"])
+@pytest.mark.parametrize(
+    "image", ["../../etc/passwd", "/etc/passwd", "a/../../b.png", "C:\\a.png", "a\0.png"]
+)
 def test_an_image_outside_the_folder_is_refused(tmp_path: Path, image: str) -> None:
     (tmp_path / FILE).write_text(NIH + f"{image},Mass,1,57,M,PA\n")
     with pytest.raises(DatasetError, match="names an image outside"):

@@ -207,10 +207,10 @@ def built(
     Raises
     ------
     DatasetError
-        An image's path leads out of the folder.
+        An image's path leads out of the folder, or is none.
     """
     image = frame["image"].astype(str)
-    if image.str.contains(r"(?:^|[/\\])\.\.(?:[/\\]|$)|^[/\\]|^[A-Za-z]:", regex=True).any():
+    if image.str.contains(r"(?:^|[/\\])\.\.(?:[/\\]|$)|^[/\\]|^[A-Za-z]:|\0", regex=True).any():
         raise DatasetError(f"{folder.entry.title}: a label file names an image outside {folder.path}")
     if regions is None:
         regions = grouped(image, ())

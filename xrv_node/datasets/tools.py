@@ -208,7 +208,7 @@ def _stacked(
         frame = table.csv.copy()
         frame["image"] = start + frame["image"]
         frame["patientid"] = frame["patientid"].where(
-            frame["patientid"] == "", _whose(table) + frame["patientid"]
+            frame["patientid"] == "", whose(table) + frame["patientid"]
         )
         frame[counter] = number
         frames.append(frame)
@@ -226,7 +226,7 @@ def _stacked(
     )
 
 
-def _whose(table: LabelTable) -> str:
+def whose(table: LabelTable) -> str:
     """What tells the table's patients from those of others; nothing if it was merged, as they have it."""
     if "+" in table.name:
         return ""

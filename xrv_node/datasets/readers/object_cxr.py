@@ -36,7 +36,7 @@ def read(folder: Folder, options: Options) -> LabelTable:
 
 def _objects(frame: pd.DataFrame, label: str) -> Iterator[tuple[str, Region]]:
     """``0 x1 y1 x2 y2;2 x1 y1 x2 y2 x3 y3``: kind and coordinates of each object."""
-    for name, text in zip(frame["name"], frame["annotation"].fillna(""), strict=True):
+    for name, text in zip(frame["name"], frame["annotation"].astype(object).fillna(""), strict=True):
         for kind, *numbers in map(str.split, filter(str.strip, str(text).split(";"))):
             if kind not in _SHAPES:
                 raise DatasetError(f"an annotation of Object-CXR begins with {kind!r}; known are 0, 1 and 2")

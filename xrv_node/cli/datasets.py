@@ -1,0 +1,161 @@
+"""``datasets``: which public datasets can be read, and what is in one."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from xrv_node.cli.console import JsonOption, print_fields, print_json, print_table
+from xrv_node.cli.networks import conclude, progress_bar
+
+app = typer.Typer(help="Read, check, show and convert public datasets.", no_args_is_help=True)
+
+NameArgument = Annotated[str, typer.Argument(help="As `datasets list` names it.")]
+FolderArgument = Annotated[Path, typer.Argument(help="Holds the owner's files.")]
+PartOption = Annotated[
+    str | None, typer.Option(help="Which of its label files, as `datasets list` names them.")
+]
+ViewOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--view", help="Images of this view only; again for more, '*' for all. [default: as listed]"
+    ),
+]
+UniqueOption = Annotated[
+    bool | None,
+    typer.Option("--unique-patients/--all-images", help="One image a patient, or all. [default: as listed]"),
+]
+CompatibleOption = Annotated[
+    bool,
+    typer.Option("--xrv-compatible", help="Repeat torchxrayvision's errors, to compare with its numbers."),
+]
+WorkersOption = Annotated[int, typer.Option(min=1, help="Images that are decoded at the same time.")]
+
+
+@app.command("list")
+def list_(as_json: JsonOption = False) -> None:
+    """The datasets, what their folders hold, and where they are obtained."""
+    from xrv_node.datasets.catalog import entries
+
+    rows = [asdict(entry) for entry in entries()]
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(rows, ["name", "title", "rows", "parts", "views", "unique_patients", "terms", "home"])
+
+
+@app.command()
+def stats(
+    name: NameArgument,
+    folder: FolderArgument,
+    part: PartOption = None,
+    view: ViewOption = None,
+    unique_patients: UniqueOption = None,
+    xrv_compatible: CompatibleOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Images, patients, views and labels of one dataset. No image is opened."""
+    from xrv_node.datasets.load import load
+    from xrv_node.datasets.statistics import statistics
+
+    table = load(
+        name, folder, part=part, views=view, unique_patients=unique_patients, xrv_compatible=xrv_compatible
+    )
+    numbers = statistics(table)
+    if as_json:
+        print_json(numbers)
+        return
+    labels = numbers.pop("labels")
+    print_fields(numbers)
+    print_table(
+        labels,
+        [
+            key
+            for key in ("label", "present", "absent", "unknown", "prevalence", "mean")
+            if any(key in row for row in labels)
+        ],
+    )
+
+
+@app.command()
+def verify(
+    name: NameArgument,
+    folder: FolderArgument,
+    part: PartOption = None,
+    view: ViewOption = None,
+    unique_patients: UniqueOption = None,
+    ledger: Annotated[
+        Path | None, typer.Option(help="Keep what was checked in this file: a second run goes on with it.")
+    ] = None,
+    workers: WorkersOption = 4,
+    as_json: JsonOption = False,
+) -> None:
+    """Open every image: is it there, whole, of the size its owner says? Exit code 1 where one is not."""
+    from xrv_node.datasets.load import load
+    from xrv_node.datasets.verify import verify as run
+
+    table = load(name, folder, part=part, views=view, unique_patients=unique_patients)
+    with progress_bar("verifying") as progress:
+        bad = run(table, ledger=ledger, workers=workers, progress=progress)
+    images = int(table.csv["image"].nunique())
+    problems = [{"image": one.image, "problem": one.problem} for one in bad]
+    if as_json:
+        print_json({"dataset": table.name, "images": images, "problems": problems})
+    else:
+        for problem in problems:
+            print(f"{problem['image']}: {problem['problem']}")
+        print(f"{images - len(bad)} of {images} images are there and whole")
+    raise typer.Exit(1 if bad else 0)
+
+
+@app.command()
+def sample(
+    name: NameArgument,
+    folder: FolderArgument,
+    part: PartOption = None,
+    view: ViewOption = None,
+    unique_patients: UniqueOption = None,
+    count: Annotated[int, typer.Option(min=1, max=400, help="How many images.")] = 12,
+    with_masks: Annotated[bool, typer.Option("--with-masks", help="Only images with outlines.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Of their choice.")] = 0,
+    out: Annotated[Path, typer.Option(help="The picture, PNG.")] = Path("sample.png"),
+) -> None:
+    """Draw some images with their labels and outlines on one sheet."""
+    import numpy as np
+
+    from xrv_node.datasets.load import load
+    from xrv_node.datasets.sheet import sheet
+    from xrv_node.images.drawing import save
+
+    table = load(name, folder, part=part, views=view, unique_patients=unique_patients)
+    if with_masks:
+        table = table.take(np.flatnonzero(table.csv["has_masks"]))
+    save(out, sheet(table, count=count, seed=seed))
+    print(out)
+
+
+@app.command("to-dicom")
+def to_dicom(
+    name: NameArgument,
+    folder: FolderArgument,
+    out: Annotated[Path, typer.Option(help="Where the objects and labels.csv go.")],
+    part: PartOption = None,
+    view: ViewOption = None,
+    unique_patients: UniqueOption = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="The first so many images only.")] = None,
+    workers: WorkersOption = 4,
+) -> None:
+    """Write the images as DICOM objects, and their labels in a table beside them."""
+    from xrv_node.datasets.export import export
+    from xrv_node.datasets.load import load
+
+    table = load(name, folder, part=part, views=view, unique_patients=unique_patients)
+    if limit is not None:
+        table = table.take(range(min(limit, len(table))))
+    with progress_bar("converting") as progress:
+        count, unread = export(table, out, workers=workers, progress=progress)
+    print(f"{count} objects and labels.csv in {out}")
+    conclude(count, unread)

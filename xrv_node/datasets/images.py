@@ -1,0 +1,103 @@
+"""Opening the images of a table, also those that stay in a zip archive."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import zipfile
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from xrv_node.errors import ImageError
+from xrv_node.radiograph.header import MAX_FILE_BYTES
+from xrv_node.radiograph.image import Radiograph
+from xrv_node.radiograph.read import read
+
+WORKERS = 4
+"""Threads that read images; the decoders work outside Python's lock."""
+
+Result = TypeVar("Result")
+
+
+def open_image(path: Path) -> Radiograph:
+    """Read an image of a table.
+
+    Parameters
+    ----------
+    path
+        `Item.image`: DICOM, PNG or JPEG; may lead through a zip archive.
+
+    Raises
+    ------
+    ImageError
+        It is not there or cannot be decoded, for the reasons that ``radiograph.read`` has.
+    """
+    with unpacked(path) as file:
+        return read(file)
+
+
+@contextmanager
+def unpacked(path: Path) -> Iterator[Path]:
+    """Lend a file as one on disk: itself, or a temporary copy of a member of a zip archive.
+
+    Raises
+    ------
+    ImageError
+        It is not there, the archive is damaged, or the member is larger than any image may be.
+    """
+    archive = next((parent for parent in path.parents if os.path.isfile(parent)), None)
+    if archive is None:
+        yield path
+        return
+    with tempfile.NamedTemporaryFile(suffix=path.suffix) as copy:
+        copy.write(_member(archive, path.relative_to(archive).as_posix()))
+        copy.flush()
+        yield Path(copy.name)
+
+
+def _member(archive: Path, name: str) -> bytes:
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            if opened.getinfo(name).file_size > MAX_FILE_BYTES:
+                raise ImageError(f"The file is larger than {MAX_FILE_BYTES >> 20} MiB.")
+            return opened.read(name)
+    except KeyError as error:
+        raise ImageError(f"The archive {archive.name} has no such file.") from error
+    except ImageError:
+        raise
+    except Exception as error:  # bytes from outside: an archive is damaged in as many ways as errors exist
+        raise ImageError(f"The archive {archive.name} cannot be read ({type(error).__name__}).") from error
+
+
+def for_each(function: Callable[[int], Result], count: int, workers: int = WORKERS) -> Iterator[Result]:
+    """Call a function for 0 to ``count - 1`` in threads, some calls ahead of what is asked for.
+
+    Parameters
+    ----------
+    function
+        Called with the number.
+    count
+        How many calls.
+    workers
+        Threads, at least 1. At most twice as many results wait to be asked for.
+
+    Yields
+    ------
+    Result
+        In order. What a call raises is raised in its place.
+    """
+    pool = ThreadPoolExecutor(workers)
+    pending: deque[Future[Result]] = deque()
+    try:
+        for number in range(count):
+            pending.append(pool.submit(function, number))
+            if len(pending) > 2 * workers:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
