@@ -32,7 +32,14 @@ ANSWERS = {
         "File and database row are on disk; or the same object was there already, or it is one of the "
         "node's own results that came back.",
     ),
-    intake.OUT_OF_RESOURCES: ("Refused: out of resources", "The disk of the spool or the database is full, or below `receive.min_free_mb`."),
+    intake.CLASS_NOT_SUPPORTED: (
+        "Refused: SOP class not supported",
+        "With `receive.other_storage` = `refuse`: objects of the class are never analysed.",
+    ),
+    intake.OUT_OF_RESOURCES: (
+        "Refused: out of resources",
+        "The disk of the spool or the database is full, or below `receive.min_free_mb`.",
+    ),
     intake.DOES_NOT_MATCH: (
         "Error: dataset does not match SOP class",
         "SOP Class UID or SOP Instance UID of the object is not the one of the request.",
@@ -62,7 +69,20 @@ PARAMETERS = (
     (ReceiveSection, "receive", "processes", "processes that share the port"),
     (ReceiveSection, "receive", "max_associations", "associations at once, in each process"),
     (ReceiveSection, "receive", "max_associations_per_peer", "the same, from one address"),
+    (
+        ReceiveSection,
+        "receive",
+        "max_associations_per_minute",
+        "associations a minute from one address, in each process; who is faster waits; 0: any number",
+    ),
+    (ReceiveSection, "receive", "max_objects_per_minute", "the same for objects"),
     (ReceiveSection, "receive", "max_object_mb", "size of an object, in MiB"),
+    (
+        ReceiveSection,
+        "receive",
+        "other_storage",
+        "storage classes that are never analysed: `keep` or `refuse`",
+    ),
     (ReceiveSection, "receive", "idle_seconds", "how long a sender may be silent"),
     (DestinationSection, "destinations", "ae_title", "AE title of a destination"),
     (DestinationSection, "destinations", "host", "its address"),

@@ -12,6 +12,7 @@ from pydicom import dcmread
 from pydicom.uid import (
     UID,
 )
+from pydicom.valuerep import PersonName
 from pynetdicom import AE, evt
 from pynetdicom.events import Event
 from pynetdicom.sop_class import Verification

@@ -85,7 +85,7 @@ def test_a_peer_of_implicit_little_endian_gets_it(tmp_path: Path, peer: Peer) ->
 def test_text_goes_as_it_is_in_every_transfer_syntax(tmp_path: Path, peer: Peer, syntax: UID) -> None:
     """A name whose escape sequences are not needed, which pydicom would write without them."""
     peer.start(SOP_CLASSES["seg"], syntaxes=[[syntax]])
-    name = b"M\x1b-A\xfcller^Zo\x1b-A\xeb="
+    name = b"M\x1b-A\xfcller^Zo\x1b-A\xeb= "
     stored = deflated(tmp_path, name=name)
     assert only(DimseSender(destination(peer.port), "X").send([stored])).outcome == Outcome.DELIVERED
     assert peer.syntaxes == [syntax.name]

@@ -28,7 +28,7 @@ def test_a_folder_gets_whole_files(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("asked", [True, False])
 def test_a_folder_gets_files_that_are_deflated_only_where_asked_for(tmp_path: Path, asked: bool) -> None:
-    stored = deflated(tmp_path, name=b"M\x1b-A\xfcller^Zo\x1b-A\xeb=")
+    stored = deflated(tmp_path, name=b"M\x1b-A\xfcller^Zo\x1b-A\xeb= ")
     folder = DestinationSection(name="f", kind="folder", path=tmp_path / "out", deflate=asked)
     assert only(FolderSender(folder, "X").send([stored])).outcome == Outcome.DELIVERED
     (path,) = (tmp_path / "out").rglob("*.dcm")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from deliver_cases import Service, result, service
+from deliver_peer import deflated
 from deliver_web import answer, destination, send
 from made import SECRET
 from pydicom import FileDataset, dcmread
@@ -206,12 +207,13 @@ def test_no_message_has_the_token_or_the_patient(
 
 
 def test_an_object_is_inflated_unless_asked_for(tmp_path: Path, web: Service) -> None:
-    stored = result(tmp_path)
-    stored.path.write_bytes(to_bytes(dcmread(stored.path), deflated=True))
+    name = b"M\x1b-A\xfcller^Zo\x1b-A\xeb= "  # whose escape sequences pydicom would leave out
+    stored = deflated(tmp_path, name=name)
     for deflate in (False, True):
         send(web.port, stored, deflate=deflate)
         sent = posted(web.requests[-1][2])
         assert sent.file_meta.TransferSyntaxUID.is_deflated == deflate
+        assert sent.get_item("PatientName").value == name
         assert to_bytes(sent) == to_bytes(dcmread(stored.path))
 
 

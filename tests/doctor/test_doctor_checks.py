@@ -203,7 +203,9 @@ def test_a_device_that_is_not_there(tmp_path: Path) -> None:
 def test_an_operating_point_of_what_the_classifier_does_not_find(tmp_path: Path) -> None:
     findings = found(configured(tmp_path, "[models.thresholds]\nTumor = 0.2\n"), "models")
     assert states(findings) == [State.FAIL, State.FAIL]  # the weights are missing too
-    assert findings[1].says.startswith("models.thresholds.Tumor: densenet121-res224-all was not trained on it")
+    assert findings[1].says.startswith(
+        "models.thresholds.Tumor: densenet121-res224-all was not trained on it"
+    )
     settings = configured(tmp_path, "[models.thresholds]\nMass = 0.2\n")
     assert states(found(settings, "models")) == [State.FAIL]
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import socket
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,8 +15,8 @@ from typing import Any
 import pytest
 import structlog
 from made import CR, SECRET, radiograph
-from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless
-from pynetdicom import AE
+from pydicom.uid import UID, ExplicitVRLittleEndian, JPEG2000Lossless
+from pynetdicom import AE, build_role
 from pynetdicom.association import Association
 from pynetdicom.sop_class import Verification
 from sqlalchemy import select
@@ -23,7 +25,9 @@ from xrv_node import settings as configuration
 from xrv_node.audit import queries
 from xrv_node.audit.store import Store
 from xrv_node.audit.tables import Instance, Study
+from xrv_node.deliver.commitment import STORAGE_COMMITMENT
 from xrv_node.errors import ConfigError
+from xrv_node.frontal.rules import load_rules
 from xrv_node.receive import server
 from xrv_node.receive.spool import Spool
 
@@ -105,6 +109,64 @@ def test_every_storage_class_is_kept_and_only_radiographs_are_analysed(listen: L
         "a private class": "skipped",
         "CR": "queued",
     }
+
+
+REFUSE = '[receive]\nport = 0\nother_storage = "refuse"'
+OTHERS = ("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.1.1.1", "1.2.826.0.1.3680043.9.1.1")
+"""CT, DX for processing, a private class: never analysed."""
+
+
+def test_classes_that_are_never_analysed_are_refused_where_so_set(listen: Listen, store: Store) -> None:
+    port = listen(REFUSE)
+    analysed = sorted(load_rules().sop_classes)
+    commitment = build_role(STORAGE_COMMITMENT, scp_role=True)
+    ae = AE(ae_title="PACS")
+    for sop_class in (*analysed, *OTHERS, STORAGE_COMMITMENT, Verification):
+        ae.add_requested_context(sop_class, ExplicitVRLittleEndian)
+    peer = ae.associate("127.0.0.1", port, ae_title="XRVNODE", ext_neg=[commitment])
+    accepted = {str(c.abstract_syntax) for c in peer.accepted_contexts}
+    assert accepted == {*analysed, STORAGE_COMMITMENT, Verification}
+    assert {str(c.abstract_syntax): c.result for c in peer.rejected_contexts} == dict.fromkeys(OTHERS, 3)
+    assert peer.send_c_echo().Status == 0
+    assert peer.send_c_store(radiograph()).Status == 0
+    peer.release()
+    with store.read() as db:
+        assert db.scalars(select(Instance.sop_class_uid)).all() == [CR]
+
+
+def test_an_object_of_another_class_than_its_context_is_refused_by_its_class(
+    listen: Listen, store: Store
+) -> None:
+    port, other = listen(REFUSE), radiograph(SOPClassUID=OTHERS[0])
+    with association(port) as peer:
+        peer.accepted_contexts[0].abstract_syntax = UID(OTHERS[0])  # what the sender believes
+        assert peer.send_c_store(other).Status == 0x0122
+        peer.accepted_contexts[0].abstract_syntax = UID(CR)
+        assert peer.send_c_store(radiograph(2)).Status == 0
+    with store.read() as db:
+        refusal, _ = queries.events(db)
+    assert refusal["event"] == "instance.refused"
+    assert refusal["detail"]["status"] == "0x0122"
+    assert "receive.other_storage" in refusal["detail"]["why"]
+
+
+@pytest.mark.parametrize(("setting", "taken"), [("keep", True), ("refuse", False)])
+def test_what_storescu_sends_is_taken_by_the_setting(
+    setting: str, taken: bool, listen: Listen, store: Store, tmp_path: Path
+) -> None:
+    program = shutil.which("storescu") or pytest.skip("storescu is not installed")
+    port = listen(f'[receive]\nport = 0\nother_storage = "{setting}"')
+    path = tmp_path / "ct.dcm"
+    radiograph(SOPClassUID=OTHERS[0]).save_as(path, enforce_file_format=True)
+    done = subprocess.run(
+        [program, "-v", "-R", "-aec", "XRVNODE", "127.0.0.1", str(port), path],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    said = done.stdout + done.stderr
+    assert ("Received Store Response (Success)" in said) == taken
+    assert ("No Acceptable Presentation Contexts" in said) != taken
+    with store.read() as db:
+        assert len(db.scalars(select(Instance)).all()) == taken
 
 
 def test_compressed_syntaxes_are_taken_as_they_are(listen: Listen) -> None:

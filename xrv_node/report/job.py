@@ -16,7 +16,7 @@ from xrv_node import durable, report
 from xrv_node.attributes import text
 from xrv_node.audit import trail
 from xrv_node.audit.store import Store
-from xrv_node.audit.tables import Delivery, DeliveryState, Instance, JobState, ResultRow, Study
+from xrv_node.audit.tables import Delivery, DeliveryState, Instance, InstanceState, JobState, ResultRow, Study
 from xrv_node.deliver import routing
 from xrv_node.deliver.settings import DestinationSection
 from xrv_node.frontal.exposures import Repeat
@@ -50,6 +50,8 @@ class _Report:
 def run(settings: Settings, store: Store, spool: Spool, model_set: ModelSet, claims: Sequence[Claim]) -> None:
     """Report each study: make its objects, keep them, and put them into the outbox."""
     for claim in claims:
+        if _analysed_anew(store, model_set, claim):
+            continue
         with store.read() as db:
             study = db.get_one(Study, claim.study_id)
             images = outcomes.images_of(db, spool, study, model_set)
@@ -100,6 +102,31 @@ def run(settings: Settings, store: Store, spool: Spool, model_set: ModelSet, cla
             log.warning("reported late, another process has the job now", job=claim.job_id)
             continue
         log.info("reported", study=uid, results=[row.kind for row in made])
+
+
+def _analysed_anew(store: Store, model_set: ModelSet, claim: Claim) -> bool:
+    """Put a report off whose images were analysed by other models, and have them analysed by these."""
+    with store.read() as db:
+        if not outcomes.outdated(db, db.get_one(Study, claim.study_id), model_set):
+            return False
+    with store.begin() as db:
+        study = progress.study_of(db, claim.study_id)
+        images = outcomes.outdated(db, study, model_set)
+        queue.close(
+            queue.hold(db, claim), JobState.CANCELLED, "its images are analysed by the present models first"
+        )
+        for image in images:
+            image.state = InstanceState.QUEUED
+            queue.enqueue(db, "analyse", study=study.id, instance=image.id)
+        trail.record(
+            db,
+            "study.reprocessed",
+            study=study.study_instance_uid,
+            revision=study.revision,
+            images=[image.sop_instance_uid for image in images],
+            why="other models analysed them",
+        )
+    return True
 
 
 def takers(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from pydicom import Dataset
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from xrv_node import verbatim
@@ -41,6 +41,26 @@ def images_of(db: Session, spool: Spool, study: Study, model_set: ModelSet) -> t
         raise XrvNodeError("the images of the study were purged: send them again to have them reported")
     images = [_image(db, spool, row, model_set) for row in rows]
     return tuple(sorted(images, key=lambda i: _order(i.header)))
+
+
+def outdated(db: Session, study: Study, model_set: ModelSet) -> list[Instance]:
+    """Return the images of a study that only other models have analysed, before it was closed: the models, or
+    the operating points, were changed and then a late image came. A report is by one model set.
+
+    What was analysed since by others is not among them: two workers of different models would go on for ever.
+    """
+    by_it = select(AnalysisRow.id).where(
+        AnalysisRow.instance_id == Instance.id,
+        AnalysisRow.purged_at.is_(None),
+        or_(AnalysisRow.model_set == model_set.digest, AnalysisRow.created_at > study.closed_at),
+    )
+    images = select(Instance).where(
+        Instance.study_id == study.id,
+        Instance.state == InstanceState.ANALYSED,
+        Instance.purged_at.is_(None),
+        ~by_it.exists(),
+    )
+    return list(db.scalars(images.order_by(Instance.id)))
 
 
 def by_patient(images: Sequence[ImageOutcome]) -> list[tuple[ImageOutcome, ...]]:
