@@ -11,7 +11,7 @@ import sys
 import typer
 
 from xrv_node import __version__
-from xrv_node.cli import audit, config, destinations, jobs, models, node, studies
+from xrv_node.cli import audit, config, datasets, destinations, jobs, models, monitor, node, studies
 from xrv_node.cli.classify import classify
 from xrv_node.cli.demo import demo
 from xrv_node.cli.doctor import doctor
@@ -20,6 +20,8 @@ from xrv_node.cli.explain import explain
 from xrv_node.cli.reconstruct import reconstruct
 from xrv_node.cli.segment import segment
 from xrv_node.cli.send import send
+from xrv_node.cli.train import train
+from xrv_node.cli.validate import validate
 from xrv_node.errors import XrvNodeError
 
 app = typer.Typer(
@@ -35,9 +37,9 @@ app.command()(node.status)
 app.command()(doctor)
 app.command()(send)
 app.command()(demo)
-for command in (classify, segment, explain, embed, reconstruct):
+for command in (classify, segment, explain, embed, reconstruct, validate, train):
     app.command()(command)
-for group in (config, jobs, studies, audit, models, destinations):
+for group in (config, jobs, studies, audit, models, destinations, datasets, monitor):
     app.add_typer(group.app, name=group.__name__.rpartition(".")[2])
 
 

@@ -1,0 +1,133 @@
+"""A store's results beside the dataset's labels: what the statistics, the report and the monitor take."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import Dataset
+
+from xrv_node.datasets import tools
+from xrv_node.datasets.table import LabelTable
+from xrv_node.monitor.headers import columns
+from xrv_node.monitor.sample import Sample
+from xrv_node.validate.intervals import Estimate, wilson
+from xrv_node.validate.run import Scores
+from xrv_node.validate.scored import Scored
+from xrv_node.validate.store import Store
+
+
+def scored(table: LabelTable, labels: tuple[str, ...], store: Store, rows: NDArray[np.int64]) -> Scored:
+    """Put scores beside labels.
+
+    Parameters
+    ----------
+    table
+        The dataset.
+    labels
+        Names of the scores' columns.
+    store
+        With results of the table's rows.
+    rows
+        Those that count, in order; the ones without scores are left out.
+    """
+    shape = (len(rows), len(labels))
+    scores, sigmoids = np.full(shape, np.nan, np.float32), np.full(shape, np.nan, np.float32)
+    answered, judged, unusual = (np.zeros(len(rows), dtype=bool) for _ in range(3))
+    for result in store.results():
+        at = int(np.searchsorted(rows, result.row))
+        if result.scores is None or at == len(rows) or rows[at] != result.row:
+            continue
+        answered[at], scores[at] = True, result.scores
+        if result.sigmoids is not None:
+            sigmoids[at] = result.sigmoids
+        judged[at], unusual[at] = result.unusual is not None, bool(result.unusual)
+    chosen = tools.relabel(labels, table.take(rows[answered]))
+    whole = not np.isnan(sigmoids[answered]).any()
+    return Scored(
+        labels,
+        scores[answered],
+        chosen.labels,
+        chosen.csv["patientid"].to_numpy(dtype=str),
+        chosen.csv["sex"].to_numpy(dtype=str),
+        chosen.csv["age_years"].to_numpy(dtype=np.float64),
+        chosen.csv["view"].to_numpy(dtype=str),
+        sigmoids=sigmoids[answered] if whole else None,
+        unusual=unusual[answered] if judged[answered].any() else None,
+    )
+
+
+def left_out(store: Store, rows: NDArray[np.int64]) -> dict[str, int]:
+    """Count the images without scores by the sentence that says why, the most frequent first."""
+    wanted = set(rows.tolist())
+    reasons = Counter(r.why_not for r in store.results() if r.why_not and r.row in wanted)
+    return dict(reasons.most_common())
+
+
+@dataclass(frozen=True, slots=True)
+class Localisation:
+    """How often a finding's heat map points at what annotators marked."""
+
+    finding: str
+    number: int
+    """Images with a region of it."""
+    hits: Estimate
+    """Share of them on which the map's highest value lies in the region, with Wilson's interval."""
+    by_chance: float
+    """Share that a blind guess would hit: the regions' mean share of the square."""
+    iou: float
+    """Mean of region and the part of the map at or over half of its maximum."""
+    energy: float
+    """Mean share of the map's sum that lies in the region."""
+
+
+def localisation(store: Store, labels: tuple[str, ...], rows: NDArray[np.int64]) -> tuple[Localisation, ...]:
+    """Sum up what was marked on these rows, finding by finding; findings without a region are left out."""
+    wanted = set(rows.tolist())
+    by_finding: dict[str, list[tuple[float, ...]]] = {label: [] for label in labels}
+    for result in store.results():
+        for one in result.marked if result.row in wanted else ():
+            if one.finding in by_finding:
+                p = one.pointing
+                by_finding[one.finding].append((float(p.hit), one.share, p.iou, p.energy))
+    found = []
+    for finding, measured in by_finding.items():
+        if measured:
+            hit, chance, iou, energy = np.mean(measured, axis=0).tolist()
+            number = len(measured)
+            found.append(
+                Localisation(finding, number, wilson(round(hit * number), number), chance, iou, energy)
+            )
+    return tuple(found)
+
+
+def baseline(run: Scores, what: str) -> Sample | None:
+    """Return what the monitor compares a node's images with; None unless all three networks were there.
+
+    Parameters
+    ----------
+    run
+        A finished run.
+    what
+        Names it, e.g. ``nih, validated 2026-03-01``.
+    """
+    if run.networks.model_set is None:
+        return None
+    kept = [r for r in run.store.results() if r.embedding is not None and r.scores is not None]
+    if not kept:
+        return None
+    scores = np.array([r.scores for r in kept], np.float32)
+    # a picture has no header, and one without fields would read as a shift
+    headers = [r.header for r in kept if isinstance(r.header, Dataset)]
+    numbers, words = columns(headers) if len(headers) == len(kept) else ({}, {})
+    return Sample(
+        what,
+        run.networks.model_set.digest,
+        {label: scores[:, i] for i, label in enumerate(run.labels)},
+        np.array([r.reconstruction_error for r in kept], np.float32),
+        np.stack([r.embedding for r in kept if r.embedding is not None]),
+        numbers,
+        words,
+    )

@@ -1,0 +1,225 @@
+"""The networks of a validation, and what they say of a batch: the functions that the node's worker calls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from xrv_node import models
+from xrv_node.analyse import gate
+from xrv_node.analyse.attribution import grad_cam
+from xrv_node.analyse.heatmap import smooth
+from xrv_node.errors import ConfigError, XrvNodeError
+from xrv_node.models import catalog, get_model, weights
+from xrv_node.models.model import Autoencoder, Classifier
+from xrv_node.radiograph import resample
+from xrv_node.radiograph.prepare import DEFAULT
+from xrv_node.validate.overlap import pointing
+from xrv_node.validate.store import Marked
+
+if TYPE_CHECKING:
+    from xrv_node.values import ModelSet
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Networks:
+    """What runs."""
+
+    classifier: Classifier
+    autoencoder: Autoencoder | None
+    """None where its weights are not there, and of untrained networks."""
+    limits: gate.Limits | None
+    """Of the gate, where a site has fitted it for these networks."""
+    model_set: ModelSet | None
+    """The node's three, where all are there: whose baseline this run gives."""
+    device: str
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Sides of the inputs."""
+        both = [n.size for n in (self.classifier, self.autoencoder) if n is not None]
+        return tuple(sorted(set(both)))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Name and digest of each that runs."""
+        both = [n for n in (self.classifier, self.autoencoder) if n is not None]
+        return tuple(f"{n.name} {n.sha256}" for n in both)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Said:
+    """What the networks say of a batch; the first axis of all is the image."""
+
+    scores: NDArray[np.float32]
+    """``[B, labels]``, in [0, 1]."""
+    sigmoids: NDArray[np.float32]
+    finite: NDArray[np.bool_]
+    """Whether every number that was given for the image is one."""
+    errors: NDArray[np.float32] | None = None
+    """Mean absolute reconstruction error."""
+    similarities: NDArray[np.float32] | None = None
+    embeddings: NDArray[np.float32] | None = None
+    """``[B, 512]``."""
+
+
+def load(
+    names: Sequence[str],
+    directory: Path,
+    device: str,
+    *,
+    resampler: str = DEFAULT,
+    commissioning: bool = False,
+    run_code: bool = False,
+    thresholds: Mapping[str, float] | None = None,
+) -> Networks:
+    """Load what a validation runs.
+
+    Parameters
+    ----------
+    names
+        Of the classifier, any of the catalogue's, and of the segmenter and autoencoder that the node runs
+        beside it.
+    directory
+        The model directory.
+    device, commissioning, run_code
+        As for ``models.get_model``.
+    resampler
+        A name of ``radiograph.resample.RESAMPLERS``; the gate's limits hold for one.
+    thresholds
+        A site's own operating points of the classifier.
+
+    Raises
+    ------
+    WeightsError
+        Weights that are missing or damaged, or an unknown name.
+    ConfigError
+        A network that is no classifier, or a device or resampler that there is not.
+    """
+    words = resample.find(resampler).words
+    classifier = get_model(
+        names[0],
+        directory,
+        device,
+        commissioning=commissioning,
+        run_code=run_code,
+        thresholds=thresholds,
+    )
+    if not isinstance(classifier, Classifier):
+        raise ConfigError(
+            f"{classifier.name} ({classifier.entry.role}) scores no findings: name a classifier"
+        )
+    if commissioning or models.missing([names[2]], directory):
+        return Networks(classifier, None, None, None, _place(classifier))
+    autoencoder = get_model(names[2], directory, device)
+    if not isinstance(autoencoder, Autoencoder):
+        raise ConfigError(f"{autoencoder.name} is no autoencoder: correct models.autoencoder")
+    served = catalog.find(
+        names[0], directory=directory
+    ).network in models.NODE_NETWORKS and not models.missing(names, directory)
+    model_set = weights.model_set(names, directory, thresholds or {}) if served else None
+    limits = gate.load(directory, model_set, words) if model_set else None
+    return Networks(classifier, autoencoder, limits, model_set, _place(classifier))
+
+
+def forward(networks: Networks, tensors: dict[int, torch.Tensor]) -> Said:
+    """Run the networks once on a batch.
+
+    Parameters
+    ----------
+    networks
+        As loaded.
+    tensors
+        By side: ``[B, 1, side, side]`` in [-1024, 1024].
+
+    Raises
+    ------
+    XrvNodeError
+        The device has not enough memory for the batch.
+    """
+    # TF32 would round every input of a convolution to 10 bits; the node's worker does not allow it either
+    exact = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
+    try:
+        with torch.inference_mode(), exact:
+            there = {size: one.to(networks.device, non_blocking=True) for size, one in tensors.items()}
+            return _forward(networks, there)
+    except torch.OutOfMemoryError as error:
+        raise XrvNodeError(
+            "the device has not enough memory for so many images at a time: use a smaller --batch; what is "
+            "scored is kept"
+        ) from error
+
+
+def _forward(networks: Networks, tensors: dict[int, torch.Tensor]) -> Said:
+    classifier = networks.classifier
+    logits = classifier.logits(tensors[classifier.size])
+    parts = {"scores": classifier.scores(logits), "sigmoids": logits.sigmoid()}
+    similarities = None
+    if networks.autoencoder is not None:
+        image = tensors[networks.autoencoder.size]
+        latent = networks.autoencoder.encode(image)
+        rebuilt = networks.autoencoder.decode(latent)
+        parts |= {
+            "errors": (image - rebuilt).abs().mean(dim=(1, 2, 3)),
+            "embeddings": latent.mean(dim=(2, 3)),
+        }
+        pairs = zip(image[:, 0].cpu().numpy(), rebuilt[:, 0].cpu().numpy(), strict=True)
+        similarities = np.array([gate.ssim(a, b) for a, b in pairs], np.float32)
+    finite = torch.ones(len(logits), dtype=torch.bool, device=logits.device)
+    for part in parts.values():
+        finite &= part.reshape(len(part), -1).isfinite().all(dim=1)
+    arrays = {name: part.float().cpu().numpy() for name, part in parts.items()}
+    return Said(**arrays, finite=finite.cpu().numpy(), similarities=similarities)
+
+
+def localised(
+    networks: Networks, x: torch.Tensor, regions: Mapping[str, NDArray[np.bool_]]
+) -> tuple[Marked, ...]:
+    """Compare an image's heat maps with what an annotator marked.
+
+    Parameters
+    ----------
+    networks
+        As loaded.
+    x
+        ``[1, side, side]`` in [-1024, 1024], as the classifier takes it.
+    regions
+        By finding: ``[GRID, GRID]`` over the same square.
+
+    Returns
+    -------
+    tuple of Marked
+        For each finding that the classifier knows and whose region and Grad-CAM are not empty.
+
+    Raises
+    ------
+    ConfigError
+        The classifier is an ensemble, which has no one map.
+    """
+    classifier = networks.classifier
+    heads = {name: classifier.pathologies.index(name) for name in regions if name in classifier.pathologies}
+    if not heads:
+        return ()
+    maps = grad_cam(classifier, x[None].to(networks.device), list(heads.values()))[0].cpu().numpy()
+    found = ((name, pointing(smooth(heat), regions[name])) for name, heat in zip(heads, maps, strict=True))
+    return tuple(Marked(name, one, float(regions[name].mean())) for name, one in found if one is not None)
+
+
+def unusual(networks: Networks, said: Said, image: int) -> bool | None:
+    """Tell whether the gate would refuse an image; None where no limits are fitted."""
+    if networks.limits is None or said.errors is None or said.similarities is None:
+        return None
+    # without masks: whether there are lungs is the segmenter's to say, which does not run here
+    nothing = np.zeros((0, 1, 1), dtype=np.bool_)
+    error, similarity = float(said.errors[image]), float(said.similarities[image])
+    return gate.judge(error, similarity, nothing, (), networks.limits).refused is not None
+
+
+def _place(network: torch.nn.Module) -> str:
+    return str(next(network.parameters()).device)

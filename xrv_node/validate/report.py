@@ -1,0 +1,275 @@
+"""What a validation leaves behind: one page for people, JSON and CSV for programs, a baseline, thresholds."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from xrv_node import __version__, durable
+from xrv_node.datasets import catalog
+from xrv_node.errors import XrvNodeError
+from xrv_node.monitor import sample
+from xrv_node.radiograph import resample
+from xrv_node.validate import gather, page, thresholds
+from xrv_node.validate.evaluate import Evaluation
+from xrv_node.validate.published import Published, published
+from xrv_node.validate.run import Plan, Scores
+
+if TYPE_CHECKING:
+    from xrv_node.validate.through_node import Difference
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What was validated on what, by what and when."""
+
+    dataset: str
+    title: str
+    home: str
+    choice: str
+    """Which rows of the dataset were asked for, in words."""
+    rows: int
+    """That were to be scored."""
+    used: int
+    left_out: Mapping[str, int]
+    """Images without scores, by the sentence that says why."""
+    labels_left_out: tuple[str, ...]
+    """Of the dataset, that the network does not score."""
+    networks: tuple[str, ...]
+    """Name and digest of each."""
+    operating_points: str
+    """Whose they are, in words."""
+    cautions: tuple[str, ...]
+    """What is known of the classifier, from the catalogue."""
+    resampler: str
+    commissioning: bool
+    """The networks are untrained: no figure is a result."""
+    version: str
+    date: str
+    """ISO 8601, UTC."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ThroughNode:
+    """The same over the wire."""
+
+    difference: Difference
+    evaluation: Evaluation | None
+    """Of the scores that came back; None where none did."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Validation:
+    """A validation as it is reported."""
+
+    about: About
+    evaluation: Evaluation
+    published: Published | None
+    localisation: tuple[gather.Localisation, ...] = ()
+    """Of each finding of which regions are marked."""
+    through_node: ThroughNode | None = None
+
+
+def about(plan: Plan, run: Scores, used: int, now: datetime) -> About:
+    """Describe a finished run.
+
+    Parameters
+    ----------
+    plan, run
+        As given to and returned by ``run.score``.
+    used
+        Images whose scores count.
+    now
+        When it ended, UTC.
+    """
+    entry = catalog.find(plan.dataset)
+    views = plan.views or entry.views
+    unique = entry.unique_patients if plan.unique_patients is None else plan.unique_patients
+    words = [
+        f"part {plan.part or entry.parts[0]}" if len(entry.parts) > 1 else "",
+        "all views" if "*" in views else f"views {', '.join(views)}",
+        "the first image of each patient" if unique else "all images of each patient",
+        f"{len(run.rows)} of {len(run.table)} rows, drawn at random"
+        if len(run.rows) < len(run.table)
+        else "",
+        "read with torchxrayvision's errors" if plan.xrv_compatible else "",
+    ]
+    return About(
+        entry.name,
+        entry.title,
+        entry.home,
+        "; ".join(filter(None, words)),
+        len(run.rows),
+        used,
+        gather.left_out(run.store, run.rows),
+        run.unknown,
+        run.networks.names,
+        _points(plan, run),
+        run.networks.classifier.entry.cautions,
+        resample.find(plan.resampler).words,
+        plan.commissioning,
+        __version__,
+        now.isoformat(timespec="seconds"),
+    )
+
+
+def _points(plan: Plan, run: Scores) -> str:
+    if run.networks.classifier.thresholds is None:
+        return "none are published: scores are plain sigmoids, and 0.5 is no operating point"
+    own = [label for label, _ in plan.thresholds]
+    return f"the site's own of {', '.join(own)}, else the published ones" if own else "the published ones"
+
+
+def write(run: Scores, validation: Validation, out: Path) -> list[Path]:
+    """Write ``report.html``, ``metrics.json``, ``findings.csv``, ``subgroups.csv``, ``scores.csv``, and
+    ``baseline.npz`` where all three networks of the node were there; returns their paths.
+
+    Raises
+    ------
+    XrvNodeError
+        A file cannot be written.
+    """
+    what = f"{validation.about.dataset}, validated {validation.about.date[:10]}"
+    files: dict[str, bytes] = {
+        "report.html": page.html(validation).encode(),
+        "metrics.json": json.dumps(as_json(validation), indent=1, allow_nan=False).encode(),
+        "findings.csv": _csv(_finding_rows(validation)),
+        "subgroups.csv": _csv(_subgroup_rows(validation.evaluation)),
+    }
+    written = [out / name for name in files]
+    try:
+        for name, content in files.items():
+            durable.write(out / name, [content])
+        durable.write(out / "scores.csv", _score_lines(run))
+        baseline = gather.baseline(run, what)
+        if baseline is not None:
+            sample.save(baseline, out / "baseline.npz")
+            written.append(out / "baseline.npz")
+    except OSError as error:
+        raise XrvNodeError(f"{out} cannot be written ({error.strerror}): name another --out") from error
+    return [*written, out / "scores.csv"]
+
+
+def suggested(evaluation: Evaluation, rule: str) -> dict[str, float]:
+    """Return the threshold of each finding by a rule of ``thresholds.RULES``, where there is one."""
+    return {
+        finding.finding: suggestion.threshold
+        for finding in evaluation.findings
+        for suggestion in finding.suggestions
+        if suggestion.rule == rule
+    }
+
+
+def write_thresholds(evaluation: Evaluation, classifier: str, rule: str, out: Path) -> Path:
+    """Write ``thresholds.toml``, the table for the node's configuration; returns its path.
+
+    Raises
+    ------
+    XrvNodeError
+        No finding has images of both classes, or the file cannot be written.
+    """
+    chosen = suggested(evaluation, rule)
+    if not chosen:
+        raise XrvNodeError("no threshold can be suggested: no finding has images with and without it")
+    try:
+        durable.write(out / "thresholds.toml", [thresholds.as_toml(chosen, classifier, rule).encode()])
+    except OSError as error:
+        raise XrvNodeError(f"{out} cannot be written ({error.strerror}): name another --out") from error
+    return out / "thresholds.toml"
+
+
+def as_json(validation: Validation) -> dict[str, Any]:
+    """Return everything as what JSON takes."""
+    found = validation.published
+    return {
+        "notice": page.NOTICE,
+        "about": asdict(validation.about),
+        "evaluation": asdict(validation.evaluation),
+        "localisation": [asdict(one) for one in validation.localisation],
+        "published": found and {"auc": dict(found.auc), "source": found.source, "note": found.note},
+        "through_node": validation.through_node and asdict(validation.through_node),
+    }
+
+
+def compared(run: Scores, plan: Plan) -> Published | None:
+    """Return the published figures of this network on this dataset; never beside an untrained one."""
+    return None if plan.commissioning else published(run.table.name, run.networks.classifier.name)
+
+
+def _finding_rows(validation: Validation) -> Iterator[dict[str, Any]]:
+    areas = validation.published.auc if validation.published else {}
+    for f in validation.evaluation.findings:
+        at, fit = f.at_operating_point, f.calibration
+        yield {
+            "finding": f.finding,
+            "number": f.number,
+            "positives": f.positives,
+            "prevalence": f.prevalence.value,
+            "auc": f.auc.value,
+            "auc_low": f.auc.low,
+            "auc_high": f.auc.high,
+            "auc_patients_low": f.auc_patients.low,
+            "auc_patients_high": f.auc_patients.high,
+            "auc_published": areas.get(f.finding),
+            "average_precision": f.average_precision.value,
+            **{
+                name: at and getattr(at, name).value
+                for name in ("sensitivity", "specificity", "ppv", "npv", "f1")
+            },
+            "brier": fit and fit.brier,
+            "calibration_error": fit and fit.error,
+            **{f"threshold_{s.rule}": s.threshold for s in f.suggestions},
+            "why_not": f.why_not,
+        }
+
+
+def _subgroup_rows(evaluation: Evaluation) -> Iterator[dict[str, Any]]:
+    for split in evaluation.subgroups:
+        for group in split.groups:
+            yield {
+                "by": split.by,
+                "finding": split.finding,
+                "group": group.name,
+                "number": group.number,
+                "positives": group.positives,
+                "auc": group.auc.value,
+                "auc_low": group.auc.low,
+                "auc_high": group.auc.high,
+                "sensitivity": group.sensitivity.value,
+                "specificity": group.specificity.value,
+            }
+
+
+def _csv(rows: Iterator[dict[str, Any]]) -> bytes:
+    listed = list(rows)
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, dict.fromkeys(key for row in listed for key in row))
+    writer.writeheader()
+    writer.writerows(listed)
+    return text.getvalue().encode()
+
+
+def _score_lines(run: Scores) -> Iterator[bytes]:
+    """A line an image, written as it is read: the largest datasets have hundreds of thousands."""
+
+    def line(cells: list[Any]) -> bytes:
+        text = io.StringIO(newline="")
+        csv.writer(text).writerow(cells)
+        return text.getvalue().encode()
+
+    yield line(["image", *run.labels, *(f"sigmoid {label}" for label in run.labels), "left out"])
+    images, wanted = run.table.csv["image"].to_numpy(dtype=str), set(run.rows.tolist())
+    for result in run.store.results():
+        if result.row not in wanted:  # of a larger limit before
+            continue
+        if result.scores is None or result.sigmoids is None:
+            yield line([images[result.row], *[""] * (2 * len(run.labels)), result.why_not])
+        else:
+            numbers = (f"{value:.6f}" for value in (*result.scores, *result.sigmoids))
+            yield line([images[result.row], *numbers, ""])

@@ -1,0 +1,221 @@
+"""A validation run: a dataset's images through the networks into a store, and what is made of it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xrv_node import __version__
+from xrv_node.datasets import load as datasets
+from xrv_node.datasets.table import LabelTable
+from xrv_node.errors import DatasetError, XrvNodeError
+from xrv_node.monitor.recent import MOST
+from xrv_node.radiograph.prepare import DEFAULT
+from xrv_node.validate import networks as models
+from xrv_node.validate.reading import Batch, Images, batches
+from xrv_node.validate.store import Result, Store
+
+Progress = Callable[[int, int], None]
+"""Called with how many images are done, and of how many."""
+
+SEED = 0
+"""Of the order in which a limit takes images: the first N of the same shuffle, so that a larger limit goes on
+from a smaller one, and neither takes the first patients only."""
+
+OVERFLOW = "The network gave no number for this image: its arithmetic overflowed on it."
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to validate, and how."""
+
+    dataset: str
+    """As in the catalogue of datasets."""
+    images: Path
+    """The folder with the owner's files."""
+    classifier: str
+    segmenter: str = "chestx_det"
+    """With `autoencoder` it is whose baseline the run gives; it is not run."""
+    autoencoder: str = "101-elastic"
+    part: str | None = None
+    views: tuple[str, ...] | None = None
+    unique_patients: bool | None = None
+    xrv_compatible: bool = False
+    limit: int | None = None
+    """Images, chosen by `SEED`; None: all."""
+    resampler: str = DEFAULT
+    batch: int = 16
+    workers: int = 2
+    """Processes that read and prepare images; 0: none."""
+    device: str = "auto"
+    localise: bool = False
+    """Compare heat maps with what annotators marked."""
+    commissioning: bool = False
+    run_code: bool = False
+    thresholds: tuple[tuple[str, float], ...] = ()
+    """A site's own operating points of the classifier, on the sigmoid's scale."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scores:
+    """A finished run."""
+
+    table: LabelTable
+    """All rows of the dataset that were asked for; its pathologies are `labels`."""
+    labels: tuple[str, ...]
+    """What both the classifier and the dataset know, in the classifier's order."""
+    unknown: tuple[str, ...]
+    """The dataset's labels that the classifier was not trained on, or that are no yes and no."""
+    rows: NDArray[np.int64]
+    """Of the table: those that were to be scored, all or as many as the limit said."""
+    store: Store
+    networks: models.Networks
+
+
+def score(plan: Plan, directory: Path, out: Path, progress: Progress = lambda _done, _of: None) -> Scores:
+    """Score a dataset's images; what an earlier run into the same folder has scored is not scored again.
+
+    Parameters
+    ----------
+    plan
+        What, and how.
+    directory
+        The model directory.
+    out
+        For ``scores.sqlite``; made when it is not there.
+    progress
+        Told after each batch.
+
+    Raises
+    ------
+    DatasetError
+        The dataset cannot be read, or shares no label with the classifier.
+    WeightsError, ConfigError
+        As ``networks.load``.
+    XrvNodeError
+        `out` is of another run; the device or a reading process ran out of memory; no image could be read.
+    """
+    table = datasets.load(
+        plan.dataset,
+        plan.images,
+        part=plan.part,
+        views=plan.views,
+        unique_patients=plan.unique_patients,
+        xrv_compatible=plan.xrv_compatible,
+    )
+    networks = models.load(
+        (plan.classifier, plan.segmenter, plan.autoencoder),
+        directory,
+        plan.device,
+        resampler=plan.resampler,
+        commissioning=plan.commissioning,
+        run_code=plan.run_code,
+        thresholds=dict(plan.thresholds),
+    )
+    labels, unknown = shared_labels(table, networks.classifier.pathologies)
+    rows = np.sort(np.random.default_rng(SEED).permutation(len(table))[: plan.limit]).astype(np.int64)
+    store = Store(out / "scores.sqlite", identity(plan, table, networks))
+    found = Scores(table, labels, unknown, rows, store, networks)
+    try:
+        _score(plan, found, progress)
+    except BaseException:
+        store.close()
+        raise
+    return found
+
+
+def shared_labels(table: LabelTable, pathologies: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the labels that can be validated, in the order of `pathologies`, and the table's others.
+
+    Raises
+    ------
+    DatasetError
+        There are none to validate.
+    """
+    binary = {
+        name
+        for name, column in zip(table.pathologies, table.labels.T, strict=True)
+        if np.isin(column[~np.isnan(column)], (0, 1)).all()
+    }
+    labels = tuple(name for name in pathologies if name in binary)
+    if not labels:
+        raise DatasetError(
+            f"the network scores none of the labels of {table.name} ({', '.join(table.pathologies)}): choose "
+            "another dataset or --weights"
+        )
+    return labels, tuple(name for name in table.pathologies if name not in labels)
+
+
+def identity(plan: Plan, table: LabelTable, networks: models.Networks) -> dict[str, str]:
+    """Return what a store's results must agree on to belong together."""
+    digest = hashlib.sha256(np.ascontiguousarray(table.labels).tobytes())
+    # not the folders: where an image lies is known only once it is there, and it may be put there later
+    names = table.csv["image"].str.rpartition("/")[2]
+    digest.update("\n".join(names + " " + table.csv["patientid"] + " " + table.csv["view"]).encode())
+    return {
+        "dataset": f"{table.name} {digest.hexdigest()}",
+        "set of networks": "; ".join(networks.names),
+        "operating point": "; ".join(f"{label} {at:g}" for label, at in plan.thresholds) or "published",
+        "resampler": plan.resampler,
+        "choice of --localise": str(plan.localise),
+        "version of xrv-node": __version__,
+    }
+
+
+def _score(plan: Plan, run: Scores, progress: Progress) -> None:
+    done = np.isin(run.rows, run.store.done())
+    images = Images(
+        run.table, run.rows[~done], run.networks.sizes, plan.resampler, with_regions=plan.localise
+    )
+    columns = [run.networks.classifier.pathologies.index(label) for label in run.labels]
+    # of more, a baseline gets no better and the file no smaller
+    based = set(np.random.default_rng(SEED).permutation(run.rows)[:MOST].tolist())
+    count, good = int(done.sum()), int(done.sum())
+    progress(count, len(run.rows))
+    try:
+        for batch in batches(images, plan.batch, plan.workers, pinned=run.networks.device.startswith("cuda")):
+            results = _results(run.networks, batch, columns, based)
+            run.store.add(results)
+            count += len(results)
+            good += sum(not result.why_not for result in results)
+            progress(count, len(run.rows))
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise XrvNodeError(
+            "a reading process was ended from outside, mostly for want of memory: use fewer --workers or a "
+            "smaller --batch; what is scored is kept"
+        ) from error
+    if not good:
+        why = next((result.why_not for result in run.store.results()), "the dataset has no rows")
+        raise DatasetError(f"none of {len(run.rows)} images below {plan.images} could be scored: {why}")
+
+
+def _results(networks: models.Networks, batch: Batch, columns: list[int], based: set[int]) -> list[Result]:
+    results = [Result(item.row, item.why_not) for item in batch.bad]
+    if not batch.good:
+        return results
+    said, inputs = models.forward(networks, batch.tensors), batch.tensors[networks.classifier.size]
+    for i, item in enumerate(batch.good):
+        if not said.finite[i]:
+            results.append(Result(item.row, OVERFLOW))
+            continue
+        kept = item.row in based
+        results.append(
+            Result(
+                item.row,
+                scores=said.scores[i, columns],
+                sigmoids=said.sigmoids[i, columns],
+                reconstruction_error=None if said.errors is None else float(said.errors[i]),
+                unusual=models.unusual(networks, said, i),
+                embedding=said.embeddings[i] if kept and said.embeddings is not None else None,
+                header=item.header if kept else None,
+                marked=models.localised(networks, inputs[i], item.regions) if item.regions else (),
+            )
+        )
+    return results
