@@ -9,7 +9,8 @@ import pytest
 
 from xrv_node.datasets import catalog as datasets
 from xrv_node.models import catalog as models
-from xrv_node.validate.published import published
+from xrv_node.validate.published import published, published_structures
+from xrv_node.validate.structures import whole
 
 TABLE = tomllib.loads(files("dicom_config").joinpath("published.toml").read_text(encoding="utf-8"))
 ROWS = [(row["dataset"], network, auc) for row in TABLE["dataset"] for network, auc in row["auc"].items()]
@@ -29,3 +30,12 @@ def test_every_name_is_one_of_the_catalogues_and_every_finding_one_that_the_netw
 def test_one_figure_and_none():
     assert published("nih", "densenet121-res224-all").auc["Pneumothorax"] == 0.75
     assert published("nih", "densenet121-res224-rsna") is None
+
+
+def test_the_segmenters_figures_are_of_structures_that_it_outlines():
+    assert {row["segmenter"] for row in TABLE["structure"]} == {"chestx_det"}
+    known = whole(label for label, _ in models.find("chestx_det").trained_heads)
+    found = {one.structure: (one.dice, one.iou) for one in published_structures("chestx_det")}
+    assert found == {"Lungs": (0.870, 0.770), "Clavicles": (None, 0.7533)}
+    assert set(found) <= set(known)
+    assert published_structures("chestx_anatomy") == ()

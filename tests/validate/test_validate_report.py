@@ -16,8 +16,9 @@ import validate_cases
 from sklearn import metrics
 from typer.testing import CliRunner
 
+from xrv_node import __version__
 from xrv_node.cli import app
-from xrv_node.validate import report
+from xrv_node.validate import report, thresholds
 from xrv_node.validate.evaluate import evaluate
 from xrv_node.validate.page import html
 from xrv_node.validate.published import published
@@ -104,6 +105,7 @@ def test_the_page_stands_alone_and_says_what_it_is_of(made: Path):
         "11 of 12 scored",
         "1: The file cannot be read (No such file or directory).",
         "densenet121-res224-all (untrained)",
+        f"xrv-node {__version__}, {json.loads((made / 'metrics.json').read_text())['about']['date']}",
         "all images of each patient",
         "None can be compared",
     ):
@@ -125,6 +127,18 @@ def test_thresholds_are_a_table_of_the_nodes_configuration(made: Path):
     loaded = settings.load(made / "thresholds.toml").models.thresholds
     assert loaded == written
     assert set(loaded) == {"Effusion", "Mass", "Nodule"}
+
+
+def test_a_threshold_that_is_written_is_one_that_the_node_takes(tmp_path: Path):
+    from xrv_node import settings
+
+    near = [float(np.nextafter(np.float32(0.3), np.float32(end))) for end in (0, 1)]
+    given = dict(zip("abcdef", (0.0, 1.0, 1 - 1e-12, 1e-300, *near), strict=True))
+    (tmp_path / "node.toml").write_text(thresholds.as_toml(given, "all", "youden"))
+    loaded = settings.load(tmp_path / "node.toml").models.thresholds
+    inside = np.array([loaded[label] for label in given], np.float32)
+    assert ((inside > 0) & (inside < 1)).all()
+    assert inside[4:].tolist() == near  # to the last bit: no image changes sides
 
 
 def test_a_second_run_scores_nothing_anew_and_says_the_same(made: Path, folder: Path, monkeypatch):

@@ -151,6 +151,10 @@ def test_a_dataset_without_a_common_label_is_refused(tmp_path: Path):
     (folder / "MCUCXR_0002_1.png").write_bytes(b"")
     with pytest.raises(DatasetError, match="scores none of the labels of nlm-tb"):
         score(tmp_path, tmp_path / "out", dataset="nlm-tb")
+    (tmp_path / "MontgomerySet" / "ManualMask" / "leftMask").mkdir(parents=True)
+    (tmp_path / "MontgomerySet" / "ManualMask" / "leftMask" / "MCUCXR_0002_1.png").write_bytes(b"")
+    with pytest.raises(DatasetError, match="or --weights, compare its masks with --segment"):
+        score(tmp_path, tmp_path / "out", dataset="nlm-tb")
 
 
 def test_heat_maps_are_compared_with_the_owners_boxes(dataset: Path, tmp_path: Path):

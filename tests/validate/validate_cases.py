@@ -33,6 +33,20 @@ def nih(folder: Path, count: int = 12) -> Path:
     return folder
 
 
+def montgomery(
+    folder: Path, pictures: dict[str, np.ndarray], masks: dict[str, dict[str, np.ndarray]]
+) -> Path:
+    """Lay out NLM TB's Montgomery set: pictures by file name, and masks by side (``left``, ``right``) of some."""
+    place = folder / "MontgomerySet"
+    for name in ("CXR_png", "ManualMask/leftMask", "ManualMask/rightMask"):
+        (place / name).mkdir(parents=True)
+    for name, pixels in pictures.items():
+        cv2.imwrite(str(place / "CXR_png" / name), pixels)
+        for side, mask in masks.get(name, {}).items():
+            cv2.imwrite(str(place / f"ManualMask/{side}Mask" / name), mask.astype(np.uint8) * 255)
+    return folder
+
+
 def picture(seed: int, bright: bool) -> np.ndarray:
     """Smooth noise of 256 x 256, 8 bits, with a bright corner or without."""
     noise = np.random.default_rng(seed).uniform(0, 255, (8, 8)).astype(np.float32)

@@ -49,6 +49,10 @@ def validate(
     localise: Annotated[
         bool, typer.Option("--localise", help="Compare heat maps with what annotators marked.")
     ] = False,
+    segment: Annotated[
+        bool,
+        typer.Option("--segment", help="Compare the segmenter's masks of lungs ... with the dataset's."),
+    ] = False,
     through_node: Annotated[
         str | None, typer.Option(help="A running node as AE@host:port: the same over the wire, too.")
     ] = None,
@@ -96,6 +100,7 @@ def validate(
         workers,
         device,
         localise,
+        segment,
         commissioning,
         run_code,
         tuple(site_thresholds(weights or configured.classifier, place, config).items()),
@@ -117,24 +122,22 @@ def validate(
 
 
 def _print(told: Any, written: list[Path]) -> None:
-    def shown(value: float | None) -> str:
-        return "" if value is None else f"{value:.3f}"
-
-    areas = told.published.auc if told.published else {}
-    print_table(
-        [
-            {
-                "finding": f.finding,
-                "images": f.number,
-                "with it": f.positives,
-                "AUC": shown(f.auc.value),
-                "95 %": f"{shown(f.auc.low)} to {shown(f.auc.high)}" if f.auc.low is not None else f.why_not,
-                "published": areas.get(f.finding),
-            }
-            for f in told.evaluation.findings
-        ],
-        ["finding", "images", "with it", "AUC", "95 %", *(["published"] if areas else [])],
-    )
+    if told.evaluation.findings:
+        _print_findings(told)
+    if told.structures:
+        print_table(
+            [
+                {
+                    "structure": f.structure,
+                    "images": f.number,
+                    "Dice": _shown(f.mean_dice.value),
+                    "95 %": _interval(f.mean_dice),
+                    "IoU": _shown(f.mean_iou.value),
+                }
+                for f in told.structures
+            ],
+            ["structure", "images", "Dice", "95 %", "IoU"],
+        )
     about = told.about
     print(f"{about.used} of {about.rows} images scored by {about.networks[0].rpartition(' ')[0]}")
     for why, count in about.left_out.items():
@@ -148,3 +151,29 @@ def _print(told: Any, written: list[Path]) -> None:
         print(told.through_node.difference.words)
     for path in written:
         print(path)
+
+
+def _print_findings(told: Any) -> None:
+    areas = told.published.auc if told.published else {}
+    print_table(
+        [
+            {
+                "finding": f.finding,
+                "images": f.number,
+                "with it": f.positives,
+                "AUC": _shown(f.auc.value),
+                "95 %": _interval(f.auc) or f.why_not,
+                "published": areas.get(f.finding),
+            }
+            for f in told.evaluation.findings
+        ],
+        ["finding", "images", "with it", "AUC", "95 %", *(["published"] if areas else [])],
+    )
+
+
+def _shown(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def _interval(estimate: Any) -> str:
+    return "" if estimate.low is None else f"{_shown(estimate.low)} to {_shown(estimate.high)}"

@@ -15,8 +15,9 @@ from xrv_node.monitor.headers import columns
 from xrv_node.monitor.sample import Sample
 from xrv_node.validate.intervals import Estimate, wilson
 from xrv_node.validate.run import Scores
-from xrv_node.validate.scored import Scored
+from xrv_node.validate.scored import Scored, numbered
 from xrv_node.validate.store import Store
+from xrv_node.validate.structures import StructureFigures, figures
 
 
 def scored(table: LabelTable, labels: tuple[str, ...], store: Store, rows: NDArray[np.int64]) -> Scored:
@@ -103,8 +104,26 @@ def localisation(store: Store, labels: tuple[str, ...], rows: NDArray[np.int64])
     return tuple(found)
 
 
+def structures(run: Scores) -> tuple[StructureFigures, ...]:
+    """Sum up how well masks agree, structure by structure; those that no image has are left out."""
+    wanted, patients = set(run.rows.tolist()), numbered(run.table.csv["patientid"].to_numpy(dtype=str))
+    found: dict[str, list[tuple[int, float, float]]] = {name: [] for name in run.structures}
+    for result in run.store.results():
+        for one in result.structures if result.row in wanted else ():
+            if one.structure in found:  # masks may have been taken away since
+                found[one.structure].append((result.row, one.dice, one.iou))
+    summed = []
+    for name, measured in found.items():
+        if measured:
+            rows, *agreements = map(np.array, zip(*measured, strict=True))
+            here = np.unique(patients[rows], return_inverse=True)[1]
+            summed.append(figures(name, np.stack(agreements, axis=1), here))
+    return tuple(summed)
+
+
 def baseline(run: Scores, what: str) -> Sample | None:
-    """Return what the monitor compares a node's images with; None unless all three networks were there.
+    """Return what the monitor compares a node's images with; None unless all three networks were there, and
+    labels to give scores of.
 
     Parameters
     ----------
@@ -113,7 +132,7 @@ def baseline(run: Scores, what: str) -> Sample | None:
     what
         Names it, e.g. ``nih, validated 2026-03-01``.
     """
-    if run.networks.model_set is None:
+    if run.networks.model_set is None or not run.labels:
         return None
     kept = [r for r in run.store.results() if r.embedding is not None and r.scores is not None]
     if not kept:

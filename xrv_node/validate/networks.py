@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,10 +18,10 @@ from xrv_node.analyse.attribution import grad_cam
 from xrv_node.analyse.heatmap import smooth
 from xrv_node.errors import ConfigError, XrvNodeError
 from xrv_node.models import catalog, get_model, weights
-from xrv_node.models.model import Autoencoder, Classifier
+from xrv_node.models.model import Autoencoder, Classifier, Model, Segmenter
 from xrv_node.radiograph import resample
 from xrv_node.radiograph.prepare import DEFAULT
-from xrv_node.validate.overlap import pointing
+from xrv_node.validate.overlap import Mask, pointing
 from xrv_node.validate.store import Marked
 
 if TYPE_CHECKING:
@@ -39,18 +40,23 @@ class Networks:
     model_set: ModelSet | None
     """The node's three, where all are there: whose baseline this run gives."""
     device: str
+    segmenter: Segmenter | None = None
+    """Only where masks are compared."""
+
+    @property
+    def running(self) -> tuple[Model, ...]:
+        """Those that run."""
+        return tuple(n for n in (self.classifier, self.autoencoder, self.segmenter) if n is not None)
 
     @property
     def sizes(self) -> tuple[int, ...]:
         """Sides of the inputs."""
-        both = [n.size for n in (self.classifier, self.autoencoder) if n is not None]
-        return tuple(sorted(set(both)))
+        return tuple(sorted({n.size for n in self.running}))
 
     @property
     def names(self) -> tuple[str, ...]:
         """Name and digest of each that runs."""
-        both = [n for n in (self.classifier, self.autoencoder) if n is not None]
-        return tuple(f"{n.name} {n.sha256}" for n in both)
+        return tuple(f"{n.name} {n.sha256}" for n in self.running)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,6 +84,7 @@ def load(
     commissioning: bool = False,
     run_code: bool = False,
     thresholds: Mapping[str, float] | None = None,
+    segment: bool = False,
 ) -> Networks:
     """Load what a validation runs.
 
@@ -94,13 +101,15 @@ def load(
         A name of ``radiograph.resample.RESAMPLERS``; the gate's limits hold for one.
     thresholds
         A site's own operating points of the classifier.
+    segment
+        Whether the segmenter is to run too.
 
     Raises
     ------
     WeightsError
         Weights that are missing or damaged, or an unknown name.
     ConfigError
-        A network that is no classifier, or a device or resampler that there is not.
+        A network of another role than its place, or a device or resampler that there is not.
     """
     words = resample.find(resampler).words
     classifier = get_model(
@@ -115,8 +124,11 @@ def load(
         raise ConfigError(
             f"{classifier.name} ({classifier.entry.role}) scores no findings: name a classifier"
         )
+    segmenter = get_model(names[1], directory, device, commissioning=commissioning) if segment else None
+    if segmenter is not None and not isinstance(segmenter, Segmenter):
+        raise ConfigError(f"{segmenter.name} is no segmenter: correct models.segmenter")
     if commissioning or models.missing([names[2]], directory):
-        return Networks(classifier, None, None, None, _place(classifier))
+        return Networks(classifier, None, None, None, _place(classifier), segmenter)
     autoencoder = get_model(names[2], directory, device)
     if not isinstance(autoencoder, Autoencoder):
         raise ConfigError(f"{autoencoder.name} is no autoencoder: correct models.autoencoder")
@@ -125,7 +137,7 @@ def load(
     ).network in models.NODE_NETWORKS and not models.missing(names, directory)
     model_set = weights.model_set(names, directory, thresholds or {}) if served else None
     limits = gate.load(directory, model_set, words) if model_set else None
-    return Networks(classifier, autoencoder, limits, model_set, _place(classifier))
+    return Networks(classifier, autoencoder, limits, model_set, _place(classifier), segmenter)
 
 
 def forward(networks: Networks, tensors: dict[int, torch.Tensor]) -> Said:
@@ -143,12 +155,18 @@ def forward(networks: Networks, tensors: dict[int, torch.Tensor]) -> Said:
     XrvNodeError
         The device has not enough memory for the batch.
     """
+    with _inference():
+        there = {size: one.to(networks.device, non_blocking=True) for size, one in tensors.items()}
+        return _forward(networks, there)
+
+
+@contextmanager
+def _inference() -> Iterator[None]:
     # TF32 would round every input of a convolution to 10 bits; the node's worker does not allow it either
     exact = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
     try:
         with torch.inference_mode(), exact:
-            there = {size: one.to(networks.device, non_blocking=True) for size, one in tensors.items()}
-            return _forward(networks, there)
+            yield
     except torch.OutOfMemoryError as error:
         raise XrvNodeError(
             "the device has not enough memory for so many images at a time: use a smaller --batch; what is "
@@ -176,6 +194,36 @@ def _forward(networks: Networks, tensors: dict[int, torch.Tensor]) -> Said:
         finite &= part.reshape(len(part), -1).isfinite().all(dim=1)
     arrays = {name: part.float().cpu().numpy() for name, part in parts.items()}
     return Said(**arrays, finite=finite.cpu().numpy(), similarities=similarities)
+
+
+def segmented(segmenter: Segmenter, x: torch.Tensor) -> list[dict[str, Mask] | None]:
+    """Outline the structures of a batch, each channel deciding alone where its sigmoid is above 0.5.
+
+    Parameters
+    ----------
+    segmenter
+        As loaded.
+    x
+        ``[B, 1, side, side]`` in [-1024, 1024], as the segmenter takes it.
+
+    Returns
+    -------
+    list
+        For each image its masks ``[side, side]`` by structure, or None where a logit is no number.
+
+    Raises
+    ------
+    XrvNodeError
+        As `forward`.
+    """
+    with _inference():
+        logits = segmenter(x.to(_place(segmenter)))
+        finite = logits.isfinite().flatten(1).all(dim=1).tolist()
+        masks = (logits > 0).cpu().numpy()
+    return [
+        dict(zip(segmenter.targets, one, strict=True)) if whole else None
+        for one, whole in zip(masks, finite, strict=True)
+    ]
 
 
 def localised(

@@ -10,6 +10,7 @@ from xrv_node.validate import page_findings, plots
 from xrv_node.validate.markup import document, fields, figure, figure_of, note, number, percent, plain, table
 
 if TYPE_CHECKING:
+    from xrv_node.validate.published import PublishedStructure
     from xrv_node.validate.report import About, Validation
 
 NOTICE = "Research software, not a medical device."
@@ -28,15 +29,16 @@ def html(validation: Validation) -> str:
             f"<p>{NOTICE} The figures hold for these images and labels. They do not say how the networks do "
             "on others.</p>",
             _what(about),
-            _summary(validation),
-            page_findings.areas(validation, measured),
+            _summary(validation) if findings else "",
+            page_findings.areas(validation, measured) if findings else "",
             page_findings.curves(validation) if measured else "",
-            page_findings.operating_point(findings),
+            page_findings.operating_point(findings) if findings else "",
             page_findings.calibration(validation, measured) if measured else "",
             page_findings.thresholds(measured) if measured else "",
-            _groups(validation),
+            _groups(validation) if findings else "",
             _together(validation),
             _localisation(validation),
+            _structures(validation),
             _through_node(validation),
             note(f"xrv-node {about.version}, {about.date}. {NOTICE}"),
         ],
@@ -160,6 +162,48 @@ def _localisation(validation: Validation) -> str:
             "inside."
         )
     )
+
+
+def _structures(validation: Validation) -> str:
+    if not validation.structures:
+        return ""
+    published = {one.structure: one for one in validation.published_structures}
+    rows = [
+        (
+            plain(f.structure),
+            str(f.number),
+            *map(figure_of, (f.mean_dice, f.median_dice, f.mean_iou, f.median_iou)),
+            *(_beside(published.get(f.structure)) if published else ()),
+        )
+        for f in validation.structures
+    ]
+    head = ["Structure", "Images", "Dice, mean", "median", "IoU, mean", "median"]
+    others = ""
+    if published:
+        head += ["Published Dice", "IoU"]
+        others = note(
+            "Published: "
+            + "; ".join(
+                f"{one.structure}{'' if one.dice is None else f', Dice {one.dice:.3f}'}, IoU {one.iou:.3f} "
+                f"({one.on})"
+                for one in published.values()
+            )
+            + ". They are of few images, and how they were averaged is not said."
+        )
+    return (
+        "<h2>Masks of anatomical structures</h2>"
+        + table(head, rows)
+        + note(
+            "The segmenter's masks beside the dataset's, image by image, over the square that the network "
+            "sees. In brackets: 95 % intervals of a bootstrap over patients. Lungs: left and right together. "
+            "Where each side is near 0 and both together are not, the two name the sides the other way round."
+        )
+        + others
+    )
+
+
+def _beside(published: PublishedStructure | None) -> tuple[str, str]:
+    return ("", "") if published is None else (number(published.dice, ".3f"), number(published.iou, ".3f"))
 
 
 def _through_node(validation: Validation) -> str:

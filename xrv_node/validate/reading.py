@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -19,8 +19,9 @@ from torch.utils.data import Dataset as TorchDataset
 
 from xrv_node.analyse.heatmap import GRID
 from xrv_node.datasets.images import open_image
-from xrv_node.datasets.masks import Mask, pathology_masks, resized
+from xrv_node.datasets.masks import Mask, pathology_masks, resized, semantic_masks
 from xrv_node.datasets.table import LabelTable
+from xrv_node.datasets.transforms import Fit
 from xrv_node.errors import DatasetError, ImageError
 from xrv_node.monitor.sample import HEADER_FIELDS
 from xrv_node.radiograph.image import Radiograph
@@ -42,6 +43,8 @@ class Prepared:
     """`HEADER_FIELDS` of a DICOM image."""
     regions: dict[str, Mask] = field(default_factory=dict)
     """By finding: ``[GRID, GRID]`` over the square that the network sees, where an annotator marked it."""
+    structures: dict[str, Mask] = field(default_factory=dict)
+    """By anatomical structure: the dataset's mask over that square, as large as the segmenter's."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,6 +77,8 @@ class Images(TorchDataset[Prepared]):
         A name of ``radiograph.resample.RESAMPLERS``.
     with_regions
         Whether what annotators marked is wanted too.
+    structures
+        Side of the masks of anatomical structures; None: they are not wanted.
     """
 
     def __init__(
@@ -84,12 +89,14 @@ class Images(TorchDataset[Prepared]):
         resampler: str,
         *,
         with_regions: bool = False,
+        structures: int | None = None,
     ) -> None:
         self._rows, self._sizes, self._resampler = rows, tuple(sizes), resampler
+        self._with_regions, self._structures = with_regions, structures
         self._root = table.root
         # an array of fixed-width text is one block of memory, which processes share until one writes to it
         self._images = table.csv["image"].to_numpy(dtype=str)[rows]
-        drawn = table.csv["has_masks"].to_numpy(dtype=bool)[rows] & with_regions
+        drawn = table.csv["has_masks"].to_numpy(dtype=bool)[rows] & (with_regions or structures is not None)
         self._drawn = table.take(rows[drawn])
         self._place = {int(row): place for place, row in enumerate(rows[drawn])}
 
@@ -102,13 +109,17 @@ class Images(TorchDataset[Prepared]):
         row = int(self._rows[index])
         try:
             radiograph = open_image(self._root / str(self._images[index]))
-            regions = self._regions(self._place[row], radiograph) if row in self._place else {}
+            place = self._place.get(row)
+            regions = {} if place is None else self._regions(place, radiograph)
+            structures = {} if place is None else self._outlines(place, radiograph)
         except (ImageError, DatasetError) as error:
             return Prepared(row, str(error))
         inputs = prepare_all(radiograph, self._sizes, self._resampler)
-        return Prepared(row, "", inputs, _fields(radiograph.header), regions)
+        return Prepared(row, "", inputs, _fields(radiograph.header), regions, structures)
 
     def _regions(self, place: int, radiograph: Radiograph) -> dict[str, Mask]:
+        if not self._with_regions:
+            return {}
         table, size = self._drawn, (radiograph.rows, radiograph.columns)
         square = frame(*size)
         seen = (slice(square.top, square.top + square.side), slice(square.left, square.left + square.side))
@@ -116,6 +127,15 @@ class Images(TorchDataset[Prepared]):
             table.pathologies[label]: resized(mask[seen], (GRID, GRID))
             for label, mask in pathology_masks(table, table[place], size).items()
         }
+
+    def _outlines(self, place: int, radiograph: Radiograph) -> dict[str, Mask]:
+        if self._structures is None:
+            return {}
+        table, size = self._drawn, (radiograph.rows, radiograph.columns)
+        # the very transform of the image: another one would move the edges that are compared
+        fit = Fit(self._structures, resampler=self._resampler)
+        found = semantic_masks(table, table[place], size)
+        return {name: fit.mask(mask)[0] > 0.5 for name, mask in found.items()}
 
 
 def batches(images: Images, size: int, workers: int, *, pinned: bool = False) -> Iterator[Batch]:
@@ -158,7 +178,7 @@ def _together(items: Sequence[Prepared]) -> Batch:
         size: torch.from_numpy(np.stack([item.inputs[size] for item in good])[:, np.newaxis])
         for size in (good[0].inputs if good else ())
     }
-    bare = tuple(Prepared(item.row, header=item.header, regions=item.regions) for item in good)
+    bare = tuple(replace(item, inputs={}) for item in good)
     return Batch(bare, tuple(item for item in items if item.why_not), tensors)
 
 

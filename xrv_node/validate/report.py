@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,10 +14,11 @@ from xrv_node.datasets import catalog
 from xrv_node.errors import XrvNodeError
 from xrv_node.monitor import sample
 from xrv_node.radiograph import resample
-from xrv_node.validate import gather, page, thresholds
+from xrv_node.validate import gather, page, tables, thresholds
 from xrv_node.validate.evaluate import Evaluation
-from xrv_node.validate.published import Published, published
+from xrv_node.validate.published import Published, PublishedStructure, published, published_structures
 from xrv_node.validate.run import Plan, Scores
+from xrv_node.validate.structures import StructureFigures
 
 if TYPE_CHECKING:
     from xrv_node.validate.through_node import Difference
@@ -74,6 +73,9 @@ class Validation:
     localisation: tuple[gather.Localisation, ...] = ()
     """Of each finding of which regions are marked."""
     through_node: ThroughNode | None = None
+    structures: tuple[StructureFigures, ...] = ()
+    """Of each anatomical structure of which masks were compared."""
+    published_structures: tuple[PublishedStructure, ...] = ()
 
 
 def about(plan: Plan, run: Scores, used: int, now: datetime) -> About:
@@ -127,8 +129,9 @@ def _points(plan: Plan, run: Scores) -> str:
 
 
 def write(run: Scores, validation: Validation, out: Path) -> list[Path]:
-    """Write ``report.html``, ``metrics.json``, ``findings.csv``, ``subgroups.csv``, ``scores.csv``, and
-    ``baseline.npz`` where all three networks of the node were there; returns their paths.
+    """Write ``report.html``, ``metrics.json``, ``findings.csv``, ``subgroups.csv``, ``scores.csv``,
+    ``structures.csv`` where masks were compared, and ``baseline.npz`` where all three networks of the node
+    were there and findings were scored; returns their paths.
 
     Raises
     ------
@@ -139,14 +142,17 @@ def write(run: Scores, validation: Validation, out: Path) -> list[Path]:
     files: dict[str, bytes] = {
         "report.html": page.html(validation).encode(),
         "metrics.json": json.dumps(as_json(validation), indent=1, allow_nan=False).encode(),
-        "findings.csv": _csv(_finding_rows(validation)),
-        "subgroups.csv": _csv(_subgroup_rows(validation.evaluation)),
+        "findings.csv": tables.as_csv(tables.finding_rows(validation)),
+        "subgroups.csv": tables.as_csv(tables.subgroup_rows(validation.evaluation)),
     }
     written = [out / name for name in files]
     try:
         for name, content in files.items():
             durable.write(out / name, [content])
-        durable.write(out / "scores.csv", _score_lines(run))
+        durable.write(out / "scores.csv", tables.score_lines(run))
+        if run.structures:
+            durable.write(out / "structures.csv", tables.structure_lines(run))
+            written.append(out / "structures.csv")
         baseline = gather.baseline(run, what)
         if baseline is not None:
             sample.save(baseline, out / "baseline.npz")
@@ -194,6 +200,8 @@ def as_json(validation: Validation) -> dict[str, Any]:
         "localisation": [asdict(one) for one in validation.localisation],
         "published": found and {"auc": dict(found.auc), "source": found.source, "note": found.note},
         "through_node": validation.through_node and asdict(validation.through_node),
+        "structures": [asdict(one) for one in validation.structures],
+        "published_structures": [asdict(one) for one in validation.published_structures],
     }
 
 
@@ -202,74 +210,7 @@ def compared(run: Scores, plan: Plan) -> Published | None:
     return None if plan.commissioning else published(run.table.name, run.networks.classifier.name)
 
 
-def _finding_rows(validation: Validation) -> Iterator[dict[str, Any]]:
-    areas = validation.published.auc if validation.published else {}
-    for f in validation.evaluation.findings:
-        at, fit = f.at_operating_point, f.calibration
-        yield {
-            "finding": f.finding,
-            "number": f.number,
-            "positives": f.positives,
-            "prevalence": f.prevalence.value,
-            "auc": f.auc.value,
-            "auc_low": f.auc.low,
-            "auc_high": f.auc.high,
-            "auc_patients_low": f.auc_patients.low,
-            "auc_patients_high": f.auc_patients.high,
-            "auc_published": areas.get(f.finding),
-            "average_precision": f.average_precision.value,
-            **{
-                name: at and getattr(at, name).value
-                for name in ("sensitivity", "specificity", "ppv", "npv", "f1")
-            },
-            "brier": fit and fit.brier,
-            "calibration_error": fit and fit.error,
-            **{f"threshold_{s.rule}": s.threshold for s in f.suggestions},
-            "why_not": f.why_not,
-        }
-
-
-def _subgroup_rows(evaluation: Evaluation) -> Iterator[dict[str, Any]]:
-    for split in evaluation.subgroups:
-        for group in split.groups:
-            yield {
-                "by": split.by,
-                "finding": split.finding,
-                "group": group.name,
-                "number": group.number,
-                "positives": group.positives,
-                "auc": group.auc.value,
-                "auc_low": group.auc.low,
-                "auc_high": group.auc.high,
-                "sensitivity": group.sensitivity.value,
-                "specificity": group.specificity.value,
-            }
-
-
-def _csv(rows: Iterator[dict[str, Any]]) -> bytes:
-    listed = list(rows)
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, dict.fromkeys(key for row in listed for key in row))
-    writer.writeheader()
-    writer.writerows(listed)
-    return text.getvalue().encode()
-
-
-def _score_lines(run: Scores) -> Iterator[bytes]:
-    """A line an image, written as it is read: the largest datasets have hundreds of thousands."""
-
-    def line(cells: list[Any]) -> bytes:
-        text = io.StringIO(newline="")
-        csv.writer(text).writerow(cells)
-        return text.getvalue().encode()
-
-    yield line(["image", *run.labels, *(f"sigmoid {label}" for label in run.labels), "left out"])
-    images, wanted = run.table.csv["image"].to_numpy(dtype=str), set(run.rows.tolist())
-    for result in run.store.results():
-        if result.row not in wanted:  # of a larger limit before
-            continue
-        if result.scores is None or result.sigmoids is None:
-            yield line([images[result.row], *[""] * (2 * len(run.labels)), result.why_not])
-        else:
-            numbers = (f"{value:.6f}" for value in (*result.scores, *result.sigmoids))
-            yield line([images[result.row], *numbers, ""])
+def compared_structures(run: Scores, plan: Plan) -> tuple[PublishedStructure, ...]:
+    """Return the published figures of the segmenter that ran; never beside an untrained one."""
+    segmenter = run.networks.segmenter
+    return () if plan.commissioning or segmenter is None else published_structures(segmenter.name)

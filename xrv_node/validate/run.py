@@ -17,6 +17,8 @@ from xrv_node.errors import DatasetError, XrvNodeError
 from xrv_node.monitor.recent import MOST
 from xrv_node.radiograph.prepare import DEFAULT
 from xrv_node.validate import networks as models
+from xrv_node.validate import structures
+from xrv_node.validate.overlap import Mask
 from xrv_node.validate.reading import Batch, Images, batches
 from xrv_node.validate.store import Result, Store
 
@@ -40,7 +42,7 @@ class Plan:
     """The folder with the owner's files."""
     classifier: str
     segmenter: str = "chestx_det"
-    """With `autoencoder` it is whose baseline the run gives; it is not run."""
+    """With `autoencoder` it is whose baseline the run gives; it runs where `segment` says so."""
     autoencoder: str = "101-elastic"
     part: str | None = None
     views: tuple[str, ...] | None = None
@@ -55,6 +57,8 @@ class Plan:
     device: str = "auto"
     localise: bool = False
     """Compare heat maps with what annotators marked."""
+    segment: bool = False
+    """Compare the segmenter's masks with the dataset's."""
     commissioning: bool = False
     run_code: bool = False
     thresholds: tuple[tuple[str, float], ...] = ()
@@ -68,13 +72,16 @@ class Scores:
     table: LabelTable
     """All rows of the dataset that were asked for; its pathologies are `labels`."""
     labels: tuple[str, ...]
-    """What both the classifier and the dataset know, in the classifier's order."""
+    """What both the classifier and the dataset know, in the classifier's order; may be none where masks are
+    compared."""
     unknown: tuple[str, ...]
     """The dataset's labels that the classifier was not trained on, or that are no yes and no."""
     rows: NDArray[np.int64]
     """Of the table: those that were to be scored, all or as many as the limit said."""
     store: Store
     networks: models.Networks
+    structures: tuple[str, ...] = ()
+    """Of which masks are compared."""
 
 
 def score(plan: Plan, directory: Path, out: Path, progress: Progress = lambda _done, _of: None) -> Scores:
@@ -94,7 +101,8 @@ def score(plan: Plan, directory: Path, out: Path, progress: Progress = lambda _d
     Raises
     ------
     DatasetError
-        The dataset cannot be read, or shares no label with the classifier.
+        The dataset cannot be read, shares no label with the classifier, or no structure with the segmenter
+        that is to be compared. Where structures are compared, a common label is not needed.
     WeightsError, ConfigError
         As ``networks.load``.
     XrvNodeError
@@ -116,11 +124,19 @@ def score(plan: Plan, directory: Path, out: Path, progress: Progress = lambda _d
         commissioning=plan.commissioning,
         run_code=plan.run_code,
         thresholds=dict(plan.thresholds),
+        segment=plan.segment,
     )
+    outlines = structures.common(table, networks.segmenter.targets) if networks.segmenter else ()
     labels, unknown = shared_labels(table, networks.classifier.pathologies)
+    if not labels and not outlines:
+        masks = ", compare its masks with --segment" if structures.outlined(table) else ""
+        raise DatasetError(
+            f"the network scores none of the labels of {table.name} ({', '.join(table.pathologies)}): choose "
+            f"another dataset or --weights{masks}"
+        )
     rows = np.sort(np.random.default_rng(SEED).permutation(len(table))[: plan.limit]).astype(np.int64)
     store = Store(out / "scores.sqlite", identity(plan, table, networks))
-    found = Scores(table, labels, unknown, rows, store, networks)
+    found = Scores(table, labels, unknown, rows, store, networks, outlines)
     try:
         _score(plan, found, progress)
     except BaseException:
@@ -130,24 +146,13 @@ def score(plan: Plan, directory: Path, out: Path, progress: Progress = lambda _d
 
 
 def shared_labels(table: LabelTable, pathologies: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the labels that can be validated, in the order of `pathologies`, and the table's others.
-
-    Raises
-    ------
-    DatasetError
-        There are none to validate.
-    """
+    """Return the labels that can be validated, in the order of `pathologies`, and the table's others."""
     binary = {
         name
         for name, column in zip(table.pathologies, table.labels.T, strict=True)
         if np.isin(column[~np.isnan(column)], (0, 1)).all()
     }
     labels = tuple(name for name in pathologies if name in binary)
-    if not labels:
-        raise DatasetError(
-            f"the network scores none of the labels of {table.name} ({', '.join(table.pathologies)}): choose "
-            "another dataset or --weights"
-        )
     return labels, tuple(name for name in table.pathologies if name not in labels)
 
 
@@ -163,14 +168,21 @@ def identity(plan: Plan, table: LabelTable, networks: models.Networks) -> dict[s
         "operating point": "; ".join(f"{label} {at:g}" for label, at in plan.thresholds) or "published",
         "resampler": plan.resampler,
         "choice of --localise": str(plan.localise),
+        "choice of --segment": str(plan.segment),
         "version of xrv-node": __version__,
     }
 
 
 def _score(plan: Plan, run: Scores, progress: Progress) -> None:
     done = np.isin(run.rows, run.store.done())
+    segmenter = run.networks.segmenter
     images = Images(
-        run.table, run.rows[~done], run.networks.sizes, plan.resampler, with_regions=plan.localise
+        run.table,
+        run.rows[~done],
+        run.networks.sizes,
+        plan.resampler,
+        with_regions=plan.localise,
+        structures=segmenter.size if segmenter else None,
     )
     columns = [run.networks.classifier.pathologies.index(label) for label in run.labels]
     # of more, a baseline gets no better and the file no smaller
@@ -201,8 +213,10 @@ def _results(networks: models.Networks, batch: Batch, columns: list[int], based:
     if not batch.good:
         return results
     said, inputs = models.forward(networks, batch.tensors), batch.tensors[networks.classifier.size]
+    masks = _masks(networks, batch)
     for i, item in enumerate(batch.good):
-        if not said.finite[i]:
+        found = masks.get(i, {})
+        if not said.finite[i] or found is None:
             results.append(Result(item.row, OVERFLOW))
             continue
         kept = item.row in based
@@ -216,6 +230,16 @@ def _results(networks: models.Networks, batch: Batch, columns: list[int], based:
                 embedding=said.embeddings[i] if kept and said.embeddings is not None else None,
                 header=item.header if kept else None,
                 marked=models.localised(networks, inputs[i], item.regions) if item.regions else (),
+                structures=structures.compare(found, item.structures),
             )
         )
     return results
+
+
+def _masks(networks: models.Networks, batch: Batch) -> dict[int, dict[str, Mask] | None]:
+    """The segmenter's masks of the images that there are others of, by position; None where it overflowed."""
+    drawn = [i for i, item in enumerate(batch.good) if item.structures]
+    if networks.segmenter is None or not drawn:
+        return {}
+    inputs = batch.tensors[networks.segmenter.size][drawn]
+    return dict(zip(drawn, models.segmented(networks.segmenter, inputs), strict=True))

@@ -57,12 +57,7 @@ class Scored:
     @property
     def patients(self) -> NDArray[np.intp]:
         """``[n]``: a number for each patient, counted from 0; images without a name have one each."""
-        names = self.patientid.astype(str)
-        unnamed = np.flatnonzero(names == "")
-        named = np.unique(names, return_inverse=True)[1]
-        numbers = named.astype(np.intp)
-        numbers[unnamed] = named.max(initial=-1) + 1 + np.arange(len(unnamed))
-        return np.unique(numbers, return_inverse=True)[1].astype(np.intp)
+        return numbered(self.patientid)
 
     def where(self, chosen: NDArray[np.bool_]) -> Scored:
         """Return the images where `chosen` (``[n]``) is True."""
@@ -80,3 +75,13 @@ class Scored:
             )
         }
         return replace(self, **parts)
+
+
+def numbered(patientid: NDArray[np.str_]) -> NDArray[np.intp]:
+    """``[n]``: a number for each patient of ``[n]`` names, from 0; an empty name is a patient of its own."""
+    names = patientid.astype(str)
+    unnamed = np.flatnonzero(names == "")
+    named = np.unique(names, return_inverse=True)[1]
+    numbers = named.astype(np.intp)
+    numbers[unnamed] = named.max(initial=-1) + 1 + np.arange(len(unnamed))
+    return np.unique(numbers, return_inverse=True)[1].astype(np.intp)

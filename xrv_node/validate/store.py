@@ -19,11 +19,13 @@ from pydicom import Dataset
 
 from xrv_node.errors import XrvNodeError
 from xrv_node.validate.overlap import Pointing
+from xrv_node.validate.structures import Agreement
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS run (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS image (row INTEGER PRIMARY KEY, why_not TEXT NOT NULL, scores BLOB, sigmoids BLOB,
-    reconstruction_error REAL, unusual INTEGER, embedding BLOB, header TEXT, marked TEXT NOT NULL);
+    reconstruction_error REAL, unusual INTEGER, embedding BLOB, header TEXT, marked TEXT NOT NULL,
+    structures TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS outlined (row INTEGER PRIMARY KEY);
 """
 _SALT = "salt"
@@ -59,6 +61,8 @@ class Result:
     header: Dataset | None = None
     """Header fields, likewise; None of a picture."""
     marked: tuple[Marked, ...] = ()
+    structures: tuple[Agreement, ...] = ()
+    """The segmenter's masks beside the dataset's."""
 
 
 class Store:
@@ -134,7 +138,7 @@ class Store:
         """Keep results, all or none of them."""
         with self._db:
             self._db.executemany(
-                "INSERT OR REPLACE INTO image VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO image VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [
                     (
                         r.row,
@@ -146,6 +150,7 @@ class Store:
                         _blob(r.embedding),
                         None if r.header is None else r.header.to_json(),
                         json.dumps([asdict(one) for one in r.marked]),
+                        json.dumps([asdict(one) for one in r.structures]),
                     )
                     for r in results
                 ],
@@ -153,9 +158,8 @@ class Store:
 
     def results(self) -> Iterator[Result]:
         """Yield every result in the order of the rows, without keeping them."""
-        for row, why_not, scores, sigmoids, error, unusual, embedding, header, marked in self._db.execute(
-            "SELECT * FROM image ORDER BY row"
-        ):
+        for found in self._db.execute("SELECT * FROM image ORDER BY row"):
+            row, why_not, scores, sigmoids, error, unusual, embedding, header, marked, structures = found
             yield Result(
                 row,
                 why_not,
@@ -168,6 +172,7 @@ class Store:
                 tuple(
                     Marked(m["finding"], Pointing(**m["pointing"]), m["share"]) for m in json.loads(marked)
                 ),
+                tuple(Agreement(**one) for one in json.loads(structures)),
             )
 
     def close(self) -> None:

@@ -10,6 +10,10 @@ from numpy.typing import NDArray
 
 from xrv_node.validate.ranked import Floats, Ranked
 
+INSIDE = (float(np.finfo(np.float32).tiny), 1 - 2**-24)
+"""The ends of what a node takes as a threshold: it refuses 0 and 1, and computes in float32, of which these
+are the smallest normal number and the last below 1. A network that is very sure gives outputs beyond."""
+
 RULES: Mapping[str, str] = {
     "youden": "the highest sum of sensitivity and specificity (Youden 1950), as the published ones",
     "sensitivity_95": "the highest threshold with a sensitivity of 95 % or more: few are missed",
@@ -79,5 +83,6 @@ def as_toml(chosen: Mapping[str, float], classifier: str, rule: str) -> str:
         A key of `RULES`.
     """
     lines = [f"[models.thresholds]  # of {classifier}: {RULES[rule]}"]
-    lines += [f'"{label}" = {threshold:.6g}' for label, threshold in chosen.items()]
+    # nine digits tell any two float32 apart: fewer would move images over a threshold between near outputs
+    lines += [f'"{label}" = {np.clip(threshold, *INSIDE):.9g}' for label, threshold in chosen.items()]
     return "\n".join(lines) + "\n"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from xrv_node.errors import XrvNodeError
+from xrv_node.errors import DatasetError, XrvNodeError
 from xrv_node.validate import gather, report, run, through_node
 from xrv_node.validate.evaluate import evaluate
 from xrv_node.validate.receiver import listen
@@ -67,13 +67,19 @@ def validate(
     Raises
     ------
     XrvNodeError
-        As `run.score`, `through_node.run` and `report.write`; there is no such rule.
+        As `run.score`, `through_node.run` and `report.write`; there is no such rule, or there are no scores
+        that could be compared through a node.
     """
     if rule is not None and rule not in RULES:
         raise XrvNodeError(f"no rule is called {rule!r}: use one of {', '.join(RULES)}")
     with bar("scoring") as progress:
         scores = run.score(plan, directory, out, progress)
     try:
+        if way is not None and not scores.labels:
+            raise DatasetError(
+                f"the network scores none of the labels of {scores.table.name}: leave --through-node out, "
+                "which compares scores"
+            )
         found = gather.scored(scores.table, scores.labels, scores.store, scores.rows)
         back = None
         if way is not None and receiver is not None:
@@ -87,6 +93,8 @@ def validate(
             report.compared(scores, plan),
             gather.localisation(scores.store, scores.labels, scores.rows),
             back,
+            gather.structures(scores),
+            report.compared_structures(scores, plan),
         )
         written = report.write(scores, told, out)
         if rule is not None:
