@@ -142,8 +142,8 @@ def test_a_cancelled_analysis_lets_the_study_go_on_and_can_be_retried(study: Sto
     (running,) = queue.claim(study, "analyse", owner="t")
     with study.begin() as db, pytest.raises(QueueError, match="only queued and parked jobs"):
         progress.cancel(db, running.job_id)
-    queue.hand_back(study, [running])
     with study.begin() as db:
+        progress.failed(db, running, "not now", final=False)
         progress.cancel(db, running.job_id)
     assert jobs(study) == [("analyse", "done"), ("analyse", "cancelled"), ("report", "queued")]
     with study.begin() as db:

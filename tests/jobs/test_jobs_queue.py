@@ -134,13 +134,6 @@ def test_postponed_jobs_wait_longer_each_time_up_to_a_limit(store: Store, study:
     assert queue.claim(store, "report", owner="a") == []
 
 
-def test_jobs_handed_back_have_not_used_an_attempt(store: Store, study: int) -> None:
-    put(store, study)
-    queue.hand_back(store, queue.claim(store, "analyse", owner="a"))
-    (again,) = queue.claim(store, "analyse", owner="b")
-    assert again.attempts == 1
-
-
 def test_deliveries_are_claimed_by_destination(store: Store, study: int) -> None:
     now = datetime.now(UTC)
     with store.begin() as db:

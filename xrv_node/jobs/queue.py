@@ -221,19 +221,6 @@ def postpone(job: Job, error: str, *, blameless: bool = False) -> float:
     return wait
 
 
-def hand_back(store: Store, claims: Sequence[Claim]) -> None:
-    """Give unfinished jobs back untried, for a worker that was told to stop."""
-    with store.begin() as db:
-        for claim in claims:
-            try:
-                job = hold(db, claim)
-            except LeaseLostError:
-                continue
-            close(job, JobState.QUEUED)
-            job.attempts -= 1
-            trail.record(db, "job.handed_back", job=job.id, kind=job.kind)
-
-
 def abandoned(db: Session) -> list[Job]:
     """Jobs whose workers died at every attempt they had."""
     return list(
