@@ -5,6 +5,9 @@ from __future__ import annotations
 from pydicom import Dataset
 from pydicom.multival import MultiValue
 
+UNITS_IN_A_YEAR = {"Y": 1.0, "M": 12.0, "W": 365.25 / 7, "D": 365.25}
+"""Of an Age String (PS3.5 6.2, AS)."""
+
 
 def text(header: Dataset, keyword: str) -> str:
     """An attribute as text.

@@ -21,33 +21,21 @@ from pynetdicom.association import Association
 from pynetdicom.sop_class import Verification
 from sqlalchemy import select
 
-from xrv_node import settings as configuration
 from xrv_node.audit import queries
 from xrv_node.audit.store import Store
 from xrv_node.audit.tables import Instance, Study
 from xrv_node.deliver.commitment import STORAGE_COMMITMENT
 from xrv_node.errors import ConfigError
 from xrv_node.frontal.rules import load_rules
-from xrv_node.receive import server
 from xrv_node.receive.spool import Spool
 
 Listen = Callable[..., int]
 
 
 @pytest.fixture
-def listen(store: Store, spool: Spool, tmp_path: Path) -> Iterator[Listen]:
+def listen(start: Callable[[str], int]) -> Listen:
     """Start receivers with the TOML text given; returns the port."""
-    servers: list[Any] = []
-
-    def start(text: str = "") -> int:
-        path = tmp_path / "node.toml"
-        path.write_text(text if "[receive]" in text else text + "\n[receive]\nport = 0\n")
-        servers.append(server.start(configuration.load(path), store, spool))
-        return int(servers[-1].server_address[1])
-
-    yield start
-    for started in servers:
-        server.drain(started, 1)
+    return lambda text="": start(text if "[receive]" in text else text + "\n[receive]\nport = 0\n")
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import socket
 import ssl
 import struct
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from io import BytesIO
 from pathlib import Path
@@ -28,8 +28,6 @@ from pynetdicom.pdu_primitives import (
 )
 from pynetdicom.sop_class import Verification
 
-from xrv_node import settings
-from xrv_node.audit.store import Store
 from xrv_node.receive import crowd, dimse, server, wire
 from xrv_node.receive.spool import Spool
 
@@ -39,20 +37,12 @@ Listen = Callable[[str], int]
 
 
 @pytest.fixture
-def listen(store: Store, spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Listen]:
+def listen(start: Listen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Listen:
     """Start a receiver with more keys of ``[receive]``, whose ARTIM timer is short; returns the port."""
     monkeypatch.setattr(server, "ARTIM_SECONDS", 1.0)
-    started: list[server.Server] = []
-
-    def start(keys: str) -> int:
-        path = tmp_path / "node.toml"
-        path.write_text(f'[receive]\nport = 0\nmin_free_mb = 0\n{keys}\n[node]\ndata_dir = "{tmp_path}"\n')
-        started.append(server.start(settings.load(path), store, spool))
-        return int(started[-1].server_address[1])
-
-    yield start
-    for one in started:
-        server.drain(one, 1)
+    return lambda keys: start(
+        f'[receive]\nport = 0\nmin_free_mb = 0\n{keys}\n[node]\ndata_dir = "{tmp_path}"\n'
+    )
 
 
 def request(longest: int = 16384, contexts: int = 1) -> bytes:

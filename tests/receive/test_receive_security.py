@@ -7,7 +7,7 @@ import socket
 import ssl
 import struct
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
@@ -19,11 +19,10 @@ from pynetdicom import AE
 from pynetdicom.association import Association
 from pynetdicom.sop_class import Verification
 
-from xrv_node import settings, tls
+from xrv_node import tls
 from xrv_node.audit import queries
 from xrv_node.audit.store import Store
 from xrv_node.errors import ConfigError
-from xrv_node.receive import server
 from xrv_node.receive.spool import Spool
 from xrv_node.setting_types import TlsSection
 
@@ -32,19 +31,9 @@ HOST = "127.0.0.1"
 
 
 @pytest.fixture
-def listen(store: Store, spool: Spool, tmp_path: Path) -> Iterator[Listen]:
+def listen(start: Listen) -> Listen:
     """Start receivers with more keys of ``[receive]``; returns the port."""
-    started: list[server.Server] = []
-
-    def start(keys: str) -> int:
-        path = tmp_path / "node.toml"
-        path.write_text(f"[receive]\nport = 0\n{keys}\n")
-        started.append(server.start(settings.load(path), store, spool))
-        return int(started[-1].server_address[1])
-
-    yield start
-    for one in started:
-        server.drain(one, 1)
+    return lambda keys: start(f"[receive]\nport = 0\n{keys}\n")
 
 
 @pytest.fixture(scope="session")

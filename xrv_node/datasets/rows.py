@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from xrv_node.attributes import UNITS_IN_A_YEAR
 from xrv_node.datasets.catalog import Options
 from xrv_node.datasets.found import Folder
 from xrv_node.datasets.table import COLUMNS, LabelTable, Region
@@ -24,9 +25,6 @@ _VIEWS = {
 of CheXpert and PadChest, AP_horizontal and UNK PadChest's, Unknown torchxrayvision's; all others stay."""
 
 _SEX = {"M": "M", "F": "F", "Male": "M", "Female": "F", "male": "M", "female": "F"}
-
-_YEARS = {"Y": 1.0, "M": 12.0, "W": 365.25 / 7, "D": 365.25}
-"""How many of a DICOM Age String's units a year has (PS3.5 6.2, AS)."""
 
 
 def selected(frame: pd.DataFrame, options: Options, patient: str | None = None) -> pd.DataFrame:
@@ -128,7 +126,7 @@ def years(ages: pd.Series) -> pd.Series:
         return ages.astype(float)
     distinct = pd.Series(ages.unique(), dtype=object)
     parts = distinct.astype(str).str.extract(r"^\s*(\d+(?:\.\d+)?)([YMWD]?)")
-    found = pd.to_numeric(parts[0]) / parts[1].map(_YEARS).fillna(1.0)
+    found = pd.to_numeric(parts[0]) / parts[1].map(UNITS_IN_A_YEAR).fillna(1.0)
     return ages.map(dict(zip(distinct, found, strict=True))).astype(float)
 
 

@@ -125,12 +125,9 @@ def reprocess(db: Session, spool: Spool, study_instance_uid: str) -> int:
     due = [i for i in images if i.state in (InstanceState.ANALYSED, InstanceState.FAILED)]
     for image in due:
         _drop(db, Job.instance_id == image.id, Job.kind == "analyse")
-        image.state, image.error = InstanceState.QUEUED, None
-        queue.enqueue(db, "analyse", study=study.id, instance=image.id)
+        progress.analyse_again(db, image)
     _drop(db, Job.study_id == study.id, Job.kind == "report")
-    if study.state != StudyState.OPEN:
-        study.state, study.closed_at = StudyState.CLOSED, datetime.now(UTC)
-        study.revision += 1
+    progress.report_anew(study)
     uids = [image.sop_instance_uid for image in due]
     trail.record(db, "study.reprocessed", study=study_instance_uid, revision=study.revision, images=uids)
     progress.report_when_ready(db, study)

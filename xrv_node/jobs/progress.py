@@ -66,6 +66,19 @@ def report_when_ready(db: Session, study: Study) -> None:
         queue.enqueue(db, "report", study=study.id)
 
 
+def report_anew(study: Study) -> None:
+    """What is done again for a study that was closed belongs into a new report."""
+    if study.state != StudyState.OPEN:
+        study.state, study.closed_at = StudyState.CLOSED, datetime.now(UTC)
+        study.revision += 1
+
+
+def analyse_again(db: Session, image: Instance) -> None:
+    """Queue an image that was analysed before, or given up."""
+    image.state, image.error = InstanceState.QUEUED, None
+    queue.enqueue(db, "analyse", study=image.study_id, instance=image.id)
+
+
 def reported(db: Session, study: Study, revision: int) -> None:
     """The report of `revision` is made; a newer one may be due already."""
     if study.state == StudyState.CLOSED and study.revision == revision:
@@ -158,9 +171,7 @@ def retry(db: Session, job_id: int) -> Job:
     if job.kind == "analyse" and job.instance_id is not None:
         instance = db.get_one(Instance, job.instance_id)
         instance.state, instance.error = InstanceState.QUEUED, None
-        if study.state != StudyState.OPEN:  # its result belongs into a new report
-            study.state, study.closed_at = StudyState.CLOSED, datetime.now(UTC)
-            study.revision += 1
+        report_anew(study)
     elif job.kind == "report":
         study.state = StudyState.CLOSED
     elif job.delivery_id is not None:

@@ -8,14 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
 
-from xrv_node.attributes import text
+from xrv_node.attributes import UNITS_IN_A_YEAR, text
 from xrv_node.monitor.sample import HEADER_FIELDS
 
 NUMBERS = frozenset(("BitsStored", "KVP", "Exposure", "Rows", "Columns", "PatientAge"))
 """Those of `HEADER_FIELDS` that are quantities."""
-
-_PER_YEAR = {"Y": 1.0, "M": 12.0, "W": 365.25 / 7, "D": 365.25}
-"""Units of an Age String in a year (PS3.5 6.2, AS)."""
 
 
 def columns(headers: Sequence[Dataset]) -> tuple[dict[str, NDArray[np.float32]], dict[str, tuple[str, ...]]]:
@@ -38,7 +35,7 @@ def number(header: Dataset, keyword: str) -> float:
     value = text(header, keyword)
     per_year = 1.0
     if keyword == "PatientAge":
-        per_year = _PER_YEAR.get(value[-1:], 1.0)
+        per_year = UNITS_IN_A_YEAR.get(value[-1:], 1.0)
         value = value.rstrip("YMWD")
     try:
         found = float(value)

@@ -193,8 +193,8 @@ def _again(db: Session, row: Instance, received: Received, path: Path) -> Accept
     row.purged_at, row.received_at = None, datetime.now(UTC)
     row.calling_ae = received.incoming.calling_ae
     if analyse:
-        row.state, row.error = InstanceState.QUEUED, None
-        queue.enqueue(db, "analyse", study=_study(db, received.study, row.received_at), instance=row.id)
+        _study(db, received.study, row.received_at)  # open again
+        progress.analyse_again(db, row)
     else:
         db.connection().execute(_TOUCH, {"uid": received.study, "now": row.received_at})
     trail.record(

@@ -16,7 +16,7 @@ from xrv_node import durable, report
 from xrv_node.attributes import text
 from xrv_node.audit import trail
 from xrv_node.audit.store import Store
-from xrv_node.audit.tables import Delivery, DeliveryState, Instance, InstanceState, JobState, ResultRow, Study
+from xrv_node.audit.tables import Delivery, DeliveryState, Instance, JobState, ResultRow, Study
 from xrv_node.deliver import routing
 from xrv_node.deliver.settings import DestinationSection
 from xrv_node.frontal.exposures import Repeat
@@ -116,8 +116,7 @@ def _analysed_anew(store: Store, model_set: ModelSet, claim: Claim) -> bool:
             queue.hold(db, claim), JobState.CANCELLED, "its images are analysed by the present models first"
         )
         for image in images:
-            image.state = InstanceState.QUEUED
-            queue.enqueue(db, "analyse", study=study.id, instance=image.id)
+            progress.analyse_again(db, image)
         trail.record(
             db,
             "study.reprocessed",

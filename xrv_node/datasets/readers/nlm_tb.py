@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from xrv_node.attributes import UNITS_IN_A_YEAR
 from xrv_node.datasets import rows
 from xrv_node.datasets.catalog import Options
 from xrv_node.datasets.found import Folder
@@ -21,7 +22,6 @@ _MASKS = {"Left Lung": "ManualMask/leftMask", "Right Lung": "ManualMask/rightMas
 
 _AGE = re.compile(r"(\d+)\s*(y|month|m|week|w|day|d)", re.IGNORECASE)
 _SEX = re.compile(r"\b(female|male|f|m)\b", re.IGNORECASE)
-_PER_YEAR = {"y": 1.0, "m": 12.0, "w": 365.25 / 7, "d": 365.25}
 
 
 def read(folder: Folder, options: Options) -> LabelTable:
@@ -71,5 +71,5 @@ def _reading(path: Path) -> tuple[str, float]:
         return "", float("nan")
     head = " ".join(text.splitlines()[:2]).replace("Patient's", "")
     sex, age = _SEX.search(head), _AGE.search(head)
-    years = float("nan") if age is None else float(age[1]) / _PER_YEAR[age[2][0].lower()]
+    years = float("nan") if age is None else float(age[1]) / UNITS_IN_A_YEAR[age[2][0].upper()]
     return "" if sex is None else sex[1][0].upper(), years
