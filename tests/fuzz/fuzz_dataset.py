@@ -54,7 +54,7 @@ def entry(directory: Path) -> Callable[[bytes], None]:
         try:
             accepted = intake.accept(rooms.store, rooms.spool, FrontalSection(), incoming)
         except RefusedError as error:
-            if error.status not in STATUSES or "Zebrafinch" in str(error):
+            if error.status not in STATUSES or "zebrafinch" in str(error).casefold():
                 raise Found(f"a refusal that says too much or nothing: {error.status:04X} {error}") from error
             rooms.check(kept=False)
             return

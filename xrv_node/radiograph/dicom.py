@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.encaps import encapsulate, generate_fragments, parse_basic_offsets
+from pydicom.pixels.common import PhotometricInterpretation
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_color_lut
 from pydicom.uid import (
@@ -45,6 +46,7 @@ _SAMPLES = {
     "YBR_ICT": 3,
     "YBR_RCT": 3,
 }
+_TERMS = frozenset(PhotometricInterpretation)
 _PLUGINS = {RLELossless: "pylibjpeg"}
 """Where the first decoder that pydicom tries is the wrong one: its own for RLE fills as much memory as the
 segments ask for, this one as much as the image has."""
@@ -116,8 +118,10 @@ def _layout(dataset: Dataset) -> _Layout:
     photometric = text(dataset, "PhotometricInterpretation").upper()
     photometric = photometric or ("MONOCHROME2" if count == 1 else "RGB")
     if _SAMPLES.get(photometric) != count:
+        # only a term of the standard is quoted: in a damaged header a name may stand there
+        given = repr(photometric) if photometric in _TERMS else "of the file"
         raise ImageError(
-            f"Photometric Interpretation {photometric[:16]!a} with {count} samples a pixel is not supported."
+            f"The Photometric Interpretation {given} with {count} samples a pixel is not supported."
         )
     allocated = _integer(dataset, "BitsAllocated", 0)
     bits = _integer(dataset, "BitsStored", allocated)
@@ -134,8 +138,8 @@ def _layout(dataset: Dataset) -> _Layout:
 def _syntax(dataset: Dataset) -> UID:
     syntax = transfer_syntax(dataset)
     if syntax is not None and not decodes(syntax):
-        # the name of a registered syntax, else the UID itself
-        raise ImageError(f"The transfer syntax {syntax.name[:64]!a} cannot be decoded.")
+        name = repr(syntax.name) if syntax.is_valid else "of the file, which is no UID,"
+        raise ImageError(f"The transfer syntax {name} cannot be decoded.")
     if "PixelData" not in dataset:
         raise ImageError("The object has no pixel data, or breaks off before them.")
     if syntax is not None:
