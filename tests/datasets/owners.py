@@ -1,10 +1,12 @@
-"""Folders of datasets as their owners publish them, with the label files that torchxrayvision carries."""
+"""Folders of datasets as their owners publish them: with the label files that torchxrayvision carries, or small."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+
+from xrv_node.datasets.table import LabelTable
 
 FILES = {
     "nih": {
@@ -39,3 +41,20 @@ def folder(name: str, place: Path) -> Path:
         (place / owners).parent.mkdir(parents=True, exist_ok=True)
         (place / owners).symlink_to(carried / xrvs)
     return place
+
+
+def put(path: Path, text: str = "") -> Path:
+    """Write a file, empty unless said otherwise, and the folders above it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def column(table: LabelTable, label: str) -> list[float]:
+    """The labels of one name."""
+    return table.labels[:, table.pathologies.index(label)].tolist()
+
+
+def all_there(table: LabelTable) -> bool:
+    """Whether every image of a table is a file."""
+    return all((table.root / image).is_file() for image in table.csv["image"])

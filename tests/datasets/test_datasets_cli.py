@@ -27,6 +27,14 @@ def test_list_names_every_dataset() -> None:
         assert row["name"] in RUN.invoke(app, ["datasets", "list"]).stdout
 
 
+def test_list_of_one_tells_what_its_folder_holds() -> None:
+    told = RUN.invoke(app, ["datasets", "list", "PC_Dataset"]).stdout
+    assert "files: PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv.gz" in told
+    assert [
+        row["name"] for row in json.loads(RUN.invoke(app, ["datasets", "list", "nih", "--json"]).stdout)
+    ] == ["nih"]
+
+
 def test_stats_are_torchxrayvisions_counts(tmp_path: Path) -> None:
     folder = str(owners.folder("nih-google", tmp_path))
     numbers = json.loads(RUN.invoke(app, ["datasets", "stats", "nih-google", folder, "--json"]).stdout)

@@ -102,6 +102,9 @@ def test_a_report_with_entities_is_refused(tmp_path: Path) -> None:
         ("nih", "all", FILE),
         ("vindr-cxr", "train", "annotations_train.csv"),
         ("tbx11k", "train", "TBX11K_train.json"),
+        ("tbx11k", "train", "data.csv"),
+        ("chexpert", "train", "df_chexpert_plus_240401.csv"),
+        ("siim-acr", "all", "stage_1_train_images.csv"),
         ("openi", "dicom", "NLMCXR_reports.tgz"),
         ("object-cxr", "train", "train.csv"),
     ],
@@ -112,3 +115,36 @@ def test_any_bytes_are_an_error_of_one_kind(
     (tmp_path / file).write_bytes(content)
     with pytest.raises(DatasetError):
         load(name, tmp_path, part=part, views=["*"])
+
+
+PADCHEST = "ImageID,Labels,Projection,PatientID,PatientBirth,StudyDate_DICOM,PatientSex_DICOM\n"
+RALO = (
+    ",\nSubject_ID,Exam_DateTime,Total GEOGRAPHIC,Total OPACITY,Total GEOGRAPHIC,Total OPACITY\n"
+    "S1,20200401,many,2,6,3\n"
+)
+PLUS = "path_to_image,frontal_lateral,ap_pa,age,sex,split\ntrain/patient1/a.jpg,Frontal,PA,6,Male,train\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "files"),
+    [
+        ("object-cxr", {"train.csv": "image_name,annotation\na.jpg,0 1 2 three 4\n"}),
+        ("rsna", {"stage_2_train_labels.csv": "patientId,x,y,width,height,Target\na,1,2,3,wide,yes\n"}),
+        ("vindr-cxr", {"train.csv": "image_id,class_name,x_min,y_min,x_max,y_max\na,ILD,1,2,3,far\n"}),
+        (
+            "padchest",
+            {"PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv": PADCHEST + "a,b,PA,1,born,?,M\n"},
+        ),
+        (
+            "chexpert",
+            {"df_chexpert_plus_240401.csv": PLUS, "impression_fixed.json": '{"path_to_image": ["a"]}\n3\n'},
+        ),
+        ("tbx11k", {"TBX11K_train.json": '{"images": [3], "categories": [], "annotations": []}'}),
+        ("stony-brook", {"ralo-dataset-metadata.csv": RALO}),
+    ],
+)
+def test_a_cell_of_another_kind_is_one_sentence(tmp_path: Path, name: str, files: dict[str, str]) -> None:
+    for file, text in files.items():
+        (tmp_path / file).write_text(text)
+    with pytest.raises(DatasetError, match="get it again"):
+        load(name, tmp_path, views=["*"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -108,6 +109,15 @@ def test_views_and_patients() -> None:
     assert frontal.csv["own"].tolist() == original.csv["own"].tolist()
     assert len(tools.limit_to_selected_views(ours, ["*"])) == len(ours)
     assert tools.unique_patients(ours).csv["own"].tolist() == [*range(0, 38, 3), 38, 39]
+
+
+def test_a_lateral_of_a_published_side_is_a_lateral() -> None:
+    some = table(count=4)
+    some = replace(some, csv=some.csv.assign(view=["L", "LL", "RL", "PA"]))
+    assert tools.limit_to_selected_views(some, ["L"]).csv["view"].tolist() == ["L", "LL", "RL"]
+    assert tools.limit_to_selected_views(some, ["RL"]).csv["view"].tolist() == ["RL"]
+    theirs = tools.limit_to_selected_views(replace(some, xrv_compatible=True), ["L"])
+    assert theirs.csv["view"].tolist() == ["L"]
 
 
 @pytest.mark.parametrize("mode", ["train", "valid", "test"])

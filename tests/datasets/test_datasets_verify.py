@@ -9,13 +9,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from owners import put
 from typer.testing import CliRunner
 
 from xrv_node.cli import app
 from xrv_node.datasets.load import load
 from xrv_node.datasets.table import LabelTable
 from xrv_node.datasets.verify import verify
-from xrv_node.errors import DatasetError
+from xrv_node.errors import DatasetError, XrvNodeError
 
 RUN = CliRunner()
 
@@ -142,3 +143,39 @@ def test_a_sheet_of_nothing_is_refused(tmp_path: Path) -> None:
     (tmp_path / "train.csv").write_text("image_name,annotation\n1.jpg,\n")
     told = RUN.invoke(app, ["datasets", "sample", "object-cxr", str(tmp_path), "--with-masks"])
     assert isinstance(told.exception, DatasetError)
+
+
+NIH = "Image Index,Finding Labels,Patient ID,Patient Age,Patient Gender,View Position\n"
+
+
+@pytest.mark.parametrize("command", ["verify", "sample", "to-dicom"])
+def test_a_dataset_without_its_images_is_one_sentence(tmp_path: Path, command: str) -> None:
+    put(tmp_path / "nih/Data_Entry_2017.csv", NIH + "a.png,Mass,1,58,M,PA\nb.png,Mass,2,58,M,PA\n")
+    out = [] if command == "verify" else ["--out", str(tmp_path / "out")]
+
+    def said() -> str:
+        told = RUN.invoke(app, ["datasets", command, "nih", str(tmp_path / "nih"), *out])
+        assert isinstance(told.exception, DatasetError)
+        assert not (tmp_path / "out").exists()
+        return str(told.exception)
+
+    assert said().startswith("NIH ChestX-ray14: none of its images is in")
+    assert said().endswith("they are obtained from https://nihcc.app.box.com/v/ChestXray-NIHCC")
+    put(tmp_path / "nih/images_001.tar.gz")
+    assert "unless packed in images_001.tar.gz; they are obtained from" in said()
+    put(tmp_path / "nih/archive.zip", "PK\x03\x04 and no more")
+    assert said().endswith("archive.zip cannot be read as a zip archive; get it again")
+    put(tmp_path / "nih/a.png")
+    assert said().endswith("archive.zip cannot be read as a zip archive; get it again")
+    assert "images: 2" in RUN.invoke(app, ["datasets", "stats", "nih", str(tmp_path / "nih")]).stdout
+
+
+def test_what_cannot_be_written_is_named(tmp_path: Path) -> None:
+    folder = tbx11k(tmp_path).root
+    put(tmp_path / "file")
+    for command in (["sample", "--out"], ["to-dicom", "--out"], ["verify", "--ledger"]):
+        told = RUN.invoke(
+            app, ["datasets", command[0], "tbx11k", str(folder), command[1], f"{tmp_path}/file/x"]
+        )
+        assert f"{tmp_path}/file/x" in str(told.exception)
+        assert isinstance(told.exception, XrvNodeError)

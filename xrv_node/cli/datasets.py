@@ -36,13 +36,20 @@ WorkersOption = Annotated[int, typer.Option(min=1, help="Images that are decoded
 
 
 @app.command("list")
-def list_(as_json: JsonOption = False) -> None:
-    """The datasets, what their folders hold, and where they are obtained."""
-    from xrv_node.datasets.catalog import entries
+def list_(
+    name: Annotated[
+        str | None, typer.Argument(help="Only this one, with what its folder holds and its labels.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """The datasets, their terms, and where they are obtained."""
+    from xrv_node.datasets.catalog import entries, find
 
-    rows = [asdict(entry) for entry in entries()]
+    rows = [asdict(entry) for entry in (entries() if name is None else (find(name),))]
     if as_json:
         print_json(rows)
+    elif name is not None:
+        print_fields(rows[0])
     else:
         print_table(rows, ["name", "title", "rows", "parts", "views", "unique_patients", "terms", "home"])
 
@@ -95,9 +102,11 @@ def verify(
 ) -> None:
     """Open every image: is it there, whole, of the size its owner says? Exit code 1 where one is not."""
     from xrv_node.datasets.load import load
+    from xrv_node.datasets.verify import require_images
     from xrv_node.datasets.verify import verify as run
 
     table = load(name, folder, part=part, views=view, unique_patients=unique_patients)
+    require_images(table)
     with progress_bar("verifying") as progress:
         bad = run(table, ledger=ledger, workers=workers, progress=progress)
     images = int(table.csv["image"].nunique())
@@ -128,9 +137,11 @@ def sample(
 
     from xrv_node.datasets.load import load
     from xrv_node.datasets.sheet import sheet
+    from xrv_node.datasets.verify import require_images
     from xrv_node.images.drawing import save
 
     table = load(name, folder, part=part, views=view, unique_patients=unique_patients)
+    require_images(table)
     if with_masks:
         table = table.take(np.flatnonzero(table.csv["has_masks"]))
     save(out, sheet(table, count=count, seed=seed))
@@ -151,8 +162,10 @@ def to_dicom(
     """Write the images as DICOM objects, and their labels in a table beside them."""
     from xrv_node.datasets.export import export
     from xrv_node.datasets.load import load
+    from xrv_node.datasets.verify import require_images
 
     table = load(name, folder, part=part, views=view, unique_patients=unique_patients)
+    require_images(table)
     if limit is not None:
         table = table.take(range(min(limit, len(table))))
     with progress_bar("converting") as progress:

@@ -21,13 +21,13 @@ class Entry:
     xrv_class: str
     """torchxrayvision's class for the same data."""
     terms: str
-    """Licence or terms of use, in short; its owner's page has them in full."""
+    """How its files are got and under which terms, in short; its owner's page has them in full."""
     home: str
     """Where its owner gives it out."""
     files: tuple[str, ...]
     """What its folder holds, as published."""
     rows: int
-    """Images that have labels, over all views and parts; 0 where it grows."""
+    """Images that have labels, over all views and parts; 0 where nobody published a number."""
     pathologies: tuple[str, ...] = ()
     """Names of the label columns, in torchxrayvision's order; empty if they come from the owner's file."""
     parts: tuple[str, ...] = ("all",)

@@ -57,26 +57,30 @@ class Folder:
             f"it is obtained from {self.entry.home}"
         )
 
-    def table(self, *names: str, columns: Sequence[str], skip: int = 0) -> pd.DataFrame:
+    def table(self, *names: str, columns: Sequence[str], skip: int = 0, others: bool = True) -> pd.DataFrame:
         """Read a comma-separated file that must be there; see `read_table`."""
-        return read_table(self.file(*names), columns, skip)
+        return read_table(self.file(*names), columns, skip, others)
 
-    def prefix(self, reference: str) -> str | None:
-        """Return the one of the entry's ``subfolders`` below which a relative path exists, None if none."""
-        for place in ("", *self.entry.subfolders):
-            if (self.path / place / reference).is_file():
-                return place
-        return None
-
-    def placed(self, references: pd.Series) -> pd.Series:
-        """Make paths of the owner's file relative to the folder.
+    def placed(self, references: pd.Series, *others: pd.Series) -> pd.Series:
+        """Make paths of the owner's file relative to the folder, below one of the entry's ``subfolders``.
 
         Some paths decide for all: looking for each of hundreds of thousands of images would take minutes on
         a network drive. Where none is there, the paths stay as they are: labels count without images too.
+
+        Parameters
+        ----------
+        references
+            The paths.
+        others
+            Paths of the same images in other formats or folders, tried in this order where the first are not
+            there.
         """
-        some = references.iloc[[0, len(references) // 2, -1]] if len(references) else references
-        place = next((found for one in some if (found := self.prefix(one))), "")
-        return f"{place}/" + references if place else references
+        for paths in (references, *others):
+            some = paths.iloc[[0, len(paths) // 2, -1]] if len(paths) else paths
+            for place in ("", *self.entry.subfolders):
+                if any((self.path / place / one).is_file() for one in some):
+                    return f"{place}/" + paths if place else paths
+        return references
 
     def named(self, names: pd.Series, endings: Sequence[str], archives: Sequence[str] = ()) -> pd.Series:
         """Look images up by file name, wherever below the folder they lie.
@@ -88,27 +92,33 @@ class Folder:
         endings
             Tried in this order, e.g. ``(".dcm", ".jpg")``; ``("",)`` for whole names.
         archives
-            Zip archives whose members are looked up too, by name.
+            Zip archives, names or patterns, whose members count too where not all images are unpacked.
 
         Returns
         -------
         Series
             Paths relative to the folder; the bare name and first ending for an image that is not there.
         """
-        places = dict(self._files(archives))
+        places = dict(self._files())
+        if archives and not all(any(name + end in places for end in endings) for name in names):
+            places = dict(self._packed(archives)) | places
 
         def place(name: str) -> str:
             return next((places[name + end] for end in endings if name + end in places), name + endings[0])
 
         return names.map(place)
 
-    def _files(self, archives: Sequence[str]) -> Iterator[tuple[str, str]]:
-        """Name and path of every file; those unpacked come last and so win over archived ones."""
-        for archive in archives:
-            if (path := self.find(archive, packed=("",))) is not None:
-                relative = path.relative_to(self.path).as_posix()
-                for member in members(path):
-                    yield member.rpartition("/")[2], f"{relative}/{member}"
+    def _packed(self, archives: Sequence[str]) -> Iterator[tuple[str, str]]:
+        """Name and path of every member of the archives; one that is cut short has none yet."""
+        for path in sorted(
+            {one for name in archives for deep in ("", "*/") for one in self.path.glob(deep + name)}
+        ):
+            relative = path.relative_to(self.path).as_posix()
+            for member in members(path) if zipfile.is_zipfile(path) else ():
+                yield member.rpartition("/")[2], f"{relative}/{member}"
+
+    def _files(self) -> Iterator[tuple[str, str]]:
+        """Name and path of every file."""
         for place, folders, names in os.walk(self.path):
             folders.sort(reverse=True)
             relative = Path(place).relative_to(self.path).as_posix()
@@ -145,7 +155,22 @@ def read_json(path: Path) -> Any:
         raise DatasetError(f"{path} cannot be read as JSON; get it again") from error
 
 
-def read_table(path: Path, columns: Sequence[str], skip: int = 0) -> pd.DataFrame:
+def read_json_lines(path: Path) -> list[Any]:
+    """Read a file of a JSON document in each line.
+
+    Raises
+    ------
+    DatasetError
+        It is damaged.
+    """
+    try:
+        with path.open(encoding="utf-8") as lines:
+            return [json.loads(line) for line in lines if line.strip()]
+    except (OSError, ValueError, RecursionError) as error:
+        raise DatasetError(f"{path} cannot be read as lines of JSON; get it again") from error
+
+
+def read_table(path: Path, columns: Sequence[str], skip: int = 0, others: bool = True) -> pd.DataFrame:
     """Read a comma-separated file, packed or not, with the blanks around its headings removed.
 
     Parameters
@@ -156,14 +181,17 @@ def read_table(path: Path, columns: Sequence[str], skip: int = 0) -> pd.DataFram
         Headings that it must have.
     skip
         Lines before the headings.
+    others
+        Whether columns under other headings are read too.
 
     Raises
     ------
     DatasetError
         It is damaged, no table, or lacks a heading.
     """
+    wanted = None if others else lambda heading: str(heading).strip() in columns
     try:
-        frame = pd.read_csv(path, low_memory=False, skiprows=skip)
+        frame = pd.read_csv(path, low_memory=False, skiprows=skip, usecols=wanted)
     except _DAMAGE as error:
         raise DatasetError(f"{path} cannot be read as a table; get it again") from error
     frame = frame.rename(columns=lambda heading: str(heading).strip())

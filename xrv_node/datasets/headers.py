@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from xrv_node.datasets.images import unpacked
+
 _KEYWORDS = ("ViewPosition", "PatientAge", "PatientSex")
 
 
@@ -18,7 +20,7 @@ def read_headers(root: Path, files: Sequence[str]) -> pd.DataFrame:
     root
         The folder that ``files`` are relative to.
     files
-        Any files: one that is missing or no DICOM has nothing to say.
+        Any files, in zip archives too: one that is missing or no DICOM has nothing to say.
 
     Returns
     -------
@@ -30,7 +32,8 @@ def read_headers(root: Path, files: Sequence[str]) -> pd.DataFrame:
 
     def header(name: str) -> tuple[str | None, ...]:
         try:
-            said = pydicom.dcmread(root / name, stop_before_pixels=True, specific_tags=list(_KEYWORDS))
+            with unpacked(root / name) as file:
+                said = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=list(_KEYWORDS))
             return tuple(str(said.get(keyword) or "") or None for keyword in _KEYWORDS)
         except Exception:  # damaged bytes raise whatever the parser trips over; `verify` reports the file
             return (None,) * len(_KEYWORDS)

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from xrv_node.datasets.table import LabelTable
 
 
+_ODD = (ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError)
+"""What pandas and numpy raise on a cell of another kind than its column is of."""
+
+
 def load(
     name: str,
     folder: Path,
@@ -61,5 +65,11 @@ def load(
         xrv_compatible,
     )
     reader = import_module(f"xrv_node.datasets.readers.{entry.name.replace('-', '_')}")
-    table: LabelTable = reader.read(Folder(folder, entry), options)
+    try:
+        table: LabelTable = reader.read(Folder(folder, entry), options)
+    except _ODD as error:
+        raise DatasetError(
+            f"{entry.title}: a label file in {folder} has other values than its owner publishes "
+            f"({type(error).__name__}); get it again from {entry.home}"
+        ) from error
     return table

@@ -16,13 +16,13 @@ from xrv_node.datasets.table import COLUMNS, LabelTable, Region
 from xrv_node.errors import DatasetError
 
 _VIEWS = {
-    **dict.fromkeys(("L", "LL", "RL", "LATERAL", "LARGE LATERAL"), "L"),
+    **dict.fromkeys(("L", "LATERAL", "LARGE LATERAL"), "L"),
     **dict.fromkeys(("", "UNK", "UNKNOWN"), "UNKNOWN"),
     "AP_HORIZONTAL": "AP Supine",
     "AP SUPINE": "AP Supine",
 }
-"""The owners' words for a view, in capitals. LL and RL are DICOM's (PS3.3 C.8.1.1), LATERAL OpenI's, L that
-of CheXpert and PadChest, AP_horizontal and UNK PadChest's, Unknown torchxrayvision's; all others stay."""
+"""The owners' words for a view, in capitals. LATERAL is OpenI's and MIMIC-CXR's, L that of CheXpert and
+PadChest, AP_horizontal and UNK PadChest's, Unknown torchxrayvision's; all others stay."""
 
 _SEX = {"M": "M", "F": "F", "Male": "M", "Female": "F", "male": "M", "female": "F"}
 
@@ -54,16 +54,22 @@ def selected(frame: pd.DataFrame, options: Options, patient: str | None = None) 
         wanted = set(options.views)
     else:
         frame = frame.assign(view=_in_our_words(frame["view"]))
-        wanted = set(_in_our_words(pd.Series(options.views, dtype=object)))
+        wanted = with_sides(_in_our_words(pd.Series(options.views, dtype=object)))
     if "*" not in wanted:
         kept = frame[frame["view"].isin(wanted)]
         if kept.empty:
             there = ", ".join(sorted(map(str, frame["view"].unique()))) or "no image at all"
-            raise DatasetError(f"no image of view {', '.join(sorted(wanted))}; there is {there}")
+            raise DatasetError(f"no image of view {', '.join(options.views)}; there is {there}")
         frame = kept
     if options.unique_patients and patient is not None:
         frame = _first_of_each(frame, patient, options)
     return frame.reset_index(drop=True)
+
+
+def with_sides(views: Iterable[str]) -> set[str]:
+    """Return the views, and with ``L`` the laterals whose side is published (LL, RL: PS3.3 C.8.1.1)."""
+    wanted = set(views)
+    return wanted | {"LL", "RL"} if "L" in wanted else wanted
 
 
 def _in_our_words(views: pd.Series) -> pd.Series:

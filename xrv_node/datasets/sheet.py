@@ -61,7 +61,9 @@ def sheet(table: LabelTable, *, count: int = 12, seed: int = 0, across: int = 4)
         The table is empty.
     """
     if not len(table):
-        raise DatasetError(f"{table.name} has no image to show; choose other views")
+        raise DatasetError(
+            f"{table.name} has no image to show; choose other views, or leave --with-masks out"
+        )
     chosen = np.random.default_rng(seed).choice(len(table), min(count, len(table)), replace=False)
     rows = np.sort(chosen).tolist()
     tiles = list(for_each(lambda number: _tile(table, table[rows[number]]), len(rows)))
@@ -100,7 +102,7 @@ def _tile(table: LabelTable, item: Item) -> Rgb:
         color = _COLORS[number % len(_COLORS)]
         place[_border(mask, grey.shape)] = color
         part = tile[:, number * width : (number + 1) * width]
-        _line(part, 3, name, color)
+        _line(part, 3, name if mask.any() else f"{name}: empty", color)
     return tile
 
 

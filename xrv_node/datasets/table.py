@@ -73,8 +73,9 @@ class LabelTable:
     csv: pd.DataFrame
     """``COLUMNS``, then the owner's; row i is that of ``labels[i]``, the index counts from 0.
 
-    ``image`` relative path; ``patientid`` text, empty if not published; ``view`` PA, AP, AP Supine, L or
-    UNKNOWN, or a word of the owner's; ``offset_day_int`` day of the exam, counted from 1970-01-01 or the
+    ``image`` relative path; ``patientid`` text, empty if not published; ``view`` PA, AP, AP Supine,
+    FRONTAL (one of these), L, LL or RL (lateral, left or right where published), UNKNOWN, or a word of the
+    owner's; ``offset_day_int`` day of the exam, counted from 1970-01-01 or the
     owner's day 0, NaN if not published; ``age_years`` NaN likewise; ``sex`` M, F or empty; ``has_masks``."""
     regions: NDArray[np.object_]
     """``[n]`` of tuples of `Region`."""

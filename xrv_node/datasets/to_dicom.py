@@ -8,24 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
-from pydicom.sr.codedict import codes
-from pydicom.sr.coding import Code
-from pydicom.uid import (
-    UID,
-    ComputedRadiographyImageStorage,
-    DigitalXRayImageStorageForPresentation,
-    ExplicitVRLittleEndian,
-)
+from pydicom.uid import UID, DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian
 
 from xrv_node.attributes import text
 from xrv_node.datasets.images import unpacked
+from xrv_node.datasets.projection import VIEWS, add_projection, add_spacing
+from xrv_node.datasets.rows import years
 from xrv_node.datasets.table import LabelTable
 from xrv_node.datasets.tools import whose
 from xrv_node.radiograph.codestream import JPEG_START
@@ -35,21 +31,8 @@ from xrv_node.radiograph.read import read
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_OID, "images of public datasets of xrv-node")
 """Never change it: the same image would get a second UID."""
 
-FIELD_MM = 430.0
-"""Longer side of the detector where nothing says how large a pixel is: 43 cm (17 inches), the usual cassette
-for a chest. Imager Pixel Spacing of a DX object must have a value (PS3.3 C.8.11.4)."""
-
-_NOMINAL = f"The pixel size is not published: that of a field of {FIELD_MM:g} mm is given. Do not measure."
-
-_CHEST = Code("816094009", "SCT", "Chest")
-"""Anatomic Region (PS3.16 CID 4031)."""
-
-_FRONTAL = {
-    "PA": ("PA", codes.cid4010.PosteroAnterior),
-    "AP": ("AP", codes.cid4010.AnteroPosterior),
-    "AP Supine": ("AP", codes.cid4010.AnteroPosterior),
-}
-"""View Position (PS3.3 C.8.11.5) and View Code (PS3.16 CID 4010) by `Item.view`."""
+_OLDEST = 122
+"""Years: nobody is known to have become older, and NIH's table of 2017 has greater ages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +49,8 @@ class Shown:
     sex: str = ""
     """M, F or empty."""
     age_years: float = float("nan")
+    field_mm: tuple[float, float] | None = None
+    """Height and width of what the image shows, at the detector, in mm; None where it is not published."""
 
 
 def shown(table: LabelTable, index: int) -> Shown:
@@ -80,7 +65,18 @@ def shown(table: LabelTable, index: int) -> Shown:
     """
     row = table.csv.iloc[index]
     patient = f"{whose(table)}{row['patientid']}" if row["patientid"] else ""
-    return Shown(table.name, row["image"], patient, row["view"], row["sex"], float(row["age_years"]))
+    age = float(row["age_years"])
+    return Shown(table.name, row["image"], patient, row["view"], row["sex"], age, _field(row))
+
+
+def _field(row: pd.Series) -> tuple[float, float] | None:
+    """NIH's table has the original's size and pixel spacing; the published square is all of it, stretched."""
+    columns = ("Height]", "y]", "OriginalImage[Width", "OriginalImagePixelSpacing[x")
+    if not set(columns) <= set(row.index):
+        return None
+    rows, row_mm, across, across_mm = (pd.to_numeric(row[name], errors="coerce") for name in columns)
+    field = (float(rows * row_mm), float(across * across_mm))
+    return field if min(field) > 0 else None
 
 
 def converted(table: LabelTable, index: int) -> Dataset:
@@ -124,11 +120,11 @@ def dicom(radiograph: Radiograph, about: Shown, *, compressed: int = 0) -> Datas
     Returns
     -------
     pydicom.Dataset
-        With file meta information, Explicit VR Little Endian, not compressed. Frontal images are Digital
-        X-Ray Images For Presentation (PS3.3 A.26). That object must say how the patient stands to the image
-        (C.8.11.3), so all others, whose datasets do not say it, are Computed Radiography Images (A.2). Each
-        image is a study of its own. The same image of the same dataset always is the same object.
+        A Digital X-Ray Image For Presentation (PS3.3 A.26) with file meta information, Explicit VR Little
+        Endian, not compressed. Each image is a study of its own. The same image of the same dataset always is
+        the same object. What `about` leaves open, the header of the image's own file may say.
     """
+    about = _completed(about, radiograph.header)
     pixels, bits = _stored(radiograph)
     patient = _long_string(about.patientid or f"{about.dataset}:{_digest(about.image.encode())[:16]}")
     source = (about.dataset, about.image, patient, _digest(pixels.tobytes()))
@@ -141,18 +137,29 @@ def dicom(radiograph: Radiograph, about: Shown, *, compressed: int = 0) -> Datas
     _add_patient(ds, about, patient)
     _add_image(ds, pixels, bits)
     _add_compression(ds, radiograph.header, pixels.nbytes, compressed)
-    if about.view in _FRONTAL:
-        _add_dx(ds, about.view, _spacing(radiograph))
-    else:
-        ds.SOPClassUID, ds.Modality = ComputedRadiographyImageStorage, "CR"
-        ds.ViewPosition = ds.PatientOrientation = ""
-        if about.view == "L":  # no View Position, as its side is not published; the CR object has no codes
-            ds.SeriesDescription = "Chest lateral"
+    _add_detector(ds)
+    add_projection(ds, about.view, radiograph.header)
+    add_spacing(ds, radiograph.header, about.field_mm)
     ds.file_meta = FileMetaDataset()
     ds.file_meta.MediaStorageSOPClassUID = ds.SOPClassUID
     ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
     ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     return ds
+
+
+def _completed(about: Shown, header: Dataset | None) -> Shown:
+    """Take view, sex and age from the header where the dataset's table has none."""
+    if header is None:
+        return about
+    said, sex = text(header, "ViewPosition"), text(header, "PatientSex")
+    view = said if about.view not in VIEWS and said in VIEWS else about.view
+    age = float(years(pd.Series([text(header, "PatientAge")], dtype=object)).iloc[0])
+    return replace(
+        about,
+        view=view,
+        sex=about.sex or (sex if sex in ("M", "F") else ""),
+        age_years=age if np.isnan(about.age_years) else about.age_years,
+    )
 
 
 def _stored(radiograph: Radiograph) -> tuple[NDArray[np.unsignedinteger], int]:
@@ -169,7 +176,7 @@ def _add_patient(ds: Dataset, about: Shown, patient: str) -> None:
     """Add patient and study under the dataset's pseudonym; no date is invented."""
     ds.PatientID, ds.PatientName = patient, patient.replace(":", "^", 1)
     ds.PatientBirthDate, ds.PatientSex = "", about.sex
-    if 0 < about.age_years < 1000:
+    if 0 < about.age_years <= _OLDEST:
         years = about.age_years  # an Age String (PS3.5 6.2), of the first two years in months
         ds.PatientAge = f"{int(years):03d}Y" if years >= 2 else f"{max(1, int(12 * years)):03d}M"
     ds.PatientIdentityRemoved = "YES"
@@ -197,24 +204,14 @@ def _add_image(ds: Dataset, pixels: NDArray[np.unsignedinteger], bits: int) -> N
     ds["PixelData"].VR = "OW" if bits > 8 else "OB"
 
 
-def _add_dx(ds: Dataset, name: str, spacing: tuple[float, float] | None) -> None:
-    """Add what a DX object says beyond a CR one, of a frontal image."""
+def _add_detector(ds: Dataset) -> None:
+    """Add what a DX object says of its grey values and its detector (PS3.3 C.8.11.3, C.8.11.4)."""
     ds.SOPClassUID, ds.Modality = DigitalXRayImageStorageForPresentation, "DX"
     ds.PresentationIntentType = "FOR PRESENTATION"
-    ds.ViewPosition, code = _FRONTAL[name]
-    ds.PatientOrientation = ["L", "F"]  # as frontal images are displayed and published
-    ds.ViewCodeSequence = [_item(code)]
-    ds.ViewCodeSequence[0].ViewModifierCodeSequence = []
-    ds.AnatomicRegionSequence = [_item(_CHEST)]
-    ds.ImageLaterality = "U"  # the chest is unpaired
     ds.PresentationLUTShape = "IDENTITY"
     ds.PixelIntensityRelationship, ds.PixelIntensityRelationshipSign = "LOG", -1  # what is dense is bright
-    ds.DetectorType = ds.PositionerType = ""
+    ds.DetectorType = ""
     ds.AcquisitionContextSequence = []
-    if spacing is None:
-        ds.ImageComments += f" {_NOMINAL}"
-        spacing = (FIELD_MM / max(ds.Rows, ds.Columns),) * 2
-    ds.ImagerPixelSpacing = [f"{side:.6g}" for side in spacing]
 
 
 def _add_compression(ds: Dataset, source: Dataset | None, raw: int, compressed: int) -> None:
@@ -230,27 +227,9 @@ def _add_compression(ds: Dataset, source: Dataset | None, raw: int, compressed: 
                 setattr(ds, keyword, value.split("\\"))
 
 
-def _spacing(radiograph: Radiograph) -> tuple[float, float] | None:
-    """Distance of the detector's rows and columns in mm, where the image's own header tells it."""
-    if radiograph.header is None:
-        return None
-    try:
-        rows, columns = map(float, text(radiograph.header, "ImagerPixelSpacing").split("\\"))
-    except ValueError:
-        return None
-    return (rows, columns) if min(rows, columns) > 0.01 and max(rows, columns) < 10 else None
-
-
 def _jpeg_bytes(path: Path) -> int:
     with path.open("rb") as file:
         return path.stat().st_size if file.read(len(JPEG_START)) == JPEG_START else 0
-
-
-def _item(code: Code) -> Dataset:
-    item = Dataset()
-    item.CodeValue, item.CodingSchemeDesignator = code.value, code.scheme_designator
-    item.CodeMeaning = code.meaning
-    return item
 
 
 def _long_string(words: str) -> str:

@@ -17,6 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from xrv_node.datasets.catalog import entries
+from xrv_node.datasets.rows import with_sides
 from xrv_node.datasets.table import LabelTable, Region
 from xrv_node.errors import DatasetError
 
@@ -66,8 +67,9 @@ def filter_labels(table: LabelTable, names: Sequence[str], *, xrv_compatible: bo
 
 
 def limit_to_selected_views(table: LabelTable, views: Sequence[str]) -> LabelTable:
-    """Keep the rows of these views; ``("*",)`` keeps all."""
-    kept = table if "*" in views else table.take(np.flatnonzero(table.csv["view"].isin(list(views))))
+    """Keep the rows of these views; ``("*",)`` keeps all, ``L`` laterals of either side too."""
+    wanted = set(views) if table.xrv_compatible else with_sides(views)
+    kept = table if "*" in wanted else table.take(np.flatnonzero(table.csv["view"].isin(wanted)))
     return replace(kept, views=tuple(views))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -12,10 +13,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from xrv_node.datasets.catalog import find
 from xrv_node.datasets.images import WORKERS, for_each, open_image
 from xrv_node.datasets.masks import pathology_masks, semantic_masks
 from xrv_node.datasets.table import LabelTable
 from xrv_node.errors import DatasetError, ImageError
+
+_ASKED = 50
+"""Images whose files are looked for at the start."""
+
+_PACKED = ("*.zip", "*.tar", "*.tar.gz", "*.tgz")
+_NAMED = 4
+"""Archives that a sentence names."""
 
 _SIZES = {"tbx11k": ("height", "width"), "mimic-cxr": ("Rows", "Columns")}
 """By dataset: the columns in which its owner says how large the published images are."""
@@ -31,6 +40,35 @@ class Checked:
     """A sentence; empty where all is well."""
     stamp: tuple[int, int]
     """Size in bytes and time of change in ns of the file; zeros where there is none."""
+
+
+def require_images(table: LabelTable) -> None:
+    """Look for some images of a dataset before each of them is opened and reported.
+
+    Parameters
+    ----------
+    table
+        As it was read, of one dataset.
+
+    Raises
+    ------
+    DatasetError
+        None is there, or some are missing and an archive was not downloaded to its end.
+    """
+    rows = range(0, len(table), max(1, len(table) // _ASKED))
+    there = [_stamp(table[row].image) != (0, 0) for row in rows]
+    if all(there):
+        return
+    packed = sorted({one for name in _PACKED for deep in ("", "*/") for one in table.root.glob(deep + name)})
+    for path in packed:
+        if path.suffix == ".zip" and not zipfile.is_zipfile(path):
+            raise DatasetError(f"{path} cannot be read as a zip archive; get it again")
+    if not any(there):
+        entry = find(table.name)
+        what = f"{entry.title}: none of its images is in {table.root}"
+        names = ", ".join(path.name for path in packed[:_NAMED]) + (", ..." if packed[_NAMED:] else "")
+        unless = f", unless packed in {names}" if packed else ""
+        raise DatasetError(f"{what}{unless}; they are obtained from {entry.home}")
 
 
 def verify(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import pandas as pd
-
 from xrv_node.datasets import rows
 from xrv_node.datasets.catalog import Options
 from xrv_node.datasets.found import Folder, read_json
@@ -20,22 +18,19 @@ _NAMES = {"Pleural Effusion": "Effusion", "Airspace Opacity": "Lung Opacity"}
 
 def read(folder: Folder, options: Options) -> LabelTable:
     """Read the label file of the part; the outlines too where their file is there."""
-    frame = folder.table(f"{options.part}_labels.csv", columns=("Path",))
+    names = {"val": ("val_labels.csv", "valid.csv"), "test": ("test_labels.csv",)}[options.part]
+    frame = folder.table(*names, columns=("Path",))
     frame["Path"] = without_release(frame["Path"])
     patient = rows.extracted(frame["Path"], r"patient(\d+)")
-    frame = rows.selected(frame.assign(view=labeler.views(frame), patientid=patient), options, "patientid")
+    view = labeler.views(frame, *(("Unknown",) if options.xrv_compatible else ()))
+    frame = rows.selected(frame.assign(view=view, patientid=patient), options, "patientid")
     labels = labeler.labels(frame, folder.entry.pathologies)
     frame = labeler.with_patients(frame, zero_is_unknown=not options.xrv_compatible)
-    frame["image"] = _placed(folder, frame["Path"])
+    own = frame["Path"].str.replace(r"^valid/", "val/", regex=True)  # CheXlocalize's copy of the images
+    frame["image"] = folder.placed(frame["Path"], own)
     study = frame["Path"].str.replace(r"^[^/]*/|\.[^./]*$", "", regex=True).str.replace("/", "_", regex=False)
     regions = rows.grouped(study, _outlines(folder, f"gt_segmentations_{options.part}.json"))
     return rows.built(folder, options, frame, labels, regions=regions)
-
-
-def _placed(folder: Folder, paths: pd.Series) -> pd.Series:
-    """The labels say ``valid/``, as CheXpert does; CheXlocalize's own copy of the images is in ``val/``."""
-    own = paths.str.replace(r"^valid/", "val/", regex=True)
-    return folder.placed(paths if any(folder.prefix(path) is not None for path in paths.head(1)) else own)
 
 
 def _outlines(folder: Folder, name: str) -> Iterator[tuple[str, Region]]:

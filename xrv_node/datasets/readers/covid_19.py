@@ -26,6 +26,8 @@ def read(folder: Folder, options: Options) -> LabelTable:
         "metadata.csv", columns=("patientid", "offset", "sex", "age", "finding", "view", "filename")
     )
     frame = frame[frame["finding"].notna() & ~frame["finding"].isin(_UNFINISHED)]
+    if "modality" in frame.columns and not options.xrv_compatible:
+        frame = frame[frame["modality"] == "X-ray"]  # the collection has slices of CT too
     chosen = rows.selected(frame, options, "patientid")
     words = chosen["finding"].str.split("/")
     every = words if options.xrv_compatible else frame["finding"].str.split("/")

@@ -63,11 +63,19 @@ def with_patients(frame: pd.DataFrame, *, zero_is_unknown: bool = True) -> pd.Da
     return frame.assign(age_years=age, sex=frame["Sex"] if "Sex" in frame.columns else "")
 
 
-def views(frame: pd.DataFrame) -> pd.Series:
-    """Return AP or PA of a frontal image, else L; CheXpert's test file tells laterals by name only."""
+def views(frame: pd.DataFrame, frontal: str = "FRONTAL") -> pd.Series:
+    """Return AP or PA of a frontal image, else L.
+
+    Parameters
+    ----------
+    frame
+        With ``Path``. CheXpert's test file tells laterals by this name only.
+    frontal
+        The word for a frontal image of which nobody says whether it is AP or PA.
+    """
     if "Frontal/Lateral" in frame.columns:
-        frontal = frame["Frontal/Lateral"] == "Frontal"
+        is_frontal = frame["Frontal/Lateral"] == "Frontal"
     else:
-        frontal = ~frame["Path"].str.contains("_lateral", case=False, regex=False)
-    known = frame["AP/PA"] if "AP/PA" in frame.columns else pd.Series("Unknown", index=frame.index)
-    return known.astype(object).where(frontal, "L")
+        is_frontal = ~frame["Path"].str.contains("_lateral", case=False, regex=False)
+    known = frame["AP/PA"] if "AP/PA" in frame.columns else pd.Series(frontal, index=frame.index)
+    return known.astype(object).where(is_frontal, "L")

@@ -1,4 +1,4 @@
-"""MIMIC-CXR-JPG: labels by the CheXpert or the NegBio labeller, joined with the images' metadata."""
+"""MIMIC-CXR-JPG: labels by the CheXpert or the NegBio labeller or a radiologist, and the images' metadata."""
 
 from __future__ import annotations
 
@@ -12,19 +12,34 @@ from xrv_node.datasets.table import LabelTable
 
 _STUDY = ["subject_id", "study_id"]
 
+_FILES = {
+    "chexpert": ("mimic-cxr-2.0.0-chexpert.csv", _STUDY),
+    "negbio": ("mimic-cxr-2.0.0-negbio.csv", _STUDY),
+    "radiologist": ("mimic-cxr-2.1.0-test-set-labeled.csv", ["study_id"]),
+}
+"""By part: the file, the same in releases 2.0.0 and 2.1.0, and the columns that name a study in it."""
+
+_HEADINGS = {"Airspace Opacity": "Lung Opacity"}
+"""What the radiologist's file calls otherwise."""
+
 
 def read(folder: Folder, options: Options) -> LabelTable:
-    """Read the labels of the part's labeller; age and sex where MIMIC-IV's ``patients.csv`` is there too."""
-    found = folder.table(f"mimic-cxr-2.0.0-{options.part}.csv", columns=_STUDY)
+    """Read the labels of the part; age and sex where MIMIC-IV's ``patients.csv`` is there too.
+
+    The images may be MIMIC-CXR's DICOM files, which have the same paths.
+    """
+    name, study = _FILES[options.part]
+    found = folder.table(name, columns=study).rename(columns=_HEADINGS)
     metadata = folder.table(
         "mimic-cxr-2.0.0-metadata.csv", columns=(*_STUDY, "dicom_id", "ViewPosition", "StudyDate")
     )
-    frame = found.merge(metadata, on=_STUDY)
+    frame = found.merge(metadata, on=study)
     frame = rows.selected(frame.assign(view=frame["ViewPosition"]), options, "subject_id")
     labels = labeler.labels(frame, folder.entry.pathologies, spare_devices=not options.xrv_compatible)
     frame = _with_patients(folder, frame)
     frame["offset_day_int"] = frame["StudyDate"] if options.xrv_compatible else rows.days(frame["StudyDate"])
-    frame["image"] = folder.placed(_paths(frame))
+    jpeg = _paths(frame)
+    frame["image"] = folder.placed(jpeg, jpeg.str.replace(".jpg", ".dcm", regex=False))
     return rows.built(folder, options, frame, labels)
 
 

@@ -24,7 +24,7 @@ def read(folder: Folder, options: Options) -> LabelTable:
     names = frame["Image Index"].astype(str)
     labels = rows.containing(frame["Finding Labels"], {name: (name,) for name in folder.entry.pathologies})
     regions = rows.grouped(names, _boxes(folder), last_only=options.xrv_compatible)
-    frame["image"] = folder.named(names, ("",))
+    frame["image"] = folder.named(names, ("",), ("*.zip",))
     return rows.built(folder, options, frame, labels, regions=regions)
 
 

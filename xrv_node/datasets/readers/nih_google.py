@@ -18,11 +18,16 @@ _HEADINGS = {
     "Pneumothorax": "Pneumothorax",
 }
 _FILES = {
-    "test": ("four_findings_expert_labels_test_labels.csv", "test_labels.csv"),
-    "validation": ("four_findings_expert_labels_validation_labels.csv", "validation_labels.csv"),
+    part: (
+        f"four_findings_expert_labels/{part}_labels.csv",
+        f"four_findings_expert_labels_{part}_labels.csv",
+        f"{part}_labels.csv",
+    )
+    for part in ("test", "validation")
 }
+"""In the owner's store the labels of this study lie beside those of another, under the same names."""
 _BOTH = "google2019_nih-chest-xray-labels.csv"
-"""The two files in one, as torchxrayvision hands them on."""
+"""The two files in one, as torchxrayvision hands them on; it calls validation ``val``."""
 
 
 def read(folder: Folder, options: Options) -> LabelTable:
@@ -37,7 +42,7 @@ def read(folder: Folder, options: Options) -> LabelTable:
     labels = np.stack([frame[heading] == "YES" for heading in _HEADINGS.values()], axis=1)
     if not options.xrv_compatible:  # torchxrayvision leaves the patients of this dataset out
         frame = with_patients(frame)
-    frame["image"] = folder.named(frame["Image Index"].astype(str), ("",))
+    frame["image"] = folder.named(frame["Image Index"].astype(str), ("",), ("*.zip",))
     return rows.built(folder, options, frame, labels.astype(np.float32))
 
 
@@ -45,7 +50,9 @@ def _labels(folder: Folder, part: str) -> pd.DataFrame:
     columns = ("Image Index", *_HEADINGS.values())
     if folder.find(_BOTH) is not None:
         frame = folder.table(_BOTH, columns=columns)
-        return frame if part == "all" or "Set Id" not in frame.columns else frame[frame["Set Id"] == part]
+        if part == "all" or "Set Id" not in frame.columns:
+            return frame
+        return frame[frame["Set Id"] == {"validation": "val"}.get(part, part)]
     chosen = _FILES if part == "all" else {part: _FILES[part]}
     return pd.concat(
         [folder.table(*names, columns=columns).assign(**{"Set Id": key}) for key, names in chosen.items()],

@@ -15,7 +15,11 @@ from xrv_node.datasets.found import Folder
 from xrv_node.datasets.table import LabelTable, Region
 from xrv_node.errors import DatasetError
 
-_FOLDERS = {"montgomery": ("MontgomerySet", "NLM-MontgomeryCXRSet"), "shenzhen": ("ChinaSet_AllFiles",)}
+_FOLDERS = {
+    "montgomery": ("MontgomerySet", "Montgomery-County-CXR-Set", "NLM-MontgomeryCXRSet"),
+    "shenzhen": ("Shenzhen-Hospital-CXR-Set", "ChinaSet_AllFiles"),
+}
+"""The owner's names of each set's folder, which may lie in one of the archive's name."""
 _IMAGES = "CXR_png"
 _MASKS = {"Left Lung": "ManualMask/leftMask", "Right Lung": "ManualMask/rightMask"}
 """Montgomery's; the names are those of torchxrayvision's segmenter."""
@@ -54,9 +58,12 @@ def read(folder: Folder, options: Options) -> LabelTable:
 
 def _place(folder: Folder, part: str) -> Path:
     """The set's folder, relative: one of its usual names, else the folder itself if it holds images."""
-    for name in (*_FOLDERS[part], "."):
-        if (folder.path / name / _IMAGES).is_dir():
-            return Path(name)
+    places = (
+        path for name in _FOLDERS[part] for deep in ("", "*/") for path in folder.path.glob(deep + name)
+    )
+    for place in (*places, folder.path):
+        if (place / _IMAGES).is_dir():
+            return place.relative_to(folder.path)
     raise DatasetError(
         f"{folder.entry.title}: {_FOLDERS[part][0]}/{_IMAGES} is not in {folder.path}; it is obtained from "
         f"{folder.entry.home}"

@@ -18,7 +18,7 @@ _SHAPES: dict[str, Shape] = {"0": "xyxy", "1": "ellipse", "2": "polygon"}
 
 
 def read(folder: Folder, options: Options) -> LabelTable:
-    """Read train.csv or dev.csv; the images may stay in the zip archive of the same name."""
+    """Read train.csv or dev.csv; the images may stay in the zip archive of the same name. All are frontal."""
     frame = folder.table(f"{options.part}.csv", columns=("annotation",))
     heading = next((name for name in ("image_name", "image_path") if name in frame.columns), None)
     if heading is None:
@@ -26,7 +26,7 @@ def read(folder: Folder, options: Options) -> LabelTable:
             f"{options.part}.csv in {folder.path} has no column image_name; it is of another dataset"
         )
     names = frame[heading].astype(str).str.rpartition("/")[2]
-    frame = rows.selected(frame.assign(view=None, name=names), options)
+    frame = rows.selected(frame.assign(view="FRONTAL", name=names), options)
     (label,) = folder.entry.pathologies
     regions = rows.grouped(frame["name"], _objects(frame, label))
     frame["image"] = folder.named(frame["name"], ("",), (f"{options.part}.zip",))

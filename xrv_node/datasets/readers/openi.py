@@ -45,12 +45,13 @@ def read(folder: Folder, options: Options) -> LabelTable:
         [
             {"uid": report.uid, "imageid": image}
             | {f"labels_{kind}": "|".join(sorted(terms)) for kind, terms in report.terms.items()}
-            for report in _reports(folder.file("NLMCXR_reports.tgz", packed=("",)))
+            for report in _reports(folder)
             for image in report.images
         ],
         columns=["uid", "imageid", "labels_major", "labels_automatic"],
     )
-    dicom = folder.named(frame["imageid"].str.removeprefix("CXR"), (".dcm",))
+    names = frame["imageid"].str.replace(r"^CXR(\d+_)(?:\1)?", r"\1", regex=True)
+    dicom = folder.named(names, (".dcm",))
     picture = folder.named(frame["imageid"], (".png",))
     only_dicom = np.array(
         [
@@ -81,7 +82,20 @@ def _views(folder: Folder, part: str, images: pd.Series, dicom: pd.Series) -> pd
     return read_headers(folder.path, dicom.tolist())["ViewPosition"]
 
 
-def _reports(archive: Path) -> Iterator[_Report]:
+def _reports(folder: Folder) -> Iterator[_Report]:
+    """Each report: of the owner's archive, or of the folder that comes out of it."""
+    unpacked = [path for deep in ("", "*/") for path in folder.path.glob(f"{deep}ecgen-radiology/*.xml")]
+    if folder.find("NLMCXR_reports.tgz", packed=("",)) is None and unpacked:
+        for path in sorted(unpacked, key=lambda path: path.name):
+            try:
+                yield _report(path.read_bytes())
+            except (expat.ExpatError, OSError, ValueError) as error:
+                raise DatasetError(f"{path} cannot be read as a report; get it again") from error
+    else:
+        yield from _archived(folder.file("NLMCXR_reports.tgz", "ecgen-radiology", packed=("",)))
+
+
+def _archived(archive: Path) -> Iterator[_Report]:
     """Each report of the archive, which is read through and never unpacked."""
     try:
         with tarfile.open(archive, "r:gz") as opened:

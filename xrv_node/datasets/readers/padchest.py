@@ -105,6 +105,6 @@ def read(folder: Folder, options: Options) -> LabelTable:
         sex=frame["PatientSex_DICOM"],
         offset_day_int=rows.as_xrv_days(dates) if options.xrv_compatible else rows.days(dates),
         age_years=(2017 if options.xrv_compatible else dates // 10000) - frame["PatientBirth"],
-        image=folder.named(frame["ImageID"].astype(str), ("",)),
+        image=folder.named(frame["ImageID"].astype(str), ("",), ("*.zip",)),
     )
     return rows.built(folder, options, frame, labels)

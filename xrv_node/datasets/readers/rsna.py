@@ -24,7 +24,7 @@ def read(folder: Folder, options: Options) -> LabelTable:
         "stage_2_train_labels.csv", "kaggle_stage_2_train_labels.csv", columns=("patientId", *_BOX, "Target")
     )
     frame = lines.drop_duplicates("patientId").sort_values("patientId").reset_index(drop=True)
-    frame["image"] = folder.named(frame["patientId"].astype(str), (".dcm", ".jpg", ".png"))
+    frame["image"] = folder.named(frame["patientId"].astype(str), (".dcm", ".jpg", ".png"), ("*.zip",))
     frame = _with_headers(folder, frame)
     frame = rows.selected(frame.assign(view=frame["ViewPosition"]), options)
     labels = np.repeat(frame[["Target"]].to_numpy(dtype=np.float32), len(folder.entry.pathologies), axis=1)

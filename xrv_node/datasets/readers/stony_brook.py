@@ -24,7 +24,9 @@ def read(folder: Folder, options: Options) -> LabelTable:
         *(f"{name}{end}" for name in _SCORES.values() for end in ("", ".1")),
     )
     frame = folder.table("ralo-dataset-metadata.csv", columns=columns, skip=1)
-    files = folder.named(pd.Series([str(number) for number in frame.index], dtype=object), (".jpg", ".png"))
+    files = folder.named(
+        pd.Series([str(number) for number in frame.index], dtype=object), (".jpg", ".png"), ("*.zip",)
+    )
     dates = frame["Exam_DateTime"].astype(str).str.split("_").str[0]
     frame = frame.assign(
         image=files,
