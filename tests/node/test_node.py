@@ -197,7 +197,7 @@ def test_with_weights_what_comes_out_is_a_result(tmp_path: Path) -> None:
     ("config", "message"),
     [
         ("[receive]\nport = {taken}\n", "receive.host, receive.port: cannot listen on 127.0.0.1:{taken}"),
-        ('[models]\ndevice = "cuda:99"\n', "models.device is 'cuda:99', which this machine does not have"),
+        ('[models]\ndevice = "cuda:99"\n', "is 'cuda:99', which this machine does not have"),
     ],
 )
 def test_what_a_process_finds_wrong_at_its_first_start_ends_the_node(

@@ -37,6 +37,16 @@ def test_a_wrong_recipe_is_one_clear_line(tmp_path, text, words):
         load(file)
 
 
+def test_what_is_wrong_is_sought_where_it_was_said(tmp_path):
+    file = tmp_path / "recipe.toml"
+    file.write_text("epochs = -1\nbatch = 8\n")
+    with pytest.raises(ConfigError) as raised:
+        load(file, batch=0)
+    epochs, batch = sorted(str(raised.value).splitlines())
+    assert epochs.startswith(f"{file}: epochs: ")
+    assert batch.startswith("batch: ")
+
+
 def test_a_recipe_that_is_not_there(tmp_path):
     with pytest.raises(ConfigError, match=r"nowhere.toml: cannot be read"):
         load(tmp_path / "nowhere.toml")

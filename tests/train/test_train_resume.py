@@ -109,6 +109,18 @@ def test_the_body_is_frozen_while_the_last_layer_is_trained(drawn, tmp_path, bef
     assert [row["stage"] for row in rows] == ["start", "head", "head"]
 
 
+@pytest.mark.usefixtures("before")
+@pytest.mark.parametrize(("labels", "first"), [(("Mass",), True), (("Mass", "Effusion"), False)])
+def test_only_a_network_that_knows_every_finding_can_be_best_before_it_is_trained(
+    drawn, tmp_path, labels, first
+):
+    recipe = load(**QUICK | {"init": "before", "labels": labels}, epochs=1, frozen_epochs=1)
+    run(drawn, recipe, tmp_path / "run")
+    history = checkpoint.load(tmp_path / "run" / checkpoint.FILE).position.history
+    assert history[0]["best"] is first
+    assert any(row["best"] for row in history)
+
+
 @pytest.mark.usefixtures("small")
 def test_it_stops_early_and_keeps_the_best(drawn, tmp_path):
     recipe = load(**QUICK, epochs=12, learning_rate=0.02, patience=2)
@@ -131,8 +143,11 @@ def test_a_run_goes_on_only_as_what_it_was(drawn, tmp_path):
     run(drawn, recipe, out)
     with pytest.raises(ConfigError, match="holds a run: add --resume to go on with it"):
         run(drawn, recipe, out)
-    for table, other in ((drawn, load(**QUICK, epochs=2)), (drawn.take(range(30)), recipe)):
-        with pytest.raises(ConfigError, match="another recipe or other tables"):
+    for table, other, what in (
+        (drawn, load(**QUICK | {"batch": 5}, epochs=2), "other batch, epochs: go on with the same"),
+        (drawn.take(range(30)), recipe, "other images or labels: go on with the same"),
+    ):
+        with pytest.raises(ConfigError, match=what):
             run(table, other, out, resume=True)
 
 

@@ -94,9 +94,16 @@ def test_the_card_and_the_tables_say_what_was_done(drawn, tmp_path):
     card = done.card.read_text()
     assert "Research software, not a medical device" in card
     assert done.weights.tensors_sha256 in card
-    for label, point in zip(("Effusion", "Mass"), own.described(done.weights.path).thresholds, strict=True):
-        (line,) = [line for line in card.splitlines() if line.startswith(f"| {label} |")]
-        assert f"{np.float32(point):.4g}" in line
+    parts = split(drawn, 0.2, 0.2, 0)
+    for i, (label, point) in enumerate(
+        zip(drawn.pathologies, own.described(done.weights.path).thresholds, strict=True)
+    ):
+        counts, figures = (line for line in card.splitlines() if line.startswith(f"| {label} |"))
+        assert f"{np.float32(point):.4g}" in figures
+        cells = [drawn.labels[rows, i] for rows in (parts.train, parts.valid, parts.test)]
+        told = " | ".join(f"{np.nansum(cell):.0f} of {(~np.isnan(cell)).sum()}" for cell in cells)
+        assert counts == f"| {label} | {told} |"
+    assert "may have seen" not in card  # it was drawn
     with (out / "split.csv").open() as file:
         part_of = {row["image"]: row["part"] for row in csv.DictReader(file)}
     assert len(part_of) == len(drawn.take(np.flatnonzero((~np.isnan(drawn.labels)).any(axis=1))))
@@ -107,7 +114,6 @@ def test_the_card_and_the_tables_say_what_was_done(drawn, tmp_path):
     network = models.get_model(
         "drawn-3", _imported(done.weights.path, tmp_path / "models"), device="cpu"
     ).network
-    parts = split(drawn, 0.2, 0.2, 0)
     found = measure.answers(network, feed.plain(drawn, 224), parts.test, 8, {})
     for i, figure in enumerate(figures["findings"]):
         known = ~np.isnan(found.labels[:, i])
@@ -167,7 +173,9 @@ def test_images_that_cannot_be_read_are_named_and_left_out(tmp_path):
         ({"init": "nobody"}, "n", WeightsError, "no classifier is called 'nobody': use one of"),
         ({"init": "densenet121-res224-rsna"}, "n", WeightsError, "models pull densenet121-res224-rsna"),
         ({"init": "jfhealthcare"}, "n", ConfigError, "cannot be trained here: name a classifier that is"),
+        ({"init": "densenet121-res224-rsna"}, "n", WeightsError, "or begin with --init scratch"),
         ({"init": "nowhere.pth"}, "n", WeightsError, "nowhere.pth is not there"),
+        ({"init": "runs/a/a.safetensors"}, "n", WeightsError, "models import runs/a/a.safetensors`, then"),
     ],
 )
 def test_what_cannot_be_is_said_before_anything_is_trained(drawn, tmp_path, changes, name, error, words):
@@ -183,6 +191,14 @@ def test_severities_and_findings_of_one_kind_are_refused(drawn, tmp_path):
     always = replace(drawn, labels=np.ones_like(drawn.labels))
     with pytest.raises(DatasetError, match="Mass is not both present and absent in the"):
         train([always], load(**QUICK | {"labels": ("Mass",)}), tmp_path / "out", tmp_path, device="cpu")
+    rare = drawn.labels.copy()
+    rare[:, 1] = 0
+    rare[split(drawn, 0.2, 0.2, 0).train[0], 1] = 1
+    named = load(**QUICK | {"labels": ("Effusion", "Mass")})
+    with pytest.raises(
+        DatasetError, match=r"Mass is not .* \d+ validation images: take more images, another"
+    ):
+        train([replace(drawn, labels=rare)], named, tmp_path / "out", tmp_path, device="cpu")
     with pytest.raises(DatasetError, match="no finding is both present and absent in the"):
         train([always], load(**QUICK), tmp_path / "out", tmp_path, device="cpu")
 

@@ -34,7 +34,9 @@ def test_parts_are_disjoint_in_patients_and_whole(patients, seed, shares):
     labels = random.choice([0, 1, np.nan], (len(patients), 2), p=[0.6, 0.3, 0.1])
     different = len(set(patients) - {""}) + patients.count("")
     if different < 3:
-        with pytest.raises(DatasetError, match="patients: training, validation and test need one each"):
+        with pytest.raises(
+            DatasetError, match=r"too few patients \(\d\): training, validation and test need one each"
+        ):
             split(table(patients, labels), *shares, seed)
         return
     parts = split(table(patients, labels), *shares, seed)

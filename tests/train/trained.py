@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pandas as pd
+import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -65,6 +66,28 @@ def table(folder: Path, images: int = 24, unknown: float = 0.0, seed: int = 0) -
     regions = np.empty(images, dtype=object)
     regions[:] = [()] * images
     return LabelTable("drawn", folder, LABELS, labels, frame, regions)
+
+
+def radiographs(data: Path, folder: Path) -> Path:
+    """The real radiographs of NIH in the layout of their owner: links to the images, and the table of labels."""
+    source = data / "nih"
+    if not (source / "labels.csv").is_file():
+        pytest.skip("the radiographs with labels are not here")
+    (folder / "images").mkdir(parents=True)
+    told = pd.read_csv(source / "labels.csv", keep_default_na=False)
+    for image in told["image"]:
+        # a folder that is a link is not looked into
+        (folder / "images" / image).symlink_to(source / "images" / image)
+    names = {
+        "image": "Image Index",
+        "finding_labels": "Finding Labels",
+        "patient_id": "Patient ID",
+        "age": "Patient Age",
+        "sex": "Patient Gender",
+        "view": "View Position",
+    }
+    told[list(names)].rename(columns=names).to_csv(folder / "Data_Entry_2017_v2020.csv", index=False)
+    return folder
 
 
 def equal(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:

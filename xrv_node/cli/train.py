@@ -53,6 +53,7 @@ def train(
     from xrv_node.errors import ConfigError
     from xrv_node.train import recipe as recipes
     from xrv_node.train.run import train as run
+    from xrv_node.train.splits import PARTS
 
     if len(images) != len(datasets):
         raise ConfigError(f"{len(datasets)} datasets and {len(images)} folders: give --images once for each")
@@ -79,6 +80,7 @@ def train(
             name=name,
             device=device,
             resume=resume,
+            on_split=lambda parts: print_table(parts, ["finding", *PARTS]),
             on_step=on_step,
             on_epoch=on_epoch,
         )

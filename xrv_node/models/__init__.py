@@ -279,9 +279,10 @@ def resolve_device(wanted: str) -> str:
     if wanted == "auto":
         return next(kind for kind, available in there.items() if available)
     kind, _, number = wanted.partition(":")
-    if not there.get(kind) or (kind == "cuda" and int(number or 0) >= torch.cuda.device_count()):
+    numbers = map(str, range(torch.cuda.device_count()))
+    if not there.get(kind) or (kind == "cuda" and number and number not in numbers):
         raise ConfigError(
-            f"models.device is {wanted!r}, which this machine does not have: use one of "
-            f"{', '.join(kind for kind, available in there.items() if available)} or auto"
+            f"the device (models.device or --device) is {wanted!r}, which this machine does not have: use "
+            f"one of {', '.join(kind for kind, available in there.items() if available)} or auto"
         )
     return wanted

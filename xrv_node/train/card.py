@@ -10,6 +10,7 @@ import numpy as np
 from xrv_node import __version__
 from xrv_node.datasets.catalog import entries
 from xrv_node.models.weights import Installed
+from xrv_node.train.splits import PARTS, presence
 from xrv_node.validate.intervals import Estimate
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def text(
         Images that could not be read.
     """
     best = next(row for row in reversed(history) if row["best"])
+    before = f", trained on {', '.join(start.training_data)}" if start.training_data else ""
     return "\n".join(
         [
             f"# {weights.name}",
@@ -62,7 +64,7 @@ def text(
             "",
             f"A {start.architecture} for {start.size} x {start.size} pixels with "
             f"{len(table.pathologies)} outputs, trained with xrv-node {__version__}. It began with "
-            f"{start.words}. SHA-256 of its tensors: {weights.tensors_sha256}.",
+            f"{start.words}{before}. SHA-256 of its tensors: {weights.tensors_sha256}.",
             "",
             "## Intended use",
             "",
@@ -77,7 +79,12 @@ def text(
             "Divided by patients: none is in two parts.",
             "",
             *_table(("part", "images", "patients", "used for"), _parts(table, parts)),
+            "",
+            "Images that have a finding, of those where it is known:",
+            "",
+            *_table(("finding", *PARTS), (row.values() for row in presence(table, parts))),
             *([f"\n{unread} images could not be read and were left out."] if unread else []),
+            *([f"\n{start.caution}"] if start.caution else []),
             "",
             "## Findings",
             "",
@@ -110,7 +117,7 @@ def text(
     )
 
 
-def _table(heading: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
+def _table(heading: Sequence[str], rows: Iterable[Iterable[Any]]) -> list[str]:
     lines = [heading, ["---"] * len(heading), *rows]
     return [f"| {' | '.join(str(cell).replace('|', '/') for cell in line)} |" for line in lines]
 
@@ -122,13 +129,9 @@ def _dataset(table: LabelTable) -> tuple[str, ...]:
 
 
 def _parts(table: LabelTable, parts: Split) -> list[tuple[str, int, int, str]]:
-    uses = {
-        "train": "the weights",
-        "valid": "when to stop, operating points",
-        "test": "the figures below",
-    }
+    uses = ("the weights", "when to stop, operating points", "the figures below")
     found = []
-    for part, use in uses.items():
+    for part, use in zip(PARTS, uses, strict=True):
         patients = table.csv["patientid"].iloc[getattr(parts, part)]
         number = patients[patients != ""].nunique() + int((patients == "").sum())
         found.append((part, len(patients), number, use))

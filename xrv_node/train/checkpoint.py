@@ -30,7 +30,7 @@ class Position:
     """Where a training is. Changed as it goes on."""
 
     stage: int = 0
-    """Frozen or full, see ``loop.stages``."""
+    """Frozen or full, see ``schedule.stages``."""
     epoch: int = 0
     """Of the stage, from 0."""
     step: int = 0
@@ -56,7 +56,7 @@ class Saved:
     """What a checkpoint holds."""
 
     identity: dict[str, Any]
-    """What was trained, and how: a run goes on only where this is the same."""
+    """What is trained, on what and how, by name: a run goes on only where all of it is the same."""
     position: Position
     network: dict[str, Tensor]
     best: dict[str, Tensor]

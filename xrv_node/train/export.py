@@ -80,8 +80,11 @@ def write(
             "name": name,
             "network": start.architecture,
             "input_size": start.size,
-            "training_data": (*datasets, *(f"before: {title}" for title in start.training_data)),
-            "cautions": CAUTIONS,
+            "training_data": (
+                *datasets,
+                *(f"before: {title.removeprefix('before: ')}" for title in start.training_data),
+            ),
+            "cautions": (*CAUTIONS, start.caution) if start.caution else CAUTIONS,
             "labels": labels,
             "thresholds": points,
         }

@@ -6,6 +6,7 @@ epoch sees what it would have seen, whatever was read before, and nobody's rando
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,8 +24,8 @@ from xrv_node.datasets.transforms import Fit
 from xrv_node.errors import ImageError
 from xrv_node.train.recipe import Recipe
 
-READERS = 4
-"""Threads; the decoders work outside Python's lock."""
+READERS = max(4, os.cpu_count() or 1)
+"""Threads; the decoders work outside Python's lock, and a GPU trains faster than one core decodes."""
 
 AHEAD = 2
 """Batches that are read before they are asked for."""

@@ -17,7 +17,6 @@ from torch import nn
 from xrv_node.errors import ConfigError
 from xrv_node.train import checkpoint, feed, finder, loss, measure, schedule
 from xrv_node.train.checkpoint import Position, Saved
-from xrv_node.train.recipe import SCRATCH
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -138,9 +137,9 @@ def _stage(run: Run, state: _State, planned: tuple[schedule.Stage, ...], saved: 
         cycle.load_state_dict(saved.schedule)
     while position.stage == number:
         schedule.prepared(run.start, stage)  # measuring has set the network to evaluation
-        _epoch(run, state, optimizer, cycle, sum(s.epochs for s in planned) * run.steps)
+        rate = _epoch(run, state, optimizer, cycle, sum(s.epochs for s in planned) * run.steps)
         row = {"stage": stage.name, "epoch": position.epoch + 1, "loss": position.loss / run.steps}
-        _record(run, state, row | {"rate": cycle.get_last_lr()[0]})
+        _record(run, state, row | {"rate": rate})
         position.epoch, position.step, position.loss = position.epoch + 1, 0, 0.0
         worn_out = stage.name == "all" and position.since_best >= run.recipe.patience
         if position.epoch == stage.epochs or worn_out:
@@ -148,18 +147,20 @@ def _stage(run: Run, state: _State, planned: tuple[schedule.Stage, ...], saved: 
         _save(run, state, optimizer, cycle)
 
 
-def _epoch(run: Run, state: _State, optimizer: AdamW, cycle: OneCycleLR, total: int) -> None:
-    """Take the steps of an epoch that are left."""
-    position = state.position
+def _epoch(run: Run, state: _State, optimizer: AdamW, cycle: OneCycleLR, total: int) -> float:
+    """Take the steps of an epoch that are left; return the rate of the last one."""
+    position, rate = state.position, 0.0
     epoch = len(position.history)
     done = (epoch - 1) * run.steps  # the first row is that of the beginning
     for batch in run.batches(epoch, position.unread, position.step):
         position.loss += _step(run.start.network, batch, run, state.weights, optimizer)
+        rate = float(optimizer.param_groups[0]["lr"])
         cycle.step()
         position.step += 1
         run.on_step(done + position.step, total)
         if position.step % run.recipe.checkpoint_steps == 0 and position.step < run.steps:
             _save(run, state, optimizer, cycle)
+    return rate
 
 
 def _step(
@@ -222,9 +223,9 @@ def _record(run: Run, state: _State, row: dict[str, Any]) -> None:
     auc = sum(known) / len(known) if known else 0.0
     logits, labels = (torch.from_numpy(part).to(run.device) for part in (found.logits, found.labels))
     valid_loss = loss.masked_bce(logits, labels, *state.weights).item()
-    # areas of few images tie; and a network that was drawn is no candidate, however lucky its order
+    # areas of few images tie; and an output that was drawn knows nothing, however lucky its order
     better = (auc, -valid_loss) > (position.best_auc, -position.best_loss)
-    better &= row["stage"] != "start" or run.recipe.init != SCRATCH
+    better &= row["stage"] != "start" or run.start.knows_all
     if better:
         position.best_auc, position.best_loss, position.since_best = auc, valid_loss, 0
         state.best = {k: v.detach().cpu().clone() for k, v in run.start.network.state_dict().items()}

@@ -14,16 +14,13 @@ from xrv_node.models.calibration import op_norm
 from xrv_node.train.feed import batches
 from xrv_node.validate.ranked import Ranked
 from xrv_node.validate.scored import Scored
-from xrv_node.validate.thresholds import suggest
+from xrv_node.validate.thresholds import INSIDE, suggest
 
 if TYPE_CHECKING:
     from torch import nn
 
     from xrv_node.datasets.table import LabelTable
     from xrv_node.datasets.torch_dataset import Images
-
-EDGE = 1e-6
-"""Distance that an operating point keeps from 0 and 1, where scores could not be rescaled around it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,7 +86,7 @@ def operating_points(found: Answers) -> tuple[float | None, ...]:
     for i, known in enumerate(~np.isnan(found.labels).T):
         suggested = {s.rule: s.threshold for s in suggest(sigmoids[known, i], found.labels[known, i] == 1)}
         point = suggested.get("youden")
-        points.append(None if point is None else float(np.clip(point, EDGE, 1 - EDGE)))
+        points.append(None if point is None else float(np.clip(point, *INSIDE)))
     return tuple(points)
 
 

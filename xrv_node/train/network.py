@@ -13,6 +13,7 @@ from torch import nn
 from xrv_node.errors import ConfigError, WeightsError
 from xrv_node.models import catalog, densenet, resnet, weights
 from xrv_node.models.architectures import ARCHITECTURES, assemble
+from xrv_node.models.importing import file_sha256
 from xrv_node.models.inputs import IMAGENET_MEAN, IMAGENET_STD, LIMIT
 from xrv_node.train.recipe import SCRATCH
 
@@ -32,6 +33,8 @@ FIRST = {"densenet121": ("features.conv0", "features.norm0"), "resnet50_classifi
 SIZE = {"densenet121": densenet.SIZE, "resnet50_classifier": resnet.CLASSIFIER.size}
 """Rows and columns that it works on."""
 
+IMAGENET = "ImageNet"
+
 EPSILON = 1e-5
 """Of torchvision's batch normalisations."""
 
@@ -50,12 +53,24 @@ class Start:
     """Of those weights: SPDX, or a sentence."""
     training_data: tuple[str, ...]
     """What they were trained on before."""
+    knows_all: bool
+    """Whether they know every finding, so that no output was drawn."""
 
     @property
     def head(self) -> nn.Linear:
         """The last layer."""
         layer: nn.Linear = getattr(self.network, HEAD[self.architecture])
         return layer
+
+    @property
+    def caution(self) -> str:
+        """What to mind of figures on the test part; empty where the weights had seen no radiograph before."""
+        if not set(self.training_data) - {IMAGENET}:
+            return ""
+        return (
+            "The weights that it began with may have seen images of the test part before, and its figures "
+            "may be too good: measure it on a dataset that was not among their training data too."
+        )
 
     @property
     def size(self) -> int:
@@ -87,7 +102,7 @@ def start(recipe: Recipe, labels: tuple[str, ...], directory: Path) -> Start:
     """
     if recipe.init == SCRATCH:
         made = _new(recipe.network, len(labels), recipe.seed)
-        return Start(made, recipe.network, "drawn at random", "none: no weights were taken over", ())
+        return Start(made, recipe.network, "drawn at random", "none: no weights were taken over", (), False)
     file = Path(recipe.init)
     if file.suffix in (".pth", ".pt"):
         made = _new(recipe.network, len(labels), recipe.seed)
@@ -95,14 +110,24 @@ def start(recipe: Recipe, labels: tuple[str, ...], directory: Path) -> Start:
         return Start(
             made,
             recipe.network,
-            f"torchvision's ImageNet weights ({file.name})",
+            f"torchvision's ImageNet weights ({file.name}, SHA-256 {file_sha256(file)})",
             "those of torchvision's pre-trained weights and of ImageNet",
-            ("ImageNet",),
+            (IMAGENET,),
+            knows_all=False,
+        )
+    if file.suffix == ".safetensors":
+        raise WeightsError(
+            f"{file} cannot be begun with as a file: run `xrv-node models import {file}`, then give its name"
         )
     entry = catalog.find(recipe.init, "classifier", directory)
     if entry.network not in HEAD:
         raise ConfigError(
             f"{entry.name} cannot be trained here: name a classifier that is a {' or a '.join(HEAD)}"
+        )
+    if weights.installed(entry, directory) is None:
+        raise WeightsError(
+            f"weights of {entry.name} are not in {directory}: {weights.remedy(entry)}; or begin with "
+            f"--init {SCRATCH}"
         )
     state, record = weights.load(entry, directory)
     assemble(entry, state, record.dimensions)  # refuses weights of another network
@@ -116,7 +141,7 @@ def start(recipe: Recipe, labels: tuple[str, ...], directory: Path) -> Start:
                 for key in ("weight", "bias"):
                     made.get_parameter(head + key)[output] = state[head + key][known[label]]
     words = f"{entry.name} (tensors SHA-256 {record.tensors_sha256})"
-    return Start(made, entry.network, words, entry.licence, entry.training_data)
+    return Start(made, entry.network, words, entry.licence, entry.training_data, known.keys() >= set(labels))
 
 
 def _new(architecture: str, outputs: int, seed: int) -> nn.Module:

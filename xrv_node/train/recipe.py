@@ -22,8 +22,9 @@ ONE_VS_ALL = "one-vs-all:"
 class Recipe(Section):
     """How a classifier is trained. Same recipe, tables and machine: same weights.
 
-    Learning rate, optimiser, weight decay, batch, task weights and augmentation are those that the released
-    classifiers were trained with (torchxrayvision, ``scripts/train_model.py`` and ``train_utils.py``).
+    Learning rate, optimiser, batch, task weights and augmentation are those that the released classifiers
+    were trained with (torchxrayvision, ``scripts/train_model.py`` and ``train_utils.py``). What is other here
+    stands in ``docs/training.md``.
     """
 
     init: str = Field(default="densenet121-res224-all", min_length=1)
@@ -52,8 +53,9 @@ class Recipe(Section):
     """Peak of the one-cycle schedule while only the last layer is trained."""
     learning_rate: float | Literal["find"] = Field(default=1e-3)
     """The same for all layers; ``find``: what the learning-rate finder suggests."""
-    weight_decay: float = Field(default=1e-5, ge=0, le=1)
-    """Decoupled from the gradient (AdamW)."""
+    weight_decay: float = Field(default=0.01, ge=0, le=1)
+    """Of kernels, decoupled from the gradient (AdamW; torch's default). The released classifiers had 1e-5 in
+    Adam's gradient, which is another quantity: decoupled, so little would do nothing."""
     clip_norm: float = Field(default=1.0, gt=0)
     """The norm that gradients are cut down to."""
     class_weights: bool = True
@@ -112,8 +114,14 @@ def load(file: Path | None = None, **given: Any) -> Recipe:
             raise ConfigError(f"{file}: cannot be read ({error.strerror}): name a recipe in TOML") from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ConfigError(f"{file}: not valid TOML: {error}") from error
+    options = {key: value for key, value in given.items() if value is not None}
     try:
-        return Recipe(**table | {key: value for key, value in given.items() if value is not None})
+        return Recipe(**table | options)
     except ValidationError as error:
-        where = f"{file}: " if file else ""
-        raise ConfigError("\n".join(where + complaint(Recipe, e) for e in error.errors())) from error
+        lines = [
+            complaint(Recipe, one)
+            if file is None or options.keys() & one["loc"]
+            else f"{file}: {complaint(Recipe, one)}"
+            for one in error.errors()
+        ]
+        raise ConfigError("\n".join(lines)) from error

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xrv_node import __version__, durable
 from xrv_node.datasets import tools
@@ -23,7 +24,7 @@ from xrv_node.models import resolve_device
 from xrv_node.models.weights import Installed
 from xrv_node.train import card, checkpoint, export, feed, loop, measure, network
 from xrv_node.train.recipe import Recipe
-from xrv_node.train.splits import Split, split
+from xrv_node.train.splits import PARTS, Split, presence, split
 from xrv_node.validate.evaluate import Evaluation, evaluate
 
 COLUMNS = ("stage", "epoch", "loss", "valid_loss", "auc", "best", "rate")
@@ -52,6 +53,7 @@ def train(
     name: str | None = None,
     device: str = "auto",
     resume: bool = False,
+    on_split: Callable[[list[dict[str, str]]], None] = lambda rows: None,
     on_step: loop.Progress = lambda done, total: None,
     on_epoch: Callable[[dict[str, Any]], None] = lambda row: None,
 ) -> Trained:
@@ -74,16 +76,19 @@ def train(
         ``cpu``, ``cuda``, ``cuda:N``, ``mps`` or ``auto``.
     resume
         Go on with the folder's checkpoint.
+    on_split
+        Told how many images of each part have each finding (``splits.presence``), before anything is trained.
     on_step, on_epoch
         Told how it goes.
 
     Raises
     ------
     ConfigError
-        The folder cannot be written, holds a run and `resume` is not given, or one of another recipe or other
-        tables; a name, device or ``init`` that cannot be; a loss that is no longer a number.
+        The folder cannot be written, holds a run and `resume` is not given, or one of another recipe, other
+        tables or other weights; a name, device or ``init`` that cannot be; a loss that is no longer a number.
     DatasetError
-        Labels that there are not, that are no yes or no, or too few images or patients.
+        Labels that there are not, that are no yes or no, that training or validation has of one kind only, or
+        too few patients.
     WeightsError
         The weights to begin with are missing or damaged.
     """
@@ -96,10 +101,15 @@ def train(
     table = _joined(tables, recipe)
     parts = split(table, recipe.valid_share, recipe.test_share, recipe.seed)
     table = _labelled(table, parts, recipe)
-    identity = {"recipe": recipe.model_dump(mode="json"), "data": _digest(table, parts)}
-    if saved is not None and saved.identity != identity:
-        raise ConfigError(f"the run in {out} has another recipe or other tables: name another folder")
+    on_split(presence(table, parts))
     start = network.start(recipe, table.pathologies, directory)
+    told = {"images or labels": _digest(table, parts), "initial weights": start.words}
+    identity = recipe.model_dump(mode="json") | told
+    if saved is not None and (others := _others(saved.identity, identity)):
+        raise ConfigError(
+            f"the run in {out} was begun with other {', '.join(others)}: go on with the same, or begin "
+            "another run in another folder"
+        )
 
     def row_done(row: dict[str, Any]) -> None:
         rows.append(row)
@@ -164,21 +174,36 @@ def _joined(tables: Sequence[LabelTable], recipe: Recipe) -> LabelTable:
 
 def _labelled(table: LabelTable, parts: Split, recipe: Recipe) -> LabelTable:
     """The table with the labels that can be learned, which the validation part must be able to judge."""
-    absent, present = ((table.labels[parts.train] == value).any(axis=0) for value in (0, 1))
-    possible = [label for label, yes in zip(table.pathologies, absent & present, strict=True) if yes]
-    wanted = list(table.pathologies) if recipe.finding or recipe.labels else possible
-    if missing := [label for label in wanted if label not in possible]:
-        raise DatasetError(
-            f"{', '.join(missing)} is not both present and absent in the {len(parts.train)} training images"
-        )
-    made = tools.relabel(wanted, table)
-    valid = made.labels[parts.valid]
-    if not ((valid == 0).any(axis=0) & (valid == 1).any(axis=0)).any():
-        raise DatasetError(
-            f"no finding is both present and absent in the {len(parts.valid)} validation images: take more "
-            "images, or a larger valid_share"
-        )
-    return made
+    possible = _both(table, parts.train)
+    if not recipe.finding and not recipe.labels:
+        table = tools.relabel(possible, table)
+        if not _both(table, parts.valid):
+            raise DatasetError(
+                f"no finding is both present and absent in the {len(parts.valid)} validation images: take "
+                "more images, or a larger valid_share"
+            )
+        return table
+    for part, rows, there in (
+        ("training", parts.train, possible),
+        ("validation", parts.valid, _both(table, parts.valid)),
+    ):
+        if missing := [label for label in table.pathologies if label not in there]:
+            raise DatasetError(
+                f"{', '.join(missing)} is not both present and absent in the {len(rows)} {part} images: take "
+                "more images, another seed, or other labels"
+            )
+    return table
+
+
+def _both(table: LabelTable, rows: NDArray[np.intp]) -> list[str]:
+    """The findings that some of the rows have and some have not."""
+    absent, present = ((table.labels[rows] == value).any(axis=0) for value in (0, 1))
+    return [label for label, yes in zip(table.pathologies, absent & present, strict=True) if yes]
+
+
+def _others(saved: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
+    """What two runs do not have in common, by name."""
+    return sorted(key for key in saved | wanted if saved.get(key) != wanted.get(key))
 
 
 def _digest(table: LabelTable, parts: Split) -> str:
@@ -208,7 +233,7 @@ def _split(table: LabelTable, parts: Split) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(["image", "part"])
-    for part in ("train", "valid", "test"):
+    for part in PARTS:
         rows = table.csv["image"].iloc[getattr(parts, part)]
         writer.writerows((image, part) for image in rows)
     return text.getvalue().encode()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from torch import nn
 from torch.optim import AdamW
@@ -45,8 +45,14 @@ def prepared(start: Start, stage: Stage) -> list[nn.Parameter]:
 
 
 def optimizer(parameters: list[nn.Parameter], recipe: Recipe, rate: float) -> AdamW:
-    """Return the optimiser: Adam with AMSGrad as the released classifiers', weight decay decoupled."""
-    return AdamW(parameters, lr=rate, weight_decay=recipe.weight_decay, amsgrad=True)
+    """Return the optimiser: Adam with AMSGrad as the released classifiers', weight decay decoupled.
+
+    Biases, and the scales and shifts of batch normalisations, are vectors and do not decay: they are no
+    capacity to be held back.
+    """
+    kernels, vectors = ([p for p in parameters if (p.ndim > 1) is kernel] for kernel in (True, False))
+    groups: list[dict[str, Any]] = [{"params": kernels}, {"params": vectors, "weight_decay": 0.0}]
+    return AdamW(groups, lr=rate, weight_decay=recipe.weight_decay, amsgrad=True)
 
 
 def one_cycle(made: AdamW, rate: float, steps: int) -> OneCycleLR:

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from xrv_node.datasets.table import LabelTable
 
 
+PARTS = ("train", "valid", "test")
+"""The fields of a `Split`."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Split:
     """Row numbers of each part, ascending. Together they are all rows, none twice."""
@@ -47,7 +51,8 @@ def split(table: LabelTable, valid_share: float, test_share: float, seed: int) -
     number = int(patients.max(initial=-1)) + 1
     if number < 3:
         raise DatasetError(
-            f"{table.name} has {number} patients: training, validation and test need one each at least"
+            f"{table.name} has too few patients ({number}): training, validation and test need one each at "
+            "least"
         )
     images = np.bincount(patients, minlength=number)
     order = np.random.default_rng(seed).permutation(number)
@@ -64,6 +69,24 @@ def split(table: LabelTable, valid_share: float, test_share: float, seed: int) -
         part_of[np.flatnonzero(part_of == giver)[0]] = part
     of_row = part_of[patients]
     return Split(*(np.flatnonzero(of_row == part) for part in range(3)))
+
+
+def presence(table: LabelTable, parts: Split) -> list[dict[str, str]]:
+    """Return for each finding how many images of each part have it, of how many where it is known.
+
+    Returns
+    -------
+    list
+        Rows with the keys ``finding``, ``train``, ``valid`` and ``test``; ``3 of 40``.
+    """
+    found = []
+    for i, label in enumerate(table.pathologies):
+        row = {"finding": label}
+        for part in PARTS:
+            labels = table.labels[getattr(parts, part), i]
+            row[part] = f"{int((labels == 1).sum())} of {int((~np.isnan(labels)).sum())}"
+        found.append(row)
+    return found
 
 
 def _patients(table: LabelTable) -> NDArray[np.intp]:
