@@ -31,6 +31,10 @@ DRAIN_SECONDS = 60
 STABLE_SECONDS = 30
 """A process that ran so long before it ended is started again at once."""
 
+FIRST_SECONDS = 300
+"""What a process finds wrong so soon after its first start was wrong from the start: loading libraries and
+networks takes minutes on a slow machine."""
+
 MISCONFIGURED = 2
 """Exit code of a process that found something that a person gave it to be wrong."""
 
@@ -47,10 +51,9 @@ class Child:
     failures: int = 0
     restart_at: float | None = None
 
-    @property
-    def soon(self) -> bool:
-        """Whether it was started only just now: what it finds wrong later was right before."""
-        return monotonic() - self.started < STABLE_SECONDS
+    def within(self, seconds: float) -> bool:
+        """Whether it was started less than so long ago."""
+        return monotonic() - self.started < seconds
 
 
 @dataclass
@@ -76,7 +79,8 @@ class Supervisor:
         counts = {"receiver": self.settings.receive.processes, "web": int(self.settings.web.enabled)}
         self.children = [self._start(role) for role in ROLES for _ in range(counts.get(role, 1))]
         while not stop.wait(0.1):
-            if any(c.first and c.soon and c.process.poll() == MISCONFIGURED for c in self.children):
+            first = (child for child in self.children if child.first and child.within(FIRST_SECONDS))
+            if any(child.process.poll() == MISCONFIGURED for child in first):
                 return MISCONFIGURED
             self.children = [self._mind(child) for child in self.children]
         return 0
@@ -140,7 +144,7 @@ class Supervisor:
             return child
         now = monotonic()
         if child.restart_at is None:
-            child.failures = child.failures + 1 if child.soon else 0
+            child.failures = child.failures + 1 if child.within(STABLE_SECONDS) else 0
             wait = 0.0 if child.failures <= 1 else min(2.0 ** (child.failures - 2), 30.0)
             child.restart_at = now + wait
             log.error("a process ended; starting it again", role=child.role, code=code, seconds=wait)
