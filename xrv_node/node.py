@@ -183,10 +183,10 @@ def check(settings: Settings, *, commissioning: bool) -> None:
     if not os.access(data_dir, os.W_OK):
         raise ConfigError(f"node.data_dir: {data_dir} is not writable for this user")
     views_from_pixels(settings)
-    if not commissioning:
-        check_weights(settings)
     chosen = settings.models
     catalog.find(chosen.classifier, "classifier", settings.models_dir).with_thresholds(chosen.thresholds)
+    if not commissioning:
+        check_weights(settings)
 
 
 def views_from_pixels(settings: Settings) -> bool:

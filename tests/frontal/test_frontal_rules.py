@@ -121,6 +121,23 @@ def test_the_dog() -> None:
 
 
 @pytest.mark.parametrize(
+    ("at", "below"),
+    [("018Y", "017Y"), ("216M", "215M"), ("940W", "939W"), ("6575D", "6574D")],
+)
+def test_the_age_limit_is_met_in_every_unit(at: str, below: str) -> None:
+    """18 years are 216 months, 939.2 weeks and 6574.5 days (a year of 365.25 days)."""
+    assert verdict(ViewPosition="PA", PatientAge=at) is FRONTAL
+    assert verdict(ViewPosition="PA", PatientAge=below) is NOT_SUITABLE
+
+
+@pytest.mark.parametrize("years", range(1, 131))
+def test_an_age_of_whole_years_is_at_the_limit_of_so_many_and_not_below(years: int) -> None:
+    """Exactly, in weeks too, of which 28 years are 1461."""
+    ages = [f"{years}Y", f"{years * 12}M", *([f"{years * 1461 // 28}W"] if years % 28 == 0 else [])]
+    assert {age_years(header(PatientAge=age)) for age in ages} == {float(years)}
+
+
+@pytest.mark.parametrize(
     ("attributes", "years"),
     [
         ({"PatientAge": "036M"}, 3),

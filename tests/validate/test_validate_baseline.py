@@ -16,6 +16,7 @@ from xrv_node.models import catalog, convert, sharing, weights
 from xrv_node.models.architectures import layout
 from xrv_node.models.commissioning import seeded_state
 from xrv_node.monitor import sample
+from xrv_node.monitor.headers import Facts, facts
 from xrv_node.validate import gather, run
 from xrv_node.validate.store import Result, Store
 from xrv_node.validate.validation import validate
@@ -94,15 +95,17 @@ def test_the_baseline_holds_the_runs_scores_and_torchxrayvisions_reconstruction(
     np.testing.assert_allclose(found.embedding, z.mean(dim=(2, 3)).numpy(), rtol=1e-3, atol=1e-4)
 
 
-def test_headers_are_in_it_where_every_image_has_one(dataset: Path, installed: Path, tmp_path: Path):
+def test_headers_are_in_it_where_every_image_has_one_and_a_patient_is_in_it_once(
+    dataset: Path, installed: Path, tmp_path: Path
+):
     scored = run.score(replace(plan(dataset), limit=1), installed, tmp_path)
     scored.store.close()
 
-    def baseline(name: str, headers: list[Dataset | None]) -> sample.Sample:
+    def baseline(name: str, headers: list[Facts | None], apart: int = 2) -> sample.Sample:
         store = Store(tmp_path / name, {})
         flat = np.zeros(len(scored.labels), np.float32)
         store.add(
-            Result(i, "", flat, flat, 1.0, None, np.zeros(512, np.float32), header)
+            Result(apart * i, "", flat, flat, 1.0, None, np.zeros(512, np.float32), header)
             for i, header in enumerate(headers)
         )
         made = gather.baseline(replace(scored, store=store), "here")
@@ -110,12 +113,14 @@ def test_headers_are_in_it_where_every_image_has_one(dataset: Path, installed: P
         assert made is not None
         return made
 
-    header = Dataset()
-    header.Manufacturer, header.KVP = "ACME", "110"
+    read = Dataset()
+    read.Manufacturer, read.KVP = "ACME", "110"
+    header = facts(read)
     both = baseline("both.sqlite", [header, header])
     assert both.words["Manufacturer"] == ("ACME", "ACME")
     assert both.numbers["KVP"].tolist() == [110, 110]
     assert baseline("one.sqlite", [header, None]).words == {}
+    assert len(baseline("patients.sqlite", [header] * 12, apart=1)) == 6
 
 
 def test_without_all_three_networks_or_scores_there_is_none(dataset: Path, installed: Path, tmp_path: Path):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
+from scipy import stats
 from sklearn import metrics
 
 from xrv_node.validate.evaluate import evaluate
+from xrv_node.validate.intervals import Bootstrap
 from xrv_node.validate.scored import Scored
 
 
@@ -48,7 +50,9 @@ def test_everything_of_a_run():
     assert mass.at_chosen is None
     assert nodule.why_not == "every one of the 600 images has the finding"
     assert (nodule.auc.value, nodule.roc, nodule.calibration, nodule.suggestions) == (None, None, None, ())
+    assert nodule.average_precision.value is None  # it would be 1 with any scores
     assert nodule.at_operating_point.specificity.value is None
+    assert found.overall.findings == 2
     assert found.unusual.value == pytest.approx(0.05)
     assert set(found.unusual_by_finding) == set(given.pathologies)
 
@@ -74,6 +78,87 @@ def test_means_are_scikit_learns_where_nothing_is_unknown():
     for average in ("macro", "micro", "weighted"):
         found = getattr(overall, f"{average}_f1").value
         assert found == pytest.approx(metrics.f1_score(two.labels, called, average=average))
+
+
+def test_means_over_missing_labels_are_scikit_learns_over_what_is_known():
+    given = scored()
+    overall, known = evaluate(given, rounds=0).overall, ~np.isnan(given.labels)
+    columns = [(given.labels[known[:, i], i], given.scores[known[:, i], i]) for i in range(2)]
+    assert overall.macro_auc.value == pytest.approx(np.mean([metrics.roc_auc_score(*c) for c in columns]))
+    assert overall.macro_average_precision.value == pytest.approx(
+        np.mean([metrics.average_precision_score(*c) for c in columns])
+    )
+    f1 = [metrics.f1_score(truth, scores >= 0.5) for truth, scores in columns]
+    support = [truth.sum() for truth, _ in columns]
+    assert overall.macro_f1.value == pytest.approx(np.mean(f1))  # the third has one class only
+    assert overall.weighted_f1.value == pytest.approx(np.average(f1, weights=support))
+    heap = given.labels[known], given.scores[known]
+    assert overall.micro_auc.value == pytest.approx(metrics.roc_auc_score(*heap))
+    assert overall.micro_average_precision.value == pytest.approx(metrics.average_precision_score(*heap))
+    assert overall.micro_f1.value == pytest.approx(metrics.f1_score(heap[0], heap[1] >= 0.5))
+
+
+def test_copies_of_patients_images_make_nothing_surer():
+    """A hospital that sends every image thrice knows no more than before."""
+    once = scored(240)
+    once = replace(once, sigmoids=once.scores)
+    thrice = once.where(np.repeat(np.arange(240), 3))
+    before, after = (evaluate(given, rounds=50) for given in (once, thrice))
+
+    def estimates(found, path=()):
+        if isinstance(found, dict) and set(found) == {"value", "low", "high"}:
+            yield path, found
+        elif isinstance(found, dict | tuple):
+            for name, part in found.items() if isinstance(found, dict) else enumerate(found):
+                yield from estimates(part, (*path, name))
+
+    compared = 0
+    for (path, one), (_, three) in zip(estimates(asdict(before)), estimates(asdict(after)), strict=True):
+        if "bins" in path:  # other cuts
+            continue
+        assert list(three.values()) == pytest.approx(list(one.values()), abs=0.01), path
+        compared += one["low"] is not None
+    assert compared > 60
+
+
+def test_scores_are_no_probabilities_and_no_thresholds_come_of_them():
+    given = scored()
+    (alone, *_) = evaluate(given, rounds=0).findings
+    assert (alone.calibration, alone.suggestions) == (None, ())
+    (finding, *_) = evaluate(replace(given, sigmoids=given.scores / 2), rounds=0).findings
+    assert max(b.mean_output for b in finding.calibration.bins) <= 0.5
+    assert max(s.threshold for s in finding.suggestions) <= 0.5
+    assert all(s.expected_sensitivity.low is not None for s in finding.suggestions)
+
+
+def test_few_patients_are_not_resampled():
+    few = scored(60)
+    few.labels[:, 0] = np.arange(60) < 9
+    (finding, *_) = evaluate(few, rounds=50).findings
+    assert (finding.auc_patients.low, finding.average_precision.low) == (None, None)
+    assert finding.at_operating_point.f1.low is None
+    assert finding.auc.high - finding.auc.low > 0.2
+
+
+def test_equal_groups_have_a_gap_that_may_be_chance():
+    generator = np.random.default_rng(7)
+    truth = generator.random((1500, 1)) < 0.4
+    scores = 1 / (1 + np.exp(-generator.normal(truth - 0.5, 1)))
+    given = Scored(
+        ("Mass",), scores.astype(np.float32), truth.astype(np.float32), np.arange(1500).astype(str),
+        generator.choice(["M", "F"], 1500), generator.uniform(18, 100, 1500), np.full(1500, "PA"),
+    )  # fmt: skip
+    for split in evaluate(given, rounds=200).subgroups:
+        for gap in (split.auc_gap, split.sensitivity_gap, split.specificity_gap):
+            assert gap.low < 0 <= gap.value < gap.high
+
+
+def test_the_worst_of_many_groups_is_judged_more_mildly():
+    found = np.random.default_rng(0).normal(size=4000)
+    rounds = Bootstrap(np.arange(4000), 400)
+    pair, of_five = (rounds.interval(lambda w: np.average(found, weights=w), among) for among in (1, 10))
+    width = stats.norm.ppf(1 - 0.025 / 10) / stats.norm.ppf(1 - 0.025)
+    assert (of_five.high - of_five.low) / (pair.high - pair.low) == pytest.approx(width, rel=0.1)
 
 
 def test_a_group_that_the_model_serves_worse_shows():

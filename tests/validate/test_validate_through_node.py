@@ -4,84 +4,30 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
-from analysed import Networks
 from pydicom import Dataset
-from pynetdicom import AE, evt
 from serving import Node
 from typer.testing import CliRunner
+from validate_node import Answer, node, results
 
-from xrv_node import frontal, report
-from xrv_node.analyse.analyser import AnalysisInput
 from xrv_node.cli import app
 from xrv_node.datasets.load import load
 from xrv_node.datasets.table import LabelTable
-from xrv_node.deliver import scu
 from xrv_node.errors import ConfigError, DestinationError
 from xrv_node.validate import gather, through_node
 from xrv_node.validate.receiver import listen
 from xrv_node.validate.scored import Scored
-from xrv_node.validate.store import Store
-from xrv_node.values import ImageOutcome, StudyOutcome
+from xrv_node.validate.store import Returned, Store
 
 LABELS = ("Effusion", "Mass")
-Answer = Callable[[Dataset], list[Dataset]]
-
-
-def results(image: Dataset, scores: dict[str, float]) -> list[Dataset]:
-    """The objects that a node makes of an image with these scores."""
-    networks = Networks(scores=scores)
-    (analysis,) = networks.analyse([AnalysisInput(image.SOPInstanceUID, Path())])
-    analysis = replace(analysis, masks=np.ones((1, 8, 8), bool))
-    del image.PixelData
-    outcome = StudyOutcome(
-        image.StudyInstanceUID,
-        (ImageOutcome(image, frontal.decide(image), analysis),),
-        networks.model_set,
-        datetime(2026, 1, 1, tzinfo=UTC),
-    )
-    return [made.dataset for made in report.build(outcome, ("report", "seg"))]
 
 
 def scores_of(image: Dataset) -> dict[str, float]:
     """Other ones for every patient, with more digits than people read."""
     return {"Effusion": int(image.PatientID[4:]) / 7, "Mass": 1 / 3, "Hernia": 0.9}
-
-
-@contextmanager
-def node(back: int, answer: Answer) -> Iterator[tuple[scu.Peer, list[Dataset]]]:
-    """An SCP that answers each image at once with what `answer` makes of it; and what it received."""
-    received: list[Dataset] = []
-
-    def store(event: evt.Event) -> int:
-        image = event.dataset
-        received.append(image)
-        made = answer(event.dataset)
-        if made:
-            sender = AE(ae_title="XRVNODE")
-            for one in made:
-                sender.add_requested_context(one.SOPClassUID, one.file_meta.TransferSyntaxUID)
-            association = sender.associate("127.0.0.1", back, ae_title=through_node.CALLING_AE)
-            for one in made:
-                assert association.send_c_store(one).Status == 0
-            association.release()
-        return 0
-
-    ae = AE(ae_title="XRVNODE")
-    for uid in ("1.2.840.10008.5.1.4.1.1.1.1", "1.2.840.10008.5.1.4.1.1.1"):
-        ae.add_supported_context(uid)
-    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, store)])
-    try:
-        yield scu.Peer("XRVNODE", "127.0.0.1", server.server_address[1]), received
-    finally:
-        ae.shutdown()
 
 
 def table(dataset: Path) -> LabelTable:
@@ -112,7 +58,7 @@ def test_scores_come_back_exactly_with_the_images_that_have_masks(dataset: Path,
     expected = np.array([[number // 2 / 7, 1 / 3] for number in range(12)], np.float32)
     assert np.array_equal(back.scores, expected)
     assert back.sigmoids is None  # a report holds scores
-    assert store.outlined().tolist() == list(range(12))
+    assert list(store.returned()) == [Returned(row) for row in range(12)]
     assert (told[0], told[-1]) == ((0, 12), (12, 12))
     assert len({image.StudyInstanceUID for image in received}) == 12
     assert {image.ViewPosition for image in received} == {"PA", "AP"}

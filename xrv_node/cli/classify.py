@@ -21,6 +21,8 @@ from xrv_node.cli.networks import (
     DirOption,
     PathsArgument,
     ResamplerOption,
+    RunCodeOption,
+    WeightsOption,
     conclude,
     model_directory,
     progress_bar,
@@ -43,7 +45,7 @@ class Format(StrEnum):
 
 def classify(
     paths: PathsArgument,
-    weights: Annotated[str, typer.Option(help="The network, see `models list`.")] = "densenet121-res224-all",
+    weights: WeightsOption = "densenet121-res224-all",
     threshold: Annotated[
         float | None, typer.Option(help="Score in [0, 1] from which a finding counts as present.")
     ] = None,
@@ -51,9 +53,7 @@ def classify(
         str | None, typer.Option(help="youden (score 0.5, the default) or ppv80 (precision 0.8).")
     ] = None,
     format_: Annotated[Format, typer.Option("--format", help="csv: one line a file.")] = Format.table,
-    run_code: Annotated[
-        bool, typer.Option("--run-code", help="Allow weights that are a program; only where you trust them.")
-    ] = False,
+    run_code: RunCodeOption = False,
     commissioning: CommissioningOption = False,
     xrv_compatible: CompatibleOption = False,
     resampler: ResamplerOption = "skimage",

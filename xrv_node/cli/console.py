@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 ConfigOption = Annotated[
     Path | None,
-    typer.Option("--config", "-c", help="Configuration. [default: $XRV_NODE_CONFIG, then ./node.toml]"),
+    typer.Option("--config", "-c", help="Configuration.", show_default="$XRV_NODE_CONFIG, then ./node.toml"),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON for programs.")]
 

@@ -21,12 +21,14 @@ PartOption = Annotated[
 ViewOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--view", help="Images of this view only; again for more, '*' for all. [default: as listed]"
+        "--view", help="Images of this view only; again for more, '*' for all.", show_default="as listed"
     ),
 ]
 UniqueOption = Annotated[
     bool | None,
-    typer.Option("--unique-patients/--all-images", help="One image a patient, or all. [default: as listed]"),
+    typer.Option(
+        "--unique-patients/--all-images", help="One image a patient, or all.", show_default="as listed"
+    ),
 ]
 CompatibleOption = Annotated[
     bool,

@@ -21,7 +21,8 @@ def demo(
         typer.Option("--images", help="Your own PNG, JPEG or DICOM files or folders."),
     ] = None,
     keep: Annotated[
-        Path | None, typer.Option("--keep", help="Where to write. [default: ./demo-results/<date and time>]")
+        Path | None,
+        typer.Option("--keep", help="Where to write.", show_default="./demo-results/<date and time>"),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -14,8 +14,10 @@ from xrv_node.cli.networks import (
     CompatibleOption,
     DeviceOption,
     DirOption,
+    FolderOption,
     PathsArgument,
     ResamplerOption,
+    WeightsOption,
     carry_out,
     model_directory,
     site_thresholds,
@@ -29,13 +31,13 @@ def explain(
     paths: PathsArgument,
     finding: Annotated[
         list[str] | None,
-        typer.Option(help="A finding; may be repeated. [default: those at or over the operating point]"),
+        typer.Option(help="A finding; may be repeated.", show_default="those at or over the operating point"),
     ] = None,
     method: Annotated[
         str, typer.Option(help="gradcam, guided (Grad-CAM) or gradient (torchxrayvision's map).")
     ] = "gradcam",
-    out: Annotated[Path, typer.Option(help="A folder for the results.")] = Path("explanations"),
-    weights: Annotated[str, typer.Option(help="The network, see `models list`.")] = "densenet121-res224-all",
+    out: FolderOption = Path("explanations"),
+    weights: WeightsOption = "densenet121-res224-all",
     commissioning: CommissioningOption = False,
     xrv_compatible: CompatibleOption = False,
     resampler: ResamplerOption = "skimage",

@@ -26,11 +26,14 @@ def baseline(
     config: ConfigOption = None,
 ) -> None:
     """Keep what the node received lately as a baseline, where no validation run has written one."""
+    from xrv_node.monitor.drift import FEWEST
     from xrv_node.monitor.sample import save
 
     sample = _recent(config, days, None)
     save(sample, out)
-    print(f"{out}: {len(sample)} images, {sample.what}")
+    print(f"{out}: {len(sample)} images of as many patients, {sample.what}")
+    if len(sample) < FEWEST:
+        print(f"nothing can be compared with it: that takes {FEWEST}; choose a longer time with --days")
 
 
 @app.command()
@@ -57,16 +60,21 @@ def report(
     if as_json:
         print_json(asdict(drift))
         return
-    rows = [
-        {"what": f"{s.kind} {s.name}", "level": s.level, "psi": None if s.psi is None else f"{s.psi:.3f}"}
-        for s in drift.shifts
-    ]
-    print_table(rows, ["what", "level", "psi"])
+    compared = [s for s in page.ordered(drift.shifts) if s.psi is not None]
+    if compared:
+        rows = [{"what": f"{s.kind} {s.name}", "level": s.level, "PSI": f"{s.psi:.3f}"} for s in compared]
+        print_table(rows, ["what", "level", "PSI"])
+    print(page.verdict(drift))
     if drift.embedding:
         print(f"embeddings: {drift.embedding.level}, p = {drift.embedding.p_value:.3f}")
+    if drift.shared:
+        print(page.in_both(drift))
     if not drift.same_models:
         print("the baseline was made by other networks: only header fields were compared")
-    print(f"{drift.images_now} images now, {drift.images_before} before; see {written[0]}")
+    print(f"baseline: {drift.baseline}, {drift.images_before} images")
+    print(f"now: {drift.recent}, {drift.images_now} images")
+    for path in written:
+        print(path)
 
 
 def _recent(config: Path | None, days: float, model_set: str | None) -> Sample:

@@ -16,8 +16,13 @@ if TYPE_CHECKING:
     from xrv_node.images.through import Provenance
 
 PathsArgument = Annotated[list[Path], typer.Argument(help="PNG, JPEG or DICOM files, or folders of them.")]
+FolderOption = Annotated[Path, typer.Option("--out", help="A folder for the results.")]
+WeightsOption = Annotated[str, typer.Option("--weights", help="The network, see `models list`.")]
+RunCodeOption = Annotated[
+    bool, typer.Option("--run-code", help="Allow weights that are a program; only where you trust them.")
+]
 DirOption = Annotated[
-    Path | None, typer.Option("--dir", help="The model directory. [default: the configured one]")
+    Path | None, typer.Option("--dir", help="The model directory.", show_default="the configured one")
 ]
 DeviceOption = Annotated[str, typer.Option(help="cpu, cuda, cuda:N, mps, or auto for the best there is.")]
 BatchOption = Annotated[int, typer.Option(min=1, help="Images that go through the network at a time.")]
@@ -31,6 +36,9 @@ CompatibleOption = Annotated[
     bool,
     typer.Option("--xrv-compatible", help="torchxrayvision's operating points, also where they are wrong."),
 ]
+
+
+MINUTE = 60
 
 
 class Outcome(Protocol):
@@ -73,19 +81,25 @@ def site_thresholds(weights: str, directory: Path, config: Path | None) -> dict[
 
 @contextmanager
 def progress_bar(words: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on standard error where that is a terminal, once the work has taken a second."""
+    """A bar on standard error once the work has taken a second; a line a minute where that is no terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
     columns = (TextColumn(words), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-    task, began = bar.add_task(words), monotonic()
+    task, began, told, first = bar.add_task(words), monotonic(), monotonic(), None
 
     def show(done: int, total: int) -> None:
+        nonlocal told, first
         bar.update(task, completed=done, total=total)
-        if monotonic() - began > 1:
+        now, first = monotonic(), done if first is None else first
+        if now - began > 1:
             bar.start()
+        if bar.disable and now - told > MINUTE and done > first:
+            told = now
+            left = (now - began) / (done - first) * (total - done) / MINUTE
+            print(f"{words}: {done} of {total}, about {left:.0f} minutes left", file=sys.stderr)
 
     try:
         yield show

@@ -13,6 +13,7 @@ from xrv_node.cli.networks import (
     CommissioningOption,
     DeviceOption,
     DirOption,
+    FolderOption,
     PathsArgument,
     ResamplerOption,
     carry_out,
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 def reconstruct(
     paths: PathsArgument,
-    out: Annotated[Path, typer.Option(help="A folder for the results.")] = Path("reconstructions"),
+    out: FolderOption = Path("reconstructions"),
     weights: Annotated[str, typer.Option(help="An autoencoder, see `models list`.")] = "101-elastic",
     commissioning: CommissioningOption = False,
     resampler: ResamplerOption = "skimage",

@@ -13,8 +13,10 @@ from xrv_node.cli.networks import (
     CommissioningOption,
     DeviceOption,
     DirOption,
+    FolderOption,
     PathsArgument,
     ResamplerOption,
+    WeightsOption,
     carry_out,
     model_directory,
 )
@@ -25,10 +27,10 @@ if TYPE_CHECKING:
 
 def segment(
     paths: PathsArgument,
-    out: Annotated[Path, typer.Option(help="A folder for the results.")] = Path("segmentations"),
-    weights: Annotated[str, typer.Option(help="The network, see `models list`.")] = "chestx_det",
+    out: FolderOption = Path("segmentations"),
+    weights: WeightsOption = "chestx_det",
     structure: Annotated[
-        list[str] | None, typer.Option(help="Only this structure; may be repeated. [default: all]")
+        list[str] | None, typer.Option(help="Only this structure; may be repeated.", show_default="all")
     ] = None,
     seg: Annotated[bool, typer.Option("--seg", help="A DICOM Segmentation too, for DICOM images.")] = False,
     commissioning: CommissioningOption = False,

@@ -121,7 +121,9 @@ def resend(
     study_instance_uid: str,
     to: Annotated[
         str | None,
-        typer.Option(help="Only this destination, and what it takes though it never got it. [default: all]"),
+        typer.Option(
+            help="Only this destination, and what it takes though it never got it.", show_default="all"
+        ),
     ] = None,
     kind: Annotated[str | None, typer.Option(help="Only this kind of result, e.g. report.")] = None,
     config: ConfigOption = None,

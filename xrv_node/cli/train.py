@@ -33,13 +33,14 @@ def train(
     ] = None,
     task: Annotated[str | None, typer.Option(help="multi, or one-vs-all:Pneumothorax.")] = None,
     labels: Annotated[
-        str | None, typer.Option(help="Findings, with commas between. [default: all that can be learned]")
+        str | None,
+        typer.Option(help="Findings, with commas between.", show_default="all that can be learned"),
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="At most so many with all layers.")] = None,
     batch: Annotated[int | None, typer.Option(help="Images of a step.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of split, new weights, order and augmentation.")] = None,
     name: Annotated[
-        str | None, typer.Option(help="What the network is called. [default: as the folder]")
+        str | None, typer.Option(help="What the network is called.", show_default="as the folder")
     ] = None,
     view: ViewOption = None,
     unique_patients: UniqueOption = None,

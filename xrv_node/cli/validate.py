@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from xrv_node.cli.console import ConfigOption, JsonOption, print_json, print_table
+from xrv_node.cli.console import ConfigOption, JsonOption, print_table
 from xrv_node.cli.datasets import CompatibleOption, PartOption, UniqueOption, ViewOption
 from xrv_node.cli.networks import (
     CommissioningOption,
     DeviceOption,
     DirOption,
     ResamplerOption,
+    RunCodeOption,
     model_directory,
     progress_bar,
     site_thresholds,
 )
 from xrv_node.cli.send import peer
 
+_MEASURED, _NODE = "What is measured", "Through a node"
+
 
 def validate(
     dataset: Annotated[str, typer.Argument(help="As `datasets list` names it.")],
     images: Annotated[Path, typer.Option(help="The folder with the owner's files.")],
     weights: Annotated[
-        str | None, typer.Option(help="The classifier, see `models list`. [default: the configured one]")
+        str | None,
+        typer.Option(help="The classifier, see `models list`.", show_default="the configured one"),
     ] = None,
     limit: Annotated[
         int | None, typer.Option(min=1, help="So many images, drawn at random; a larger one goes on from it.")
@@ -33,7 +38,8 @@ def validate(
     workers: Annotated[int, typer.Option(min=0, help="Processes that read images; 0: none.")] = 2,
     batch: Annotated[int, typer.Option(min=1, help="Images that go through the network at a time.")] = 16,
     out: Annotated[
-        Path | None, typer.Option(help="For the results. [default: validation/DATASET-WEIGHTS]")
+        Path | None,
+        typer.Option(help="Folder for the results.", show_default="validation/DATASET-WEIGHTS"),
     ] = None,
     part: PartOption = None,
     view: ViewOption = None,
@@ -41,53 +47,98 @@ def validate(
     xrv_compatible: CompatibleOption = False,
     threshold: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help="A score to report rates at beside the operating point."),
+        typer.Option(
+            min=0,
+            max=1,
+            help="A score to give rates at beside the operating point, for all findings.",
+            rich_help_panel=_MEASURED,
+        ),
     ] = None,
-    thresholds: Annotated[
-        str | None, typer.Option(help="Write thresholds.toml by this rule: youden, sensitivity_95 ...")
+    write_thresholds: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RULE",
+            help="Write thresholds.toml for the node's configuration: youden, sensitivity_95, "
+            "sensitivity_90, specificity_90 or specificity_95.",
+            rich_help_panel=_MEASURED,
+        ),
     ] = None,
     localise: Annotated[
-        bool, typer.Option("--localise", help="Compare heat maps with what annotators marked.")
+        bool,
+        typer.Option(
+            "--localise",
+            help="Compare heat maps with the regions that annotators marked.",
+            rich_help_panel=_MEASURED,
+        ),
     ] = False,
     segment: Annotated[
         bool,
-        typer.Option("--segment", help="Compare the segmenter's masks of lungs ... with the dataset's."),
+        typer.Option(
+            "--segment",
+            help="Compare the segmenter's masks of lungs and others with the dataset's.",
+            rich_help_panel=_MEASURED,
+        ),
     ] = False,
     through_node: Annotated[
-        str | None, typer.Option(help="A running node as AE@host:port: the same over the wire, too.")
+        str | None,
+        typer.Option(
+            metavar="AE@HOST:PORT", help="A running node: the same over the wire, too.", rich_help_panel=_NODE
+        ),
     ] = None,
     receive_port: Annotated[
-        int, typer.Option(min=1, max=65535, help="Where it sends its results: a destination XRVVALIDATE.")
+        int,
+        typer.Option(
+            min=1,
+            max=65535,
+            help="Where its results are received: it needs a destination XRVVALIDATE.",
+            rich_help_panel=_NODE,
+        ),
     ] = 11113,
-    receive_host: Annotated[str, typer.Option(help="Address to listen on for them.")] = "127.0.0.1",
+    receive_host: Annotated[
+        str, typer.Option(help="Address to listen on for them.", rich_help_panel=_NODE)
+    ] = "127.0.0.1",
     wait: Annotated[
-        float, typer.Option(min=1, help="Seconds without any result after which the node is given up.")
+        float,
+        typer.Option(
+            min=1, help="Seconds without any result after which it is given up.", rich_help_panel=_NODE
+        ),
     ] = 300,
     resampler: ResamplerOption = "skimage",
     device: DeviceOption = "auto",
-    run_code: Annotated[
-        bool, typer.Option("--run-code", help="Allow weights that are a program; only where you trust them.")
-    ] = False,
+    run_code: RunCodeOption = False,
     commissioning: CommissioningOption = False,
     directory: DirOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Score a dataset's images, compare with its labels, write a report. It goes on where it was stopped."""
+    """Score a dataset's images, compare with its labels, write a report.
+
+    The same command goes on where it was stopped, and makes the report anew from scores that are there.
+    """
     from xrv_node import settings
     from xrv_node.datasets.catalog import find
-    from xrv_node.validate import report
+    from xrv_node.models import catalog
+
+    configured = settings.load(config).models
+    place = model_directory(directory, config)
+    dataset = find(dataset).name
+    classifier = catalog.find(weights or configured.classifier, directory=place).name
+    site = peer("--through-node", through_node) if through_node else None
+    untrained = "-untrained" if commissioning else ""
+    folder = out or Path("validation") / f"{dataset}-{classifier}{untrained}"
+    # torch takes seconds to load: what is wrong with the above is said before, and what is waited for
+    print(f"reading labels, loading networks; results go to {folder}", file=sys.stderr)
+
+    from xrv_node.validate import metrics_json
     from xrv_node.validate.run import Plan
     from xrv_node.validate.through_node import Way
     from xrv_node.validate.validation import Receiver
     from xrv_node.validate.validation import validate as carry_out
 
-    configured = settings.load(config).models
-    place = model_directory(directory, config)
     plan = Plan(
-        find(dataset).name,
+        dataset,
         images,
-        weights or configured.classifier,
+        classifier,
         configured.segmenter,
         configured.autoencoder,
         part,
@@ -103,25 +154,40 @@ def validate(
         segment,
         commissioning,
         run_code,
-        tuple(site_thresholds(weights or configured.classifier, place, config).items()),
+        tuple(site_thresholds(classifier, place, config).items()),
     )
-    told, written = carry_out(
-        plan,
-        place,
-        out or Path("validation") / f"{plan.dataset}-{plan.classifier}",
-        progress_bar,
-        threshold=threshold,
-        rule=thresholds,
-        way=Way(peer("--through-node", through_node), wait) if through_node else None,
-        receiver=Receiver(receive_host, receive_port),
-    )
+    try:
+        told, written = carry_out(
+            plan,
+            place,
+            folder,
+            progress_bar,
+            threshold=threshold,
+            rule=write_thresholds,
+            way=Way(site, wait) if site else None,
+            receiver=Receiver(receive_host, receive_port),
+        )
+    except KeyboardInterrupt:
+        print(f"stopped: what is scored is kept in {folder}; the same command goes on", file=sys.stderr)
+        raise
     if as_json:
-        print_json(report.as_json(told))
+        print(metrics_json.text(told))
     else:
         _print(told, written)
+        if localise and not told.localisation:
+            print("no image that was scored is marked: no heat map was compared")
 
 
 def _print(told: Any, written: list[Path]) -> None:
+    about = told.about
+    if about.commissioning:
+        from xrv_node.report.summary import COMMISSIONING
+
+        print(f"{COMMISSIONING}: the networks are untrained, every figure is chance")
+    network = about.networks[0].rpartition(" ")[0]
+    print(f"{about.used} of {about.rows} images scored by {network}: {about.choice}")
+    for why, count in about.left_out.items():
+        print(f"{count} left out: {why}")
     if told.evaluation.findings:
         _print_findings(told)
     if told.structures:
@@ -138,36 +204,32 @@ def _print(told: Any, written: list[Path]) -> None:
             ],
             ["structure", "images", "Dice", "95 %", "IoU"],
         )
-    about = told.about
-    print(f"{about.used} of {about.rows} images scored by {about.networks[0].rpartition(' ')[0]}")
-    for why, count in about.left_out.items():
-        print(f"{count} left out: {why}")
-    print("Research software, not a medical device.")
-    if about.commissioning:
-        from xrv_node.report.summary import COMMISSIONING
-
-        print(COMMISSIONING)
     if told.through_node:
         print(told.through_node.difference.words)
+        if told.through_node.masks:
+            print(told.through_node.masks.words)
+    print("Research software, not a medical device.")
     for path in written:
         print(path)
 
 
 def _print_findings(told: Any) -> None:
+    from xrv_node.validate.verdict import VERDICTS, verdict
+
     areas = told.published.auc if told.published else {}
     print_table(
         [
             {
                 "finding": f.finding,
-                "images": f.number,
-                "with it": f.positives,
+                "with it": f"{f.positives} of {f.number}",
                 "AUC": _shown(f.auc.value),
-                "95 %": _interval(f.auc) or f.why_not,
+                "95 %": _interval(f.auc),
                 "published": areas.get(f.finding),
+                "here": VERDICTS[verdict(f)].partition(":")[0],
             }
             for f in told.evaluation.findings
         ],
-        ["finding", "images", "with it", "AUC", "95 %", *(["published"] if areas else [])],
+        ["finding", "with it", "AUC", "95 %", *(["published"] if areas else []), "here"],
     )
 
 

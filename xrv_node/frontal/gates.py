@@ -9,6 +9,7 @@ from datetime import date
 
 from pydicom import Dataset
 
+from xrv_node.attributes import UNITS_IN_A_YEAR
 from xrv_node.frontal.header import codes, fold, number, shown, spaced, text, typed, values
 from xrv_node.frontal.rules import Objection, Rules
 from xrv_node.values import Evidence, Verdict
@@ -20,9 +21,6 @@ OLDEST_YEARS = 130.0
 """An age above this is a placeholder birth date (18000101 and the like), not an age."""
 
 _AGE = re.compile(r"(\d{1,4})\s*([DWMY]?)", re.IGNORECASE)
-
-_YEARS_PER_UNIT = {"D": 1 / 365.25, "W": 7 / 365.25, "M": 1 / 12, "Y": 1.0, "": 1.0}
-"""Units of an Age String (PS3.5 Table 6.2-1). A bare number is read as years, as public datasets write it."""
 
 _DATES = ("StudyDate", "AcquisitionDate", "SeriesDate", "ContentDate")
 
@@ -50,10 +48,10 @@ def age_years(header: Dataset) -> float | None:
     """Return the patient's age at the examination in years, None where the header does not tell.
 
     Patient's Age (0010,1010) counts; where it is absent, or zero as devices write it for an age that they do
-    not know, birth date and study date do.
+    not know, birth date and study date do. A bare number is read as years, as public datasets write it.
     """
     given = _AGE.fullmatch("".join(values(header, "PatientAge")[:1]))
-    age = int(given[1]) * _YEARS_PER_UNIT[given[2].upper()] if given else None
+    age = int(given[1]) / UNITS_IN_A_YEAR.get(given[2].upper(), 1.0) if given else None
     if not age:
         age = _age_from_dates(header) or age
     return age if age is not None and age <= OLDEST_YEARS else None

@@ -2,43 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
 
-from xrv_node.attributes import UNITS_IN_A_YEAR, text
+from xrv_node.attributes import text
+from xrv_node.frontal.gates import age_years
 from xrv_node.monitor.sample import HEADER_FIELDS
 
 NUMBERS = frozenset(("BitsStored", "KVP", "Exposure", "Rows", "Columns", "PatientAge"))
 """Those of `HEADER_FIELDS` that are quantities."""
 
+Facts = Mapping[str, float | str]
+"""Of one image, what is there of `HEADER_FIELDS`: quantities and words, no dates. It is what JSON takes."""
 
-def columns(headers: Sequence[Dataset]) -> tuple[dict[str, NDArray[np.float32]], dict[str, tuple[str, ...]]]:
-    """Read `HEADER_FIELDS`: those that are quantities, NaN where absent, and those that are words."""
-    numbers = {
-        keyword: np.array([number(header, keyword) for header in headers], np.float32)
-        for keyword in HEADER_FIELDS
-        if keyword in NUMBERS
-    }
-    words = {
-        keyword: tuple(text(header, keyword)[:64] for header in headers)
-        for keyword in HEADER_FIELDS
-        if keyword not in NUMBERS
-    }
+
+def facts(header: Dataset) -> Facts:
+    """Read `HEADER_FIELDS`, whatever a header holds; the age is the one that the frontal filter goes by."""
+    found: dict[str, float | str] = {}
+    for keyword in HEADER_FIELDS:
+        if keyword not in NUMBERS:
+            found[keyword] = text(header, keyword)[:64]
+        elif (value := number(header, keyword)) is not None:
+            found[keyword] = value
+    return found
+
+
+def columns(images: Sequence[Facts]) -> tuple[dict[str, NDArray[np.float32]], dict[str, tuple[str, ...]]]:
+    """Put images together: fields that are quantities, NaN where absent, and those that are words."""
+    numbers, words = {}, {}
+    for keyword in HEADER_FIELDS:
+        if keyword in NUMBERS:
+            numbers[keyword] = np.array([image.get(keyword, np.nan) for image in images], np.float32)
+        else:
+            words[keyword] = tuple(str(image.get(keyword, "")) for image in images)
     return numbers, words
 
 
-def number(header: Dataset, keyword: str) -> float:
-    """Read a quantity; an age in years; NaN for what is absent or no number."""
-    value = text(header, keyword)
-    per_year = 1.0
+def number(header: Dataset, keyword: str) -> float | None:
+    """Read a quantity, an age in years; None for what is absent or no number."""
     if keyword == "PatientAge":
-        per_year = UNITS_IN_A_YEAR.get(value[-1:], 1.0)
-        value = value.rstrip("YMWD")
+        return age_years(header)
     try:
-        found = float(value)
+        found = float(text(header, keyword))
     except ValueError:
-        return float("nan")
-    return found / per_year if np.isfinite(found) else float("nan")
+        return None
+    return found if np.isfinite(found) else None

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from html import escape
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 from xrv_node import __version__, durable
-from xrv_node.monitor.drift import ALPHA, LOOK, MOVED, Drift, Shift
+from xrv_node.monitor.drift import ALPHA, FEWEST, LOOK, MOVED, Drift, Level, Shift
+from xrv_node.report.summary import COMMISSIONING
+from xrv_node.validate.markup import document, fields, note, number, table
 
-_STYLE = """
-body { font: 15px/1.45 system-ui, sans-serif; color: #1b1f24; background: #fff; max-width: 62rem;
-  margin: 2rem auto; padding: 0 1rem }
-table { border-collapse: collapse; width: 100% } th, td { text-align: left; padding: .3rem .6rem;
-  border-bottom: 1px solid #d8dee4; vertical-align: top } td.n { text-align: right }
-.moved { color: #a40e26; font-weight: 600 } .look { color: #8a4600; font-weight: 600 }
-.stable { color: #1a6b34 }
-svg { display: block } .note { color: #57606a } h1 { font-size: 1.5rem } h2 { font-size: 1.15rem }
-"""
+_VALUES = {"stable": 0, "look": 1, "moved": 2}
 
-_LEVELS = {"stable": 0, "too few": 0, "look": 1, "moved": 2}
+_COLOURS = {"moved": "bad", "look": "look", "stable": "good", "too few": ""}
+"""By level, those that are to be looked at first."""
 
 _KINDS = {
     "score": "Score",
-    "reconstruction": "Reconstruction error",
+    "reconstruction": "Reconstruction",
     "header": "Header field",
 }
 
@@ -38,6 +34,7 @@ def write(drift: Drift, folder: Path) -> list[Path]:
     files = {folder / "drift.html": html(drift).encode(), folder / "drift.prom": metrics(drift)}
     for path, content in files.items():
         durable.write(path, [content])
+        path.chmod(0o644)  # the exporter is another user, and there is nothing of a patient in it
     return list(files)
 
 
@@ -49,48 +46,89 @@ def metrics(drift: Drift) -> bytes:
         return Gauge(f"xrv_node_drift_{name}", meaning, labels, registry=registry)
 
     gauge("images", "Recent images that were compared").set(drift.images_now)
+    gauge("baseline_images", "Images of the baseline").set(drift.images_before)
     gauge("same_models", "Whether the baseline is of the same networks").set(drift.same_models)
     of_psi = gauge("psi", "Population stability index", ("kind", "name"))
-    of_level = gauge("level", "0 stable or too few, 1 look, 2 moved", ("kind", "name"))
-    for shift in drift.shifts:
-        if shift.psi is not None:
-            of_psi.labels(shift.kind, shift.name).set(shift.psi)
-        of_level.labels(shift.kind, shift.name).set(_LEVELS[shift.level])
+    of_level = gauge("level", "0 stable, 1 look, 2 moved", ("kind", "name"))
+    compared = [(shift, shift.psi) for shift in drift.shifts if shift.psi is not None]
+    gauge("compared", "Quantities that could be compared; 0: too few images").set(len(compared))
+    for shift, value in compared:
+        of_psi.labels(shift.kind, shift.name).set(value)
+        of_level.labels(shift.kind, shift.name).set(_VALUES[shift.level])
     if drift.embedding:
         gauge("mmd2", "Squared maximum mean discrepancy of embeddings").set(drift.embedding.mmd2)
         gauge("mmd_p_value", "Of the permutation test").set(drift.embedding.p_value)
     return generate_latest(registry)
 
 
+def ordered(shifts: Iterable[Shift]) -> list[Shift]:
+    """Return what moved first, what was not compared last."""
+    levels = list(_COLOURS)
+    return sorted(shifts, key=lambda s: (levels.index(s.level), -(s.psi or 0), s.kind, s.name))
+
+
+def verdict(drift: Drift) -> str:
+    """Return what the comparison says, a sentence."""
+    if min(drift.images_before, drift.images_now) < FEWEST:
+        return (
+            f"Nothing was compared: it takes {FEWEST} images of as many patients on either side, and there "
+            f"are {drift.images_before} in the baseline and {drift.images_now} now."
+        )
+    shifted = [shift.name for shift in ordered(drift.shifts) if shift.level in ("moved", "look")]
+    if not shifted:
+        return f"None of {len(drift.shifts)} quantities shifted."
+    more = " ..." if len(shifted) > 8 else ""
+    return f"{len(shifted)} of {len(drift.shifts)} quantities shifted: {', '.join(shifted[:8])}{more}"
+
+
+def in_both(drift: Drift) -> str:
+    """Return what images that are in both sets mean, a sentence."""
+    return (
+        f"{drift.shared} of the images of now are in the baseline too, which hides a shift: compare later "
+        "days, or with an earlier baseline."
+    )
+
+
 def html(drift: Drift) -> str:
     """The comparison as a page."""
-    moved = [shift for shift in drift.shifts if shift.level in ("moved", "look")]
-    verdict = (
-        f"{len(moved)} of {len(drift.shifts)} quantities shifted: "
-        + ", ".join(shift.name for shift in moved[:8])
-        + (" ..." if len(moved) > 8 else "")
-        if moved
-        else f"None of {len(drift.shifts)} quantities shifted."
+    warning = f"{COMMISSIONING}: scores are those of untrained networks."
+    head = (
+        "What",
+        "Level",
+        "PSI",
+        "By chance up to",
+        'Shares by bin: <span class="then">before</span>, <span class="now">now</span>',
     )
-    rows = "\n".join(_row(shift) for shift in drift.shifts)
-    return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>xrv-node: drift</title><style>{_STYLE}</style></head><body>
-<h1>Are these images still like the baseline?</h1>
-<p><b>{escape(verdict)}</b> {_embedding(drift)}</p>
-<p>Baseline: {escape(drift.baseline)}, {drift.images_before} images. Now: {escape(drift.recent)},
-{drift.images_now} images.</p>
-{"" if drift.same_models else _OTHER_MODELS}
-<table><thead><tr><th>What</th><th>Level</th><th>PSI</th><th>By chance</th>
-<th>Shares (grey: baseline, blue: now)</th></tr></thead><tbody>
-{rows}
-</tbody></table>
-<p class="note">PSI is the population stability index over ten bins of the baseline; it counts as a slight
-shift from {LOOK} and as a significant one from {MOVED}, and only where it exceeds what {1 - ALPHA:.0%} of
-samples of this size differ by chance. A shift says that images, patients or equipment changed. It does not
-say that scores are wrong: look at images, and validate again. Research software, not a medical device.
-xrv-node {__version__}.</p>
-</body></html>
-"""
+    return document(
+        "xrv-node: drift",
+        "Are these images still like the baseline?",
+        warning if COMMISSIONING in drift.baseline + drift.recent else "",
+        [
+            f"<p><b>{escape(verdict(drift))}</b> {_embedding(drift)}</p>",
+            fields(
+                [
+                    ("Baseline", f"{escape(drift.baseline)}: {drift.images_before} images"),
+                    ("Now", f"{escape(drift.recent)}: {drift.images_now} images"),
+                ]
+            ),
+            "" if drift.same_models else _OTHER_MODELS,
+            f'<p class="look">{escape(in_both(drift))}</p>' if drift.shared else "",
+            table(head, map(_row, ordered(drift.shifts))),
+            note(
+                "PSI is the population stability index over ten bins of all images together (Siddiqi 2006): "
+                f"look is a slight shift from {LOOK}, moved a significant one from {MOVED}, and only where "
+                "it exceeds what chance gives sets of this size. All quantities together raise a false alarm "
+                f"in {ALPHA:.0%} of reports. MMD is the maximum mean discrepancy of the autoencoder's "
+                "embeddings (Gretton et al. 2012). Below each picture: the bin that changed most. Absent: "
+                "the header has no such field."
+            ),
+            note(
+                "A shift says that images, patients or equipment changed. It does not say that scores are "
+                "wrong: look at images, and validate again. Research software, not a medical device. "
+                f"xrv-node {__version__}."
+            ),
+        ],
+    )
 
 
 _OTHER_MODELS = (
@@ -105,33 +143,38 @@ def _embedding(drift: Drift) -> str:
         return ""
     says = "differ from" if found.level == "moved" else "are not told apart from"
     return (
-        f'The images as the autoencoder sees them <span class="{found.level}">{says}</span> the baseline '
+        f"The images as the autoencoder sees them {_coloured(found.level, says)} the baseline "
         f"(MMD² {found.mmd2:.4f}, p = {found.p_value:.3f})."
     )
 
 
-def _row(shift: Shift) -> str:
+def _row(shift: Shift) -> tuple[str, ...]:
     return (
-        f"<tr><td>{_KINDS[shift.kind]}: {escape(shift.name)}</td>"
-        f'<td class="{shift.level}">{shift.level}</td><td class="n">{_figure(shift.psi)}</td>'
-        f'<td class="n">{_figure(shift.chance)}</td><td>{_bars(shift)}</td></tr>'
+        f"{_KINDS[shift.kind]}: {escape(shift.name)}",
+        _coloured(shift.level, shift.level),
+        number(shift.psi, ".3f"),
+        number(shift.chance, ".3f"),
+        _bars(shift),
     )
 
 
-def _figure(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}"
+def _coloured(level: Level, words: str) -> str:
+    return f'<span class="{_COLOURS[level]}">{words}</span>'
 
 
 def _bars(shift: Shift) -> str:
     """Both histograms side by side; the bins' names and shares are tooltips, read aloud by screen readers."""
     width, height, top = 26, 44, max(*shift.before, *shift.now, 1e-9)
-    parts = []
+    parts = [f"<title>{escape(shift.name)}: shares by bin, before and now</title>"]
     for i, (name, before, now) in enumerate(zip(shift.bins, shift.before, shift.now, strict=True)):
-        title = f"<title>{escape(name)}: {before:.1%} then, {now:.1%} now</title>"
-        for share, left, colour in ((before, 1, "#8c959f"), (now, 12, "#0969da")):
+        title = f"<title>{escape(name)}: {before:.1%} before, {now:.1%} now</title>"
+        for share, left, side in ((before, 1, "then"), (now, 12, "now")):
             tall = height * share / top
             parts.append(
-                f'<rect x="{i * width + left}" y="{height - tall:.1f}" width="10" height="{tall:.1f}" '
-                f'fill="{colour}">{title}</rect>'
+                f'<rect class="{side}" x="{i * width + left}" y="{height - tall:.1f}" width="10" '
+                f'height="{tall:.1f}">{title}</rect>'
             )
-    return f'<svg width="{len(shift.bins) * width}" height="{height}" role="img">{"".join(parts)}</svg>'
+    most = max(range(len(shift.bins)), key=lambda i: abs(shift.now[i] - shift.before[i]))
+    words = f"{escape(shift.bins[most])}: {shift.before[most]:.0%} before, {shift.now[most]:.0%} now"
+    svg = f'<svg width="{len(shift.bins) * width}" height="{height}" role="img">{"".join(parts)}</svg>'
+    return f"{svg}<br><small>{words}</small>"

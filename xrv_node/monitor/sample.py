@@ -36,7 +36,7 @@ models are known to depend on."""
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
-    """Images of one time or one dataset."""
+    """Images of one time or one dataset, one of each patient."""
 
     what: str
     """E.g. ``nih, validated 2026-03-01`` or ``received 2026-03-01 to 2026-03-08``."""

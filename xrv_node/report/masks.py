@@ -12,7 +12,12 @@ _HALF = 128
 
 
 def source_masks(analysis: Analysis) -> NDArray[np.bool_]:
-    """Bring the masks from the networks' square to the source's matrix.
+    """Bring an analysis' masks to its image's matrix, bool ``[k, rows, columns]`` (`placed`)."""
+    return placed(analysis.masks, analysis.frame)
+
+
+def placed(masks: NDArray[np.bool_], frame: Frame) -> NDArray[np.bool_]:
+    """Bring masks from the networks' square to the source's matrix.
 
     They are resampled linearly and cut at one half, which keeps outlines smooth where nearest neighbours
     make steps of several pixels; a mask of the square's own size is taken as it is. Outside the square all
@@ -20,8 +25,10 @@ def source_masks(analysis: Analysis) -> NDArray[np.bool_]:
 
     Parameters
     ----------
-    analysis : Analysis
-        ``masks`` ``[k, n, n]`` over the square of ``frame``, which may reach beyond the image.
+    masks : ndarray of bool
+        ``[k, n, n]`` over the square of `frame`.
+    frame : Frame
+        It may reach beyond the image.
 
     Returns
     -------
@@ -30,10 +37,9 @@ def source_masks(analysis: Analysis) -> NDArray[np.bool_]:
     """
     import cv2
 
-    frame = analysis.frame
-    out = np.zeros((len(analysis.masks), frame.rows, frame.columns), dtype=np.bool_)
+    out = np.zeros((len(masks), frame.rows, frame.columns), dtype=np.bool_)
     image, square = overlap(frame)
-    for mask, target in zip(analysis.masks, out, strict=True):
+    for mask, target in zip(masks, out, strict=True):
         if mask.any():
             grey = mask.astype(np.uint8) * 255
             if mask.shape != (frame.side, frame.side):

@@ -107,13 +107,25 @@ def masks(segmentation: Dataset) -> tuple[str, tuple[str, ...], NDArray[np.bool_
     Parameters
     ----------
     segmentation
-        A ``seg`` object of this node (BINARY).
+        A ``seg`` object of this node in either encoding, with file meta information.
 
     Returns
     -------
     str, tuple of str, ndarray
-        SOP Instance UID of the image, the structures' names, and masks ``[structures, rows, columns]``.
+        SOP Instance UID of the image, the structures' names, and masks ``[structures, rows, columns]`` in the
+        image's own pixels.
+
+    Raises
+    ------
+    Exception
+        What pydicom and highdicom raise of a damaged object, which has no class in common.
     """
+    import highdicom as hd
+
+    made = hd.seg.Segmentation.from_dataset(segmentation, copy=False)
+    ((_, _, image),) = made.get_source_image_uids()
+    numbers = [segment.SegmentNumber for segment in made.SegmentSequence]
+    stack = made.get_pixels_by_source_instance([image], segment_numbers=numbers, dtype=np.bool_)[0]
     targets = {
         (row.code.value, row.laterality.value if row.laterality else None): name
         for name, row in codes.structures().items()
@@ -121,17 +133,9 @@ def masks(segmentation: Dataset) -> tuple[str, tuple[str, ...], NDArray[np.bool_
     names = tuple(
         # a paired structure of unverified side has no side in its code: the label ends in the network's name
         targets.get(_property(segment)) or str(segment.SegmentLabel).rpartition(": ")[2]
-        for segment in segmentation.SegmentSequence
+        for segment in made.SegmentSequence
     )
-    frames = np.asarray(segmentation.pixel_array, dtype=np.bool_)
-    stack = np.zeros((len(names), segmentation.Rows, segmentation.Columns), dtype=np.bool_)
-    image = ""
-    for frame, group in zip(
-        frames.reshape(-1, *stack.shape[1:]), segmentation.PerFrameFunctionalGroupsSequence, strict=True
-    ):
-        stack[group.SegmentIdentificationSequence[0].ReferencedSegmentNumber - 1] = frame
-        image = str(group.DerivationImageSequence[0].SourceImageSequence[0].ReferencedSOPInstanceUID)
-    return image, names, stack
+    return str(image), names, np.moveaxis(stack, -1, 0)
 
 
 def _property(segment: Dataset) -> tuple[str, str | None]:

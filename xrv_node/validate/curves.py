@@ -33,19 +33,32 @@ def roc(ranked: Ranked) -> Curve | None:
 
 
 def precision_recall(ranked: Ranked) -> Curve | None:
-    """Precision over recall; None without a positive."""
+    """Precision over recall; None without both classes."""
     hits, alarms = ranked.counts()
-    if not len(hits) or not hits[-1]:
+    if not len(hits) or not hits[-1] or not alarms[-1]:
         return None
     return _thinned(hits / hits[-1], hits / (hits + alarms))
 
 
 def mean_roc(curves: list[Curve]) -> Curve | None:
-    """Macro average: the mean true positive rate of all curves at each false positive rate."""
+    """Macro average: the mean true positive rate of all curves at each false positive rate, from (0, 0)."""
     if not curves:
         return None
     x = np.linspace(0, 1, POINTS)
     y = np.mean([np.interp(x, curve.x, curve.y) for curve in curves], axis=0)
+    return Curve((0.0, *x.tolist()), (0.0, *y.tolist()))
+
+
+def mean_precision_recall(curves: list[Curve]) -> Curve | None:
+    """Macro average: the mean precision of all curves at each recall.
+
+    A curve's precision at a recall is that of the first point that reaches it, as in the average precision:
+    between points precision is not linear (Davis and Goadrich 2006).
+    """
+    if not curves:
+        return None
+    x = np.linspace(0, 1, POINTS)
+    y = np.mean([np.array(curve.y)[np.searchsorted(curve.x, x)] for curve in curves], axis=0)
     return Curve(tuple(x.tolist()), tuple(y.tolist()))
 
 

@@ -18,9 +18,9 @@ from xrv_node.validate.intervals import (
     bootstrap_auc,
     delong,
     rounds_for,
-    wilson,
+    share,
 )
-from xrv_node.validate.ranked import Ranked
+from xrv_node.validate.ranked import Floats, Ranked
 from xrv_node.validate.rates import Rates, f1, rates
 from xrv_node.validate.scored import Scored
 from xrv_node.validate.subgroups import Split
@@ -42,11 +42,14 @@ class FindingFigures:
     prevalence: Estimate
     why_not: str
     auc: Estimate
-    """With DeLong's interval."""
+    """With DeLong's interval, over patients too."""
     auc_patients: Estimate
     """The same area, with the bootstrap's interval over patients."""
     average_precision: Estimate
+    """With the bootstrap's interval, as all that has no formula; where there are too few patients for it
+    (`intervals.FEWEST`) there is none."""
     calibration: Calibration | None
+    """Of the sigmoids; None without them."""
     at_operating_point: Rates | None
     at_chosen: Rates | None
     """At the threshold that was asked for."""
@@ -57,8 +60,12 @@ class FindingFigures:
 
 @dataclass(frozen=True, slots=True)
 class Overall:
-    """All findings together. Micro: all pairs of image and finding in one heap. Macro: the findings' mean."""
+    """All findings together. Micro: all pairs of image and finding with a label and a score in one heap, so
+    that frequent findings count for more. Macro: the mean of the findings that have images of both classes,
+    each counting the same; a round of the bootstrap that draws one class only of a finding is without it."""
 
+    findings: int
+    """How many the macro means are of."""
     macro_auc: Estimate
     micro_auc: Estimate
     macro_average_precision: Estimate
@@ -66,9 +73,10 @@ class Overall:
     macro_f1: Estimate
     micro_f1: Estimate
     weighted_f1: Estimate
-    """Findings weighted by their positives."""
+    """The same findings weighted by their positives."""
     macro_roc: Curve | None
     micro_roc: Curve | None
+    macro_precision_recall: Curve | None
     micro_precision_recall: Curve | None
 
 
@@ -140,7 +148,7 @@ def evaluate(
     if unusual is not None:
         for i, finding in enumerate(scored.pathologies):
             there = scored.labels[:, i] > 0
-            by_finding[finding] = wilson(int(unusual[there].sum()), int(there.sum()))
+            by_finding[finding] = share(unusual[there], patients[there])
     return Evaluation(
         images=len(scored),
         patients=int(patients.max(initial=-1)) + 1,
@@ -149,7 +157,7 @@ def evaluate(
         overall=_overall(scored, found, bootstrap),
         cooccurrence=_cooccurrence(scored),
         subgroups=tuple(splits),
-        unusual=UNDEFINED if unusual is None else wilson(int(unusual.sum()), len(unusual)),
+        unusual=UNDEFINED if unusual is None else share(unusual, patients),
         unusual_by_finding=by_finding,
     )
 
@@ -157,7 +165,8 @@ def evaluate(
 def _finding(scored: Scored, i: int, chosen: float | None, rounds: Bootstrap) -> FindingFigures:
     known = _known(scored)[:, i]
     scores, positive = scored.scores[known, i], scored.labels[known, i] > 0
-    outputs = scores if scored.sigmoids is None else scored.sigmoids[known, i]
+    outputs = None if scored.sigmoids is None else scored.sigmoids[known, i]
+    patients, resampled = rounds.patients[known], rounds.where_enough(known, positive)
     number, positives = len(positive), int(positive.sum())
     ranked = Ranked(scores, positive)
     both = 0 < positives < number
@@ -172,65 +181,69 @@ def _finding(scored: Scored, i: int, chosen: float | None, rounds: Bootstrap) ->
         finding=scored.pathologies[i],
         number=number,
         positives=positives,
-        prevalence=wilson(positives, number),
+        prevalence=share(positive, patients),
         why_not=why_not,
-        auc=delong(scores, positive),
-        auc_patients=bootstrap_auc(ranked, known, rounds),
-        average_precision=rounds.interval(
+        auc=delong(scores, positive, patients),
+        auc_patients=bootstrap_auc(ranked, known, resampled),
+        average_precision=resampled.interval(
             lambda w: ranked.average_precision(None if w is None else w[known])
         ),
-        calibration=calibration(outputs, positive),
+        calibration=None if outputs is None else calibration(outputs, positive, known, resampled),
         at_operating_point=rates(scores, positive, OPERATING_POINT, known, rounds) if number else None,
         at_chosen=rates(scores, positive, chosen, known, rounds) if number and chosen is not None else None,
         roc=curves.roc(ranked),
         precision_recall=curves.precision_recall(ranked),
-        suggestions=suggest(outputs, positive),
+        suggestions=() if outputs is None else suggest(outputs, positive, patients),
     )
 
 
 def _overall(scored: Scored, findings: list[FindingFigures], rounds: Bootstrap) -> Overall:
     known = _known(scored)
     columns = [
-        (known[:, i], Ranked(scored.scores[known[:, i], i], scored.labels[known[:, i], i] > 0))
-        for i in range(len(scored.pathologies))
+        (known[:, i], scored.scores[known[:, i], i], scored.labels[known[:, i], i] > 0)
+        for i, finding in enumerate(findings)
+        if not finding.why_not
     ]
+    each = [(here, Ranked(scores, positive)) for here, scores, positive in columns]
     rows, _ = np.nonzero(known)
     pairs, truths = scored.scores[known], scored.labels[known] > 0
     heap, called = Ranked(pairs, truths), pairs >= OPERATING_POINT
-    positives = np.array([f.positives for f in findings], dtype=np.float64)
 
     def macro(area: str) -> Estimate:
-        def of(w: NDArray[np.float64] | None) -> float | None:
-            found = [getattr(ranked, area)(None if w is None else w[here]) for here, ranked in columns]
-            return _mean([value for value in found if value is not None])
+        def of(w: Floats | None) -> float | None:
+            found = [getattr(ranked, area)(None if w is None else w[here]) for here, ranked in each]
+            return _mean([(value, 1.0) for value in found if value is not None])
 
         return rounds.interval(of)
 
-    def mean_f1(shares: NDArray[np.float64] | None) -> Estimate:
-        def of(w: NDArray[np.float64] | None) -> float | None:
+    def mean_f1(*, weighted: bool) -> Estimate:
+        def of(w: Floats | None) -> float | None:
             found = []
-            for i, (here, _) in enumerate(columns):
-                scores, labels = scored.scores[here, i], scored.labels[here, i] > 0
-                one = f1(scores >= OPERATING_POINT, labels, None if w is None else w[here])
+            for here, scores, positive in columns:
+                drawn = np.ones(len(positive)) if w is None else w[here]
+                one = f1(scores >= OPERATING_POINT, positive, drawn)
                 if one is not None:
-                    found.append((one, 1.0 if shares is None else float(shares[i])))
-            total = sum(share for _, share in found)
-            return sum(one * share for one, share in found) / total if total else None
+                    found.append((one, float(drawn[positive].sum()) if weighted else 1.0))
+            return _mean(found)
 
         return rounds.interval(of)
 
     return Overall(
+        findings=len(columns),
         macro_auc=macro("auc"),
         micro_auc=rounds.interval(lambda w: heap.auc(None if w is None else w[rows])),
         macro_average_precision=macro("average_precision"),
         micro_average_precision=rounds.interval(
             lambda w: heap.average_precision(None if w is None else w[rows])
         ),
-        macro_f1=mean_f1(None),
+        macro_f1=mean_f1(weighted=False),
         micro_f1=rounds.interval(lambda w: f1(called, truths, None if w is None else w[rows])),
-        weighted_f1=mean_f1(positives),
+        weighted_f1=mean_f1(weighted=True),
         macro_roc=curves.mean_roc([f.roc for f in findings if f.roc]),
         micro_roc=curves.roc(heap),
+        macro_precision_recall=curves.mean_precision_recall(
+            [f.precision_recall for f in findings if f.precision_recall]
+        ),
         micro_precision_recall=curves.precision_recall(heap),
     )
 
@@ -252,5 +265,7 @@ def _known(scored: Scored) -> NDArray[np.bool_]:
     return known
 
 
-def _mean(values: list[float]) -> float | None:
-    return sum(values) / len(values) if values else None
+def _mean(values: list[tuple[float, float]]) -> float | None:
+    """Mean of values with their weights; None without any."""
+    total = sum(weight for _, weight in values)
+    return sum(value * weight for value, weight in values) / total if total else None

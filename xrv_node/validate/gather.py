@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom import Dataset
 
 from xrv_node.datasets import tools
 from xrv_node.datasets.table import LabelTable
 from xrv_node.monitor.headers import columns
 from xrv_node.monitor.sample import Sample
-from xrv_node.validate.intervals import Estimate, wilson
+from xrv_node.validate.intervals import Estimate, share
+from xrv_node.validate.returned import Masks, OverlapFigures, added
 from xrv_node.validate.run import Scores
 from xrv_node.validate.scored import Scored, numbered
-from xrv_node.validate.store import Store
+from xrv_node.validate.store import Result, Returned, Store
 from xrv_node.validate.structures import StructureFigures, figures
 
 
@@ -75,7 +76,7 @@ class Localisation:
     number: int
     """Images with a region of it."""
     hits: Estimate
-    """Share of them on which the map's highest value lies in the region, with Wilson's interval."""
+    """Share of them on which the map's highest value lies in the region, with its interval over patients."""
     by_chance: float
     """Share that a blind guess would hit: the regions' mean share of the square."""
     iou: float
@@ -84,31 +85,38 @@ class Localisation:
     """Mean share of the map's sum that lies in the region."""
 
 
-def localisation(store: Store, labels: tuple[str, ...], rows: NDArray[np.int64]) -> tuple[Localisation, ...]:
-    """Sum up what was marked on these rows, finding by finding; findings without a region are left out."""
-    wanted = set(rows.tolist())
-    by_finding: dict[str, list[tuple[float, ...]]] = {label: [] for label in labels}
-    for result in store.results():
+def localisation(run: Scores) -> tuple[Localisation, ...]:
+    """Sum up what was marked on a run's rows, finding by finding; findings without a region are left out."""
+    wanted, patients = set(run.rows.tolist()), numbered(run.table.csv["patientid"].to_numpy(dtype=str))
+    by_finding: dict[str, list[tuple[int, bool, float, float, float]]] = {label: [] for label in run.labels}
+    for result in run.store.results():
         for one in result.marked if result.row in wanted else ():
             if one.finding in by_finding:
                 p = one.pointing
-                by_finding[one.finding].append((float(p.hit), one.share, p.iou, p.energy))
+                by_finding[one.finding].append((result.row, p.hit, one.share, p.iou, p.energy))
     found = []
     for finding, measured in by_finding.items():
         if measured:
-            hit, chance, iou, energy = np.mean(measured, axis=0).tolist()
-            number = len(measured)
-            found.append(
-                Localisation(finding, number, wilson(round(hit * number), number), chance, iou, energy)
-            )
+            rows, hits, *means = map(np.array, zip(*measured, strict=True))
+            chance, iou, energy = (float(mean.mean()) for mean in means)
+            found.append(Localisation(finding, len(rows), share(hits, patients[rows]), chance, iou, energy))
     return tuple(found)
 
 
-def structures(run: Scores) -> tuple[StructureFigures, ...]:
-    """Sum up how well masks agree, structure by structure; those that no image has are left out."""
+def structures(run: Scores, results: Iterable[Result | Returned]) -> tuple[StructureFigures, ...]:
+    """Sum up how well masks agree with the dataset's, structure by structure; those that no image has are
+    left out.
+
+    Parameters
+    ----------
+    run
+        A finished run.
+    results
+        Of its rows; those of others are left out.
+    """
     wanted, patients = set(run.rows.tolist()), numbered(run.table.csv["patientid"].to_numpy(dtype=str))
     found: dict[str, list[tuple[int, float, float]]] = {name: [] for name in run.structures}
-    for result in run.store.results():
+    for result in results:
         for one in result.structures if result.row in wanted else ():
             if one.structure in found:  # masks may have been taken away since
                 found[one.structure].append((result.row, one.dice, one.iou))
@@ -121,9 +129,58 @@ def structures(run: Scores) -> tuple[StructureFigures, ...]:
     return tuple(summed)
 
 
+def masks(run: Scores, back: Store, rows: NDArray[np.int64]) -> Masks:
+    """Sum up the segmentations that came back.
+
+    Parameters
+    ----------
+    run
+        A finished run.
+    back
+        With what came back, of rows that the run has results of.
+    rows
+        Those that count.
+    """
+    wanted, answered = set(rows.tolist()), set(back.done(answered=True).tolist())
+    came: set[int] = set()
+    compared: set[int] = set()
+    label_maps, not_compared = 0, Counter[str]()
+    overlaps: dict[str, OverlapFigures] = {}
+    greatest_dice = greatest_iou = None
+    direct = run.store.results()
+    for one in back.returned():
+        if one.row not in wanted:
+            continue
+        came.add(one.row)
+        if one.why_not:
+            not_compared[one.why_not] += 1
+            continue
+        compared.add(one.row)
+        label_maps += one.label_map
+        for overlap in one.overlaps:
+            overlaps[overlap.structure] = added(overlaps.get(overlap.structure), overlap)
+        # both are in the order of the rows: neither is read twice, nor kept
+        own = {a.structure: a for a in next(r for r in direct if r.row == one.row).structures}
+        for agreement in one.structures:
+            if beside := own.get(agreement.structure):
+                greatest_dice = max(greatest_dice or 0.0, abs(agreement.dice - beside.dice))
+                greatest_iou = max(greatest_iou or 0.0, abs(agreement.iou - beside.iou))
+    return Masks(
+        len(compared),
+        len(wanted & answered - came),
+        dict(not_compared.most_common()),
+        label_maps,
+        tuple(overlaps.values()),
+        structures(run, (one for one in back.returned() if one.row in compared)),
+        structures(run, (one for one in run.store.results() if one.row in compared)),
+        greatest_dice,
+        greatest_iou,
+    )
+
+
 def baseline(run: Scores, what: str) -> Sample | None:
-    """Return what the monitor compares a node's images with; None unless all three networks were there, and
-    labels to give scores of.
+    """Return what the monitor compares a node's images with, an image of each patient; None unless all three
+    networks were there, and labels to give scores of.
 
     Parameters
     ----------
@@ -134,12 +191,16 @@ def baseline(run: Scores, what: str) -> Sample | None:
     """
     if run.networks.model_set is None or not run.labels:
         return None
-    kept = [r for r in run.store.results() if r.embedding is not None and r.scores is not None]
+    patients, first = numbered(run.table.csv["patientid"].to_numpy(dtype=str)), dict[int, Result]()
+    for result in run.store.results():
+        if result.embedding is not None and result.scores is not None:
+            first.setdefault(int(patients[result.row]), result)
+    kept = list(first.values())
     if not kept:
         return None
     scores = np.array([r.scores for r in kept], np.float32)
     # a picture has no header, and one without fields would read as a shift
-    headers = [r.header for r in kept if isinstance(r.header, Dataset)]
+    headers = [r.header for r in kept if r.header is not None]
     numbers, words = columns(headers) if len(headers) == len(kept) else ({}, {})
     return Sample(
         what,

@@ -140,14 +140,14 @@ def load(
     return Networks(classifier, autoencoder, limits, model_set, _place(classifier), segmenter)
 
 
-def forward(networks: Networks, tensors: dict[int, torch.Tensor]) -> Said:
+def forward(networks: Networks, inputs: Mapping[int, NDArray[np.float32]]) -> Said:
     """Run the networks once on a batch.
 
     Parameters
     ----------
     networks
         As loaded.
-    tensors
+    inputs
         By side: ``[B, 1, side, side]`` in [-1024, 1024].
 
     Raises
@@ -156,7 +156,7 @@ def forward(networks: Networks, tensors: dict[int, torch.Tensor]) -> Said:
         The device has not enough memory for the batch.
     """
     with _inference():
-        there = {size: one.to(networks.device, non_blocking=True) for size, one in tensors.items()}
+        there = {size: torch.from_numpy(one).to(networks.device) for size, one in inputs.items()}
         return _forward(networks, there)
 
 
@@ -196,7 +196,7 @@ def _forward(networks: Networks, tensors: dict[int, torch.Tensor]) -> Said:
     return Said(**arrays, finite=finite.cpu().numpy(), similarities=similarities)
 
 
-def segmented(segmenter: Segmenter, x: torch.Tensor) -> list[dict[str, Mask] | None]:
+def segmented(segmenter: Segmenter, x: NDArray[np.float32]) -> list[dict[str, Mask] | None]:
     """Outline the structures of a batch, each channel deciding alone where its sigmoid is above 0.5.
 
     Parameters
@@ -217,7 +217,7 @@ def segmented(segmenter: Segmenter, x: torch.Tensor) -> list[dict[str, Mask] | N
         As `forward`.
     """
     with _inference():
-        logits = segmenter(x.to(_place(segmenter)))
+        logits = segmenter(torch.from_numpy(x).to(_place(segmenter)))
         finite = logits.isfinite().flatten(1).all(dim=1).tolist()
         masks = (logits > 0).cpu().numpy()
     return [
@@ -227,7 +227,7 @@ def segmented(segmenter: Segmenter, x: torch.Tensor) -> list[dict[str, Mask] | N
 
 
 def localised(
-    networks: Networks, x: torch.Tensor, regions: Mapping[str, NDArray[np.bool_]]
+    networks: Networks, x: NDArray[np.float32], regions: Mapping[str, NDArray[np.bool_]]
 ) -> tuple[Marked, ...]:
     """Compare an image's heat maps with what an annotator marked.
 
@@ -254,7 +254,8 @@ def localised(
     heads = {name: classifier.pathologies.index(name) for name in regions if name in classifier.pathologies}
     if not heads:
         return ()
-    maps = grad_cam(classifier, x[None].to(networks.device), list(heads.values()))[0].cpu().numpy()
+    image = torch.from_numpy(x[np.newaxis]).to(networks.device)
+    maps = grad_cam(classifier, image, list(heads.values()))[0].cpu().numpy()
     found = ((name, pointing(smooth(heat), regions[name])) for name, heat in zip(heads, maps, strict=True))
     return tuple(Marked(name, one, float(regions[name].mean())) for name, one in found if one is not None)
 

@@ -10,6 +10,29 @@ from numpy.typing import NDArray
 Mask = NDArray[np.bool_]
 
 
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """Two masks of one structure of one image that should be the same."""
+
+    structure: str
+    dice: float
+    iou: float
+    differing: int
+    """Pixels that only one of them has."""
+    share: float
+    """They, of the image's pixels."""
+
+
+def packed(mask: Mask) -> NDArray[np.uint8]:
+    """Return a mask as bits, row by row: an eighth of its bytes, for the way between processes."""
+    return np.packbits(mask)
+
+
+def unpacked(bits: NDArray[np.uint8], shape: tuple[int, int]) -> Mask:
+    """Return the mask of this shape that was `packed`."""
+    return np.unpackbits(bits, count=shape[0] * shape[1]).reshape(shape).astype(np.bool_)
+
+
 def dice(found: Mask, truth: Mask) -> float | None:
     """Twice the common area by the sum of both (Dice 1945); None where both are empty."""
     total = int(found.sum()) + int(truth.sum())
@@ -20,6 +43,14 @@ def iou(found: Mask, truth: Mask) -> float | None:
     """Common area by joint area (Jaccard 1912); None where both are empty."""
     joint = int((found | truth).sum())
     return int((found & truth).sum()) / joint if joint else None
+
+
+def overlap(structure: str, one: Mask, other: Mask) -> Overlap | None:
+    """Compare two masks of the same shape pixel for pixel; None where both are empty."""
+    doubled, jaccard, differing = dice(one, other), iou(one, other), int((one ^ other).sum())
+    if doubled is None or jaccard is None:
+        return None
+    return Overlap(structure, doubled, jaccard, differing, differing / one.size)
 
 
 @dataclass(frozen=True, slots=True)

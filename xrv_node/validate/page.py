@@ -6,91 +6,46 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from xrv_node.report.summary import COMMISSIONING
-from xrv_node.validate import page_findings, plots
+from xrv_node.validate import glossary, page_findings, page_masks, page_summary, plots
+from xrv_node.validate.intervals import FEWEST
 from xrv_node.validate.markup import document, fields, figure, figure_of, note, number, percent, plain, table
 
 if TYPE_CHECKING:
     from xrv_node.validate.published import PublishedStructure
-    from xrv_node.validate.report import About, Validation
+    from xrv_node.validate.report import Validation
 
 NOTICE = "Research software, not a medical device."
 
 
 def html(validation: Validation) -> str:
-    """Return the page."""
+    """Return the page: what was found first, then on what, then figure by figure, and what each means."""
     about, findings = validation.about, validation.evaluation.findings
     measured = [finding for finding in findings if not finding.why_not]
-    warning = f'<p class="warning">{COMMISSIONING}: the networks are untrained.</p>'
+    warning = f"{COMMISSIONING}: the networks are untrained, and every figure on this page is chance."
     return document(
         f"Validation: {about.title}",
+        f"Validation on {about.title}",
+        warning if about.commissioning else "",
         [
-            f"<h1>Validation on {escape(about.title)}</h1>",
-            warning if about.commissioning else "",
             f"<p>{NOTICE} The figures hold for these images and labels. They do not say how the networks do "
-            "on others.</p>",
-            _what(about),
-            _summary(validation) if findings else "",
+            'on others. What each means: <a href="#glossary">at the end</a>.</p>',
+            page_summary.in_short(validation) if findings else "",
             page_findings.areas(validation, measured) if findings else "",
+            page_summary.overall(validation) if findings else "",
+            page_summary.what(about),
             page_findings.curves(validation) if measured else "",
             page_findings.operating_point(findings) if findings else "",
             page_findings.calibration(validation, measured) if measured else "",
             page_findings.thresholds(measured) if measured else "",
             _groups(validation) if findings else "",
             _together(validation),
+            page_summary.unusual(validation) if findings else "",
             _localisation(validation),
             _structures(validation),
             _through_node(validation),
+            glossary.html(),
             note(f"xrv-node {about.version}, {about.date}. {NOTICE}"),
         ],
-    )
-
-
-def _what(about: About) -> str:
-    networks = (name.rpartition(" ") for name in about.networks)
-    left_out = "; ".join(f"{count}: {reason}" for reason, count in about.left_out.items())
-    return fields(
-        [
-            ("Dataset", f"{escape(about.title)}, {escape(about.home)}"),
-            ("Rows", escape(about.choice)),
-            ("Images", f"{about.used} of {about.rows} scored"),
-            ("Left out", escape(left_out or "none")),
-            ("Labels that are not scored", plain(", ".join(about.labels_left_out) or "none")),
-            (
-                "Networks, SHA-256 of their weights",
-                "<br>".join(f"{escape(name)} <code>{digest}</code>" for name, _, digest in networks),
-            ),
-            ("Operating points", escape(about.operating_points)),
-            ("Known of the classifier", escape(" ".join(about.cautions))),
-            ("Resampling", escape(about.resampler)),
-        ]
-    )
-
-
-def _summary(validation: Validation) -> str:
-    evaluation, overall = validation.evaluation, validation.evaluation.overall
-    rows = [
-        ("Area under the ROC curve", overall.macro_auc, overall.micro_auc),
-        ("Average precision", overall.macro_average_precision, overall.micro_average_precision),
-        ("F1 at the operating point", overall.macro_f1, overall.micro_f1),
-        ("F1, findings weighted by their positives", overall.weighted_f1, None),
-    ]
-    unusual = ""
-    if evaluation.unusual.value is not None:
-        unusual = (
-            f"<p>The gate would have refused {percent(evaluation.unusual)} of the images as unlike those "
-            "that it was fitted on.</p>"
-        )
-    return (
-        "<h2>All findings</h2>"
-        + table(
-            ("", "Macro (mean of findings)", "Micro (all pairs)"),
-            [(name, figure_of(macro), figure_of(micro)) for name, macro, micro in rows],
-        )
-        + note(
-            f"{evaluation.images} images of {evaluation.patients} patients. In brackets: 95 % intervals of a "
-            f"bootstrap over patients, {evaluation.rounds} rounds."
-        )
-        + unusual
     )
 
 
@@ -112,15 +67,17 @@ def _groups(validation: Validation) -> str:
             parts.append(f"<h3>By {words}</h3>" + picture + table(head, rows))
     if not parts:
         return "<h2>Subgroups</h2>" + note(
-            "None can be compared: it takes two groups, each with ten images with a finding and ten without."
+            "None can be compared: it takes two groups, each with ten patients with a finding and ten "
+            "without."
         )
     return (
         "<h2>Subgroups</h2>"
         + "".join(parts)
         + note(
-            "Gap: best less worst group, with its interval over patients; it is never negative, so one from "
-            "near 0 says nothing. Groups with fewer than ten images with or without the finding are left "
-            "out. Groups differ in more than their name."
+            "Gap: best less worst group, with the interval of their difference over patients, widened "
+            "where they were picked from more than two; where it holds 0, the gap may be chance. Of many "
+            "gaps some miss 0 by chance too: one in twenty. Groups with fewer than ten patients with or "
+            "without the finding are left out. Groups differ in more than their name."
         )
     )
 
@@ -144,7 +101,7 @@ def _localisation(validation: Validation) -> str:
     rows = [
         (
             plain(f.finding),
-            str(f.number),
+            f"{f.number}{page_findings.FEW if f.number < FEWEST else ''}",
             percent(f.hits),
             f"{f.by_chance:.1%}",
             f"{f.iou:.3f}",
@@ -194,9 +151,10 @@ def _structures(validation: Validation) -> str:
         "<h2>Masks of anatomical structures</h2>"
         + table(head, rows)
         + note(
-            "The segmenter's masks beside the dataset's, image by image, over the square that the network "
-            "sees. In brackets: 95 % intervals of a bootstrap over patients. Lungs: left and right together. "
-            "Where each side is near 0 and both together are not, the two name the sides the other way round."
+            "The segmenter's masks beside the dataset's, image by image in the image's own pixels, over the "
+            "square that the network sees. In brackets: 95 % intervals of a bootstrap over patients. Lungs: "
+            "left and right together. Where each side is near 0 and both together are not, the two name the "
+            "sides the other way round."
         )
         + others
     )
@@ -232,9 +190,10 @@ def _through_node(validation: Validation) -> str:
                 ("Other calls at the operating point", str(found.other_calls)),
             ]
         )
-        + table(("Finding, through the node", "AUC (DeLong)", "Average precision"), rows)
+        + (table(("Finding, through the node", "AUC (DeLong)", "Average precision"), rows) if rows else "")
         + note(
             "The images went as DICOM; scores were read from the Structured Reports that came back. "
             "Differences are over the images that both ways have scores of."
         )
+        + (page_masks.returned(through.masks) if through.masks else "")
     )

@@ -11,8 +11,11 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from xrv_node.validate.evaluate import Cooccurrence, Evaluation, FindingFigures
+from xrv_node.validate.curves import Curve
+from xrv_node.validate.evaluate import Cooccurrence, Evaluation, FindingFigures, Overall
+from xrv_node.validate.intervals import Estimate
 from xrv_node.validate.subgroups import Split
+from xrv_node.validate.verdict import verdict
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,42 +38,53 @@ _LOOK: dict[Any, Any] = {
 
 
 def areas(findings: Sequence[FindingFigures], published: Mapping[str, float]) -> bytes:
-    """Draw the area under the ROC curve of findings that have one, with its interval, and the published."""
+    """Draw the area under the ROC curve of findings that have one, with its interval, and the published.
+
+    Findings with too few images are grey and hollow.
+    """
     shown = sorted(findings, key=lambda f: f.auc.value or 0)
+    mark: dict[str, Any] = {"marker": "o", "linestyle": "", "markersize": 5}
+    beside: dict[str, Any] = {"marker": "D", "linestyle": "", "color": ORANGE, "markersize": 6}
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
         for y, finding in enumerate(shown):
-            low, value, high = finding.auc.low, finding.auc.value or 0, finding.auc.high
+            low, high = finding.auc.low, finding.auc.high
+            few = verdict(finding) == "few"
+            colour = GREY if few else BLUE
             if low is not None and high is not None:
-                axes.plot((low, high), (y, y), color=BLUE, linewidth=2, solid_capstyle="butt")
-            axes.plot(value, y, "o", color=BLUE, markersize=5, label="here" if y == 0 else "")
+                axes.plot((low, high), (y, y), color=colour, linewidth=1.2 if few else 2)
+            axes.plot(
+                finding.auc.value or 0, y, color=colour, markerfacecolor="white" if few else colour, **mark
+            )
             if finding.finding in published:
-                first = not any(f.finding in published for f in shown[:y])
-                axes.plot(
-                    *(published[finding.finding], y), "D", color=ORANGE, markerfacecolor="none", markersize=6,
-                    label="published" if first else "",
-                )  # fmt: skip
-        axes.set_yticks(range(len(shown)), [f"{f.finding} ({f.positives})" for f in shown])
+                axes.plot(published[finding.finding], y, markerfacecolor="none", **beside)
+        axes.plot([], [], color=BLUE, label="here", **mark)
+        if any(verdict(f) == "few" for f in shown):
+            axes.plot([], [], color=GREY, markerfacecolor="white", label="here, too few to say", **mark)
+        if published:
+            axes.plot([], [], markerfacecolor="none", label="published", **beside)
+        axes.set_yticks(range(len(shown)), [f"{_name(f)} ({f.positives} of {f.number})" for f in shown])
         axes.axvline(0.5, color=GREY, linewidth=1, linestyle=":")
-        axes.set_xlim(min(0.45, *(f.auc.low or f.auc.value or 0 for f in shown)) - 0.02, 1.01)
+        ends = [end for f in shown for end in (f.auc.value, f.auc.low) if end is not None]
+        axes.set_xlim(min(0.45, *ends) - 0.02, 1.01)
         axes.set_xlabel(
-            "Area under the ROC curve; 95 % interval (DeLong); in brackets: images with the finding"
+            "Area under the ROC curve, 95 % interval (DeLong); dotted: chance; in brackets: images with it"
         )
         axes.grid(axis="x", color="#d8dee4", linewidth=0.6)
-        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False)
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, frameon=False)
 
     return _svg((8, 0.9 + 0.27 * len(shown)), draw)
 
 
 def curves(evaluation: Evaluation, kind: str) -> bytes:
     """Draw a panel for each finding: ``roc``, ``precision_recall`` or ``calibration``."""
-    panels: list[tuple[str, Callable[[Axes], None]]] = []
-    if kind == "roc" and evaluation.overall.micro_roc is not None:
-        panels.append(("All findings", partial(_means, evaluation=evaluation)))
+    panels: list[tuple[str, Callable[[Axes], str]]] = []
+    if kind != "calibration" and evaluation.overall.micro_roc is not None:
+        panels.append(("All findings", partial(_means, overall=evaluation.overall, kind=kind)))
     painter = {"roc": _roc, "precision_recall": _precision_recall, "calibration": _calibration}[kind]
     panels += [
-        (finding.finding, partial(painter, finding=finding))
+        (_name(finding), partial(painter, finding=finding))
         for finding in evaluation.findings
         if not finding.why_not
     ]
@@ -84,17 +98,19 @@ def curves(evaluation: Evaluation, kind: str) -> bytes:
     def draw(figure: Figure) -> None:
         for number, (title, paint) in enumerate(panels):
             axes = figure.add_subplot(rows, COLUMNS, number + 1)
-            paint(axes)
+            words = paint(axes)
             axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
             axes.set_xticks((0, 0.5, 1))
             axes.set_yticks((0, 0.5, 1))
-            axes.set_title(title.replace("_", " "), fontsize=8, fontweight="bold")
+            axes.set_title(title, fontsize=8, fontweight="bold", pad=12)
+            # not inside, where the curve runs
+            axes.text(0.5, 1.03, words, ha="center", fontsize=6.5, transform=axes.transAxes)
             if number % COLUMNS == 0:
                 axes.set_ylabel(names[1])
             if number >= len(panels) - COLUMNS:
                 axes.set_xlabel(names[0])
 
-    return _svg((10, 2.15 * max(rows, 1)), draw)
+    return _svg((10, 2.3 * max(rows, 1)), draw)
 
 
 def together(pairs: Cooccurrence) -> bytes:
@@ -141,7 +157,7 @@ def groups(splits: Sequence[Split]) -> bytes:
         for number, name in enumerate(names):
             colour = (BLUE, ORANGE, INK, GREY, "#2da44e")[number % len(marks)]
             axes.plot([], [], marks[number % len(marks)], color=colour, label=name)
-        axes.set_yticks(range(len(splits)), [s.finding.replace("_", " ") for s in reversed(splits)])
+        axes.set_yticks(range(len(splits)), [_name(s) for s in reversed(splits)])
         axes.set_xlabel("Area under the ROC curve; 95 % interval (DeLong)")
         axes.grid(axis="x", color="#d8dee4", linewidth=0.6)
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=len(names), frameon=False)
@@ -149,45 +165,54 @@ def groups(splits: Sequence[Split]) -> bytes:
     return _svg((8, 1 + (0.16 * len(names) + 0.14) * len(splits)), draw)
 
 
-def _roc(axes: Axes, finding: FindingFigures) -> None:
+def _roc(axes: Axes, finding: FindingFigures) -> str:
     _line(axes, finding.roc)
     axes.plot((0, 1), (0, 1), color=GREY, linewidth=0.8, linestyle=":")
     at = finding.at_operating_point
     if at is not None and at.sensitivity.value is not None and at.specificity.value is not None:
         axes.plot(1 - at.specificity.value, at.sensitivity.value, "o", color=ORANGE, markersize=4)
-    axes.text(0.98, 0.05, f"{finding.auc.value:.3f}", ha="right")
+    return _caption(finding, finding.auc)
 
 
-def _means(axes: Axes, evaluation: Evaluation) -> None:
-    overall = evaluation.overall
-    for curve, area, colour, name, y in (
-        (overall.micro_roc, overall.micro_auc, INK, "micro", 0.17),
-        (overall.macro_roc, overall.macro_auc, BLUE, "macro", 0.05),
-    ):
-        if curve is not None and area.value is not None:
-            axes.plot(curve.x, curve.y, color=colour, linewidth=1.4)
-            axes.text(0.98, y, f"{name} {area.value:.3f}", ha="right", color=colour)
-    axes.plot((0, 1), (0, 1), color=GREY, linewidth=0.8, linestyle=":")
+def _means(axes: Axes, overall: Overall, kind: str) -> str:
+    area, words = "auc" if kind == "roc" else "average_precision", []
+    for name, colour, style, drawn in (("micro", INK, "--", "dashed"), ("macro", BLUE, "-", "solid")):
+        curve, value = getattr(overall, f"{name}_{kind}"), getattr(overall, f"{name}_{area}").value
+        if curve is not None and value is not None:
+            axes.plot(curve.x, curve.y, color=colour, linewidth=1.4, linestyle=style)
+            words.append(f"{drawn}: {name} {value:.3f}")
+    if kind == "roc":
+        axes.plot((0, 1), (0, 1), color=GREY, linewidth=0.8, linestyle=":")
+    return ", ".join(words)
 
 
-def _precision_recall(axes: Axes, finding: FindingFigures) -> None:
+def _precision_recall(axes: Axes, finding: FindingFigures) -> str:
     _line(axes, finding.precision_recall)
     axes.axhline(finding.prevalence.value or 0, color=GREY, linewidth=0.8, linestyle=":")
-    axes.text(0.98, 0.9, f"{finding.average_precision.value:.3f}", ha="right")
+    return _caption(finding, finding.average_precision)
 
 
-def _calibration(axes: Axes, finding: FindingFigures) -> None:
+def _calibration(axes: Axes, finding: FindingFigures) -> str:
     axes.plot((0, 1), (0, 1), color=GREY, linewidth=0.8, linestyle=":")
-    if finding.calibration is not None:
-        bins = finding.calibration.bins
-        axes.plot(
-            [b.mean_output for b in bins], [b.share_present for b in bins], "o-", color=BLUE, markersize=3,
-            linewidth=1,
-        )  # fmt: skip
-        axes.text(0.02, 0.9, f"ECE {finding.calibration.error:.3f}")
+    if finding.calibration is None:
+        return ""
+    bins = finding.calibration.bins
+    outputs, shares = [b.mean_output for b in bins], [b.share_present for b in bins]
+    axes.plot(outputs, [s.value or 0 for s in shares], "o-", color=BLUE, markersize=3, linewidth=1)
+    axes.vlines(outputs, [s.low or 0 for s in shares], [s.high or 0 for s in shares], BLUE, linewidth=0.8)
+    return f"{finding.positives} of {finding.number}; error {finding.calibration.error:.3f}"
 
 
-def _line(axes: Axes, curve: Any) -> None:
+def _name(finding: FindingFigures | Split) -> str:
+    return finding.finding.replace("_", " ")
+
+
+def _caption(finding: FindingFigures, figure: Estimate) -> str:
+    words = f"{finding.positives} of {finding.number}; {figure.value:.3f}"
+    return words if figure.low is None else f"{words} ({figure.low:.2f} to {figure.high:.2f})"
+
+
+def _line(axes: Axes, curve: Curve | None) -> None:
     if curve is not None:
         axes.plot(curve.x, curve.y, color=BLUE, linewidth=1.4)
 
@@ -198,5 +223,5 @@ def _svg(inches: tuple[float, float], draw: Callable[[Figure], None]) -> bytes:
         figure = Figure(figsize=inches, layout="constrained")
         draw(figure)
         file = io.BytesIO()
-        figure.savefig(file, format="svg", metadata={"Date": None})
+        figure.savefig(file, format="svg", metadata={"Date": None}, transparent=True)
     return file.getvalue()

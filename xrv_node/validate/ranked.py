@@ -52,9 +52,12 @@ class Ranked:
         return float(area / (hits[-1] * alarms[-1]))
 
     def average_precision(self, weights: Floats | None = None) -> float | None:
-        """Sum of precision times the gain of recall, as scikit-learn has it; None without a positive."""
+        """Sum of precision times the gain of recall, as scikit-learn has it; None without both classes.
+
+        Without a negative it would be 1 whatever the scores.
+        """
         hits, alarms = self.counts(weights)
-        if not len(hits) or hits[-1] <= 0:
+        if not len(hits) or hits[-1] <= 0 or alarms[-1] <= 0:
             return None
         taken = hits + alarms
         precision = np.divide(hits, taken, out=np.zeros_like(hits), where=taken > 0)

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from xrv_node.validate.intervals import UNDEFINED, Bootstrap, Estimate, wilson
+from xrv_node.validate.intervals import UNDEFINED, Bootstrap, Estimate, share
 from xrv_node.validate.ranked import Floats
 
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """A finding counted at or over a threshold. F1's interval is over patients, the others' Wilson's."""
+    """A finding counted at or over a threshold, in images. F1's interval is the bootstrap's, the others'
+    Wilson's (`share`); both are over patients."""
 
     threshold: float
     true_positives: int
@@ -46,9 +47,9 @@ def rates(
     chosen
         ``[n]``: which of all images `scores` are of.
     rounds
-        For F1; over all n images.
+        Over all n images.
     """
-    called = scores >= threshold
+    patients, called = rounds.patients[chosen], scores >= threshold
     tp, fp = int((called & positive).sum()), int((called & ~positive).sum())
     fn, tn = int((~called & positive).sum()), int((~called & ~positive).sum())
 
@@ -61,11 +62,11 @@ def rates(
         fp,
         tn,
         fn,
-        wilson(tp, tp + fn),
-        wilson(tn, tn + fp),
-        wilson(tp, tp + fp),
-        wilson(tn, tn + fn),
-        rounds.interval(f1_of) if tp + fn else UNDEFINED,
+        share(called[positive], patients[positive]),
+        share(~called[~positive], patients[~positive]),
+        share(positive[called], patients[called]),
+        share(~positive[~called], patients[~called]),
+        rounds.where_enough(chosen, positive).interval(f1_of) if tp + fn else UNDEFINED,
     )
 
 

@@ -1,34 +1,30 @@
-"""Images read and prepared beside the networks: items and batches of torch's ``DataLoader``.
+"""Images read and prepared beside the networks, in batches.
 
-Processes do it, each a batch at a time, and hand the tensors on in shared memory. The networks never wait for
-a decoder as long as there are enough of them.
+Reading processes import this module, so it imports neither torch nor pandas: those take seconds.
 """
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from pydicom import Dataset
-from torch.utils.data import DataLoader
-from torch.utils.data import Dataset as TorchDataset
 
 from xrv_node.analyse.heatmap import GRID
 from xrv_node.datasets.images import open_image
-from xrv_node.datasets.masks import Mask, pathology_masks, resized, semantic_masks
-from xrv_node.datasets.table import LabelTable
-from xrv_node.datasets.transforms import Fit
 from xrv_node.errors import DatasetError, ImageError
-from xrv_node.monitor.sample import HEADER_FIELDS
-from xrv_node.radiograph.image import Radiograph
+from xrv_node.monitor.headers import Facts, facts
 from xrv_node.radiograph.prepare import frame, prepare_all
+from xrv_node.validate import readers
+from xrv_node.validate.overlap import Mask, packed, unpacked
+from xrv_node.values import Frame
 
-AHEAD = 2
-"""Batches that each process holds ready: with their size it bounds the memory, whatever the dataset's."""
+if TYPE_CHECKING:
+    from xrv_node.datasets.table import LabelTable
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,12 +35,23 @@ class Prepared:
     why_not: str = ""
     inputs: dict[int, NDArray[np.float32]] = field(default_factory=dict)
     """By side: ``[side, side]`` in [-1024, 1024]."""
-    header: Dataset | None = None
-    """`HEADER_FIELDS` of a DICOM image."""
+    header: Facts | None = None
+    """Of a DICOM image."""
     regions: dict[str, Mask] = field(default_factory=dict)
     """By finding: ``[GRID, GRID]`` over the square that the network sees, where an annotator marked it."""
-    structures: dict[str, Mask] = field(default_factory=dict)
-    """By anatomical structure: the dataset's mask over that square, as large as the segmenter's."""
+    structures: dict[str, NDArray[np.uint8]] = field(default_factory=dict)
+    """By anatomical structure: the dataset's mask in the image's own pixels, empty beyond that square
+    (``overlap.packed``)."""
+    square: Frame | None = None
+    """Where it lies in the image; None where that could not be read."""
+
+    @property
+    def drawn(self) -> dict[str, Mask]:
+        """`structures`, ``[rows, columns]`` each."""
+        if self.square is None:
+            return {}
+        shape = self.square.rows, self.square.columns
+        return {name: unpacked(bits, shape) for name, bits in self.structures.items()}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,23 +59,19 @@ class Batch:
     """Images that go through the networks together."""
 
     good: tuple[Prepared, ...]
-    """Without ``inputs``: they are in `tensors`."""
+    """Each without its inputs, which are together here."""
     bad: tuple[Prepared, ...]
-    tensors: dict[int, torch.Tensor]
+    inputs: dict[int, NDArray[np.float32]]
     """By side: ``[len(good), 1, side, side]``; empty where no image is good."""
 
-    def pin_memory(self) -> Batch:
-        """Move the tensors to where a GPU copies from while it computes (``DataLoader`` calls this)."""
-        return Batch(self.good, self.bad, {size: one.pin_memory() for size, one in self.tensors.items()})
 
-
-class Images(TorchDataset[Prepared]):
-    """Rows of a table as torch takes them; what cannot be read is said, never raised.
+class Images:
+    """Rows of a table, each read when it is asked for; what cannot be read is said, never raised.
 
     Parameters
     ----------
     table
-        Only its paths are kept.
+        Where nothing that is drawn is wanted, only its paths are kept.
     rows
         Which, in this order.
     sizes
@@ -77,8 +80,8 @@ class Images(TorchDataset[Prepared]):
         A name of ``radiograph.resample.RESAMPLERS``.
     with_regions
         Whether what annotators marked is wanted too.
-    structures
-        Side of the masks of anatomical structures; None: they are not wanted.
+    with_structures
+        Whether the masks of anatomical structures are wanted too.
     """
 
     def __init__(
@@ -89,16 +92,14 @@ class Images(TorchDataset[Prepared]):
         resampler: str,
         *,
         with_regions: bool = False,
-        structures: int | None = None,
+        with_structures: bool = False,
     ) -> None:
         self._rows, self._sizes, self._resampler = rows, tuple(sizes), resampler
-        self._with_regions, self._structures = with_regions, structures
-        self._root = table.root
-        # an array of fixed-width text is one block of memory, which processes share until one writes to it
-        self._images = table.csv["image"].to_numpy(dtype=str)[rows]
-        drawn = table.csv["has_masks"].to_numpy(dtype=bool)[rows] & (with_regions or structures is not None)
-        self._drawn = table.take(rows[drawn])
-        self._place = {int(row): place for place, row in enumerate(rows[drawn])}
+        self._with_regions, self._with_structures = with_regions, with_structures
+        self._root, self._images = table.root, table.csv["image"].to_numpy(dtype=str)[rows]
+        wanted = with_regions or with_structures
+        self._has_masks = table.csv["has_masks"].to_numpy(dtype=bool)[rows] & wanted
+        self._table = table.take(rows) if wanted else None
 
     def __len__(self) -> int:
         """Return how many rows there are."""
@@ -109,36 +110,52 @@ class Images(TorchDataset[Prepared]):
         row = int(self._rows[index])
         try:
             radiograph = open_image(self._root / str(self._images[index]))
-            place = self._place.get(row)
-            regions = {} if place is None else self._regions(place, radiograph)
-            structures = {} if place is None else self._outlines(place, radiograph)
+            square = frame(radiograph.rows, radiograph.columns)
+            regions, structures = {}, {}
+            if self._table is not None and self._has_masks[index]:
+                regions = _regions(self._table, index, square) if self._with_regions else {}
+                structures = _outlines(self._table, index, square) if self._with_structures else {}
         except (ImageError, DatasetError) as error:
             return Prepared(row, str(error))
         inputs = prepare_all(radiograph, self._sizes, self._resampler)
-        return Prepared(row, "", inputs, _fields(radiograph.header), regions, structures)
+        return Prepared(row, "", inputs, _facts(radiograph.header), regions, structures, square)
 
-    def _regions(self, place: int, radiograph: Radiograph) -> dict[str, Mask]:
-        if not self._with_regions:
-            return {}
-        table, size = self._drawn, (radiograph.rows, radiograph.columns)
-        square = frame(*size)
-        seen = (slice(square.top, square.top + square.side), slice(square.left, square.left + square.side))
-        return {
-            table.pathologies[label]: resized(mask[seen], (GRID, GRID))
-            for label, mask in pathology_masks(table, table[place], size).items()
-        }
-
-    def _outlines(self, place: int, radiograph: Radiograph) -> dict[str, Mask]:
-        if self._structures is None:
-            return {}
-        table, size = self._drawn, (radiograph.rows, radiograph.columns)
-        # the very transform of the image: another one would move the edges that are compared
-        fit = Fit(self._structures, resampler=self._resampler)
-        found = semantic_masks(table, table[place], size)
-        return {name: fit.mask(mask)[0] > 0.5 for name, mask in found.items()}
+    def part(self, places: slice) -> Images:
+        """Return some, with nothing of the others: what a reading process is sent."""
+        part = copy(self)
+        part._rows, part._images = self._rows[places], self._images[places]
+        part._has_masks = self._has_masks[places]
+        part._table = None  # it would bring pandas along
+        if self._table is not None and part._has_masks.any():
+            part._table = self._table.take(np.arange(len(self))[places])
+        return part
 
 
-def batches(images: Images, size: int, workers: int, *, pinned: bool = False) -> Iterator[Batch]:
+def _regions(table: LabelTable, index: int, square: Frame) -> dict[str, Mask]:
+    from xrv_node.datasets.masks import pathology_masks, resized
+
+    found, seen = pathology_masks(table, table[index], (square.rows, square.columns)), _within(square)
+    return {table.pathologies[label]: resized(mask[seen], (GRID, GRID)) for label, mask in found.items()}
+
+
+def _outlines(table: LabelTable, index: int, square: Frame) -> dict[str, NDArray[np.uint8]]:
+    from xrv_node.datasets.masks import resized, semantic_masks
+
+    size, seen = (square.rows, square.columns), _within(square)
+    found = {}
+    for name, mask in semantic_masks(table, table[index], size).items():
+        cut = np.zeros(size, dtype=np.bool_)  # the segmenter cannot outline what it does not see
+        cut[seen] = resized(mask, size)[seen]
+        found[name] = packed(cut)
+    return found
+
+
+def begin() -> None:
+    """Have what reads in other processes started; call it before what takes time here."""
+    readers.begin(__name__)
+
+
+def batches(images: Images, size: int, workers: int) -> Iterator[Batch]:
     """Yield all images in batches.
 
     Parameters
@@ -149,52 +166,31 @@ def batches(images: Images, size: int, workers: int, *, pinned: bool = False) ->
         Images in a batch.
     workers
         Processes that read; 0: none, this one does.
-    pinned
-        For a GPU.
 
     Raises
     ------
-    RuntimeError
+    BrokenProcessPool
         A process was killed, mostly for want of memory.
     """
-    if not len(images):
-        return
-    yield from DataLoader(
-        images,
-        batch_size=size,
-        num_workers=workers,
-        collate_fn=_together,
-        pin_memory=pinned,
-        prefetch_factor=AHEAD if workers else None,
-        # forking this process would copy the locks of torch's threads, held or not
-        multiprocessing_context=multiprocessing.get_context("spawn") if workers else None,
-        worker_init_fn=_alone,
-    )
+    parts = (images.part(slice(first, first + size)) for first in range(0, len(images), size))
+    yield from readers.each(_together, parts, workers) if workers else map(_together, parts)
 
 
-def _together(items: Sequence[Prepared]) -> Batch:
+def _together(images: Images) -> Batch:
+    items = [images[index] for index in range(len(images))]
     good = [item for item in items if not item.why_not]
-    tensors = {
-        size: torch.from_numpy(np.stack([item.inputs[size] for item in good])[:, np.newaxis])
+    inputs = {
+        size: np.stack([item.inputs[size] for item in good])[:, np.newaxis]
         for size in (good[0].inputs if good else ())
     }
     bare = tuple(replace(item, inputs={}) for item in good)
-    return Batch(bare, tuple(item for item in items if item.why_not), tensors)
+    return Batch(bare, tuple(item for item in items if item.why_not), inputs)
 
 
-def _alone(_: int) -> None:
-    """One thread a process: more would fight for the same cores."""
-    import cv2
-
-    cv2.setNumThreads(1)
-    torch.set_num_threads(1)
+def _within(square: Frame) -> tuple[slice, slice]:
+    """Rows and columns of the square, which lies within the image."""
+    return slice(square.top, square.top + square.side), slice(square.left, square.left + square.side)
 
 
-def _fields(header: Dataset | None) -> Dataset | None:
-    if header is None:
-        return None
-    kept = Dataset()
-    for keyword in HEADER_FIELDS:
-        if keyword in header:
-            kept[keyword] = header[keyword]
-    return kept
+def _facts(header: Dataset | None) -> Facts | None:
+    return None if header is None else facts(header)

@@ -17,8 +17,10 @@ from xrv_node.errors import ConfigError
 from xrv_node.report.kinds import KINDS
 from xrv_node.values import VERIFICATION
 
-WAITING = 32
-"""Objects that wait to be looked at; with more the sender waits, so that memory is bounded."""
+WAITING = 16
+"""Objects that wait to be looked at; with more the sender waits, so that memory is bounded: a segmentation of
+a large detector's image has 13 MB. Fewer than a report and a segmentation of each image of one association
+would stop a node that answers while it receives."""
 SUCCESS, CANNOT_UNDERSTAND = 0x0000, 0xC000
 """Statuses of C-STORE (PS3.4 table B.2-1)."""
 
@@ -54,7 +56,9 @@ def listen(ae_title: str, host: str, port: int) -> Iterator[Listening]:
 
     def store(event: Event) -> int:
         try:
-            objects.put(event.dataset)
+            dataset = event.dataset
+            dataset.file_meta = event.file_meta  # in which syntax its pixels are
+            objects.put(dataset)
         except Exception:  # the decoder has no error class of its own; the sender is told
             return CANNOT_UNDERSTAND
         return SUCCESS

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from xrv_node import __version__, durable
 from xrv_node.datasets import catalog
 from xrv_node.errors import XrvNodeError
 from xrv_node.monitor import sample
 from xrv_node.radiograph import resample
-from xrv_node.validate import gather, page, tables, thresholds
+from xrv_node.report.summary import COMMISSIONING
+from xrv_node.validate import gather, metrics_json, page, tables, thresholds
 from xrv_node.validate.evaluate import Evaluation
 from xrv_node.validate.published import Published, PublishedStructure, published, published_structures
 from xrv_node.validate.run import Plan, Scores
 from xrv_node.validate.structures import StructureFigures
+from xrv_node.validate.verdict import verdict
 
 if TYPE_CHECKING:
+    from xrv_node.validate.returned import Masks
+    from xrv_node.validate.store import Store
     from xrv_node.validate.through_node import Difference
 
 
@@ -61,6 +64,8 @@ class ThroughNode:
     difference: Difference
     evaluation: Evaluation | None
     """Of the scores that came back; None where none did."""
+    masks: Masks | None = None
+    """Of the segmentations; None where masks were not compared."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -129,9 +134,9 @@ def _points(plan: Plan, run: Scores) -> str:
 
 
 def write(run: Scores, validation: Validation, out: Path) -> list[Path]:
-    """Write ``report.html``, ``metrics.json``, ``findings.csv``, ``subgroups.csv``, ``scores.csv``,
-    ``structures.csv`` where masks were compared, and ``baseline.npz`` where all three networks of the node
-    were there and findings were scored; returns their paths.
+    """Write ``report.html``, ``metrics.json``, ``findings.csv``, ``overall.csv``, ``subgroups.csv`` and
+    ``scores.csv``; ``structures.csv`` where masks were compared, ``baseline.npz`` where all three networks of
+    the node were there and findings were scored. Returns their paths.
 
     Raises
     ------
@@ -141,9 +146,10 @@ def write(run: Scores, validation: Validation, out: Path) -> list[Path]:
     what = f"{validation.about.dataset}, validated {validation.about.date[:10]}"
     files: dict[str, bytes] = {
         "report.html": page.html(validation).encode(),
-        "metrics.json": json.dumps(as_json(validation), indent=1, allow_nan=False).encode(),
-        "findings.csv": tables.as_csv(tables.finding_rows(validation)),
-        "subgroups.csv": tables.as_csv(tables.subgroup_rows(validation.evaluation)),
+        "metrics.json": metrics_json.text(validation).encode(),
+        "findings.csv": tables.as_csv(tables.finding_rows(validation), tables.FINDING_COLUMNS),
+        "overall.csv": tables.as_csv(tables.overall_rows(validation.evaluation), tables.OVERALL_COLUMNS),
+        "subgroups.csv": tables.as_csv(tables.subgroup_rows(validation.evaluation), tables.SUBGROUP_COLUMNS),
     }
     written = [out / name for name in files]
     try:
@@ -162,47 +168,58 @@ def write(run: Scores, validation: Validation, out: Path) -> list[Path]:
     return [*written, out / "scores.csv"]
 
 
-def suggested(evaluation: Evaluation, rule: str) -> dict[str, float]:
-    """Return the threshold of each finding by a rule of ``thresholds.RULES``, where there is one."""
-    return {
-        finding.finding: suggestion.threshold
-        for finding in evaluation.findings
-        for suggestion in finding.suggestions
-        if suggestion.rule == rule
-    }
-
-
-def write_thresholds(evaluation: Evaluation, classifier: str, rule: str, out: Path) -> Path:
-    """Write ``thresholds.toml``, the table for the node's configuration; returns its path.
+def write_returned(run: Scores, back: Store, out: Path) -> Path:
+    """Write ``structures-through-node.csv``, of the segmentations that came back; returns its path.
 
     Raises
     ------
     XrvNodeError
-        No finding has images of both classes, or the file cannot be written.
+        The file cannot be written.
     """
-    chosen = suggested(evaluation, rule)
-    if not chosen:
-        raise XrvNodeError("no threshold can be suggested: no finding has images with and without it")
+    path = out / "structures-through-node.csv"
     try:
-        durable.write(out / "thresholds.toml", [thresholds.as_toml(chosen, classifier, rule).encode()])
+        durable.write(path, tables.returned_lines(run, back))
+    except OSError as error:
+        raise XrvNodeError(f"{out} cannot be written ({error.strerror}): name another --out") from error
+    return path
+
+
+def suggested(evaluation: Evaluation, rule: str) -> dict[str, float]:
+    """Return the threshold of each finding by a rule of ``thresholds.RULES``, except those of which nothing
+    can be said for want of images (``verdict.verdict``)."""
+    return {
+        finding.finding: suggestion.threshold
+        for finding in evaluation.findings
+        for suggestion in finding.suggestions
+        if suggestion.rule == rule and verdict(finding) != "few"
+    }
+
+
+def write_thresholds(validation: Validation, classifier: str, rule: str, out: Path) -> Path:
+    """Write ``thresholds.toml``, the table for the node's configuration; returns its path.
+
+    Findings without a threshold are named in a comment. The table may be empty.
+
+    Raises
+    ------
+    XrvNodeError
+        The file cannot be written.
+    """
+    evaluation, about = validation.evaluation, validation.about
+    chosen = suggested(evaluation, rule)
+    others = ", ".join(f.finding for f in evaluation.findings if f.finding not in chosen)
+    lines = [
+        "# In place of the table [models.thresholds] in node.toml; then: xrv-node config check",
+        f"# Measured on {about.used} images of {about.dataset}, {about.date[:10]}.",
+        *([f"# {COMMISSIONING}: measured with untrained networks."] if about.commissioning else []),
+        *([f"# Too few images, they keep the published points: {others}"] if others else []),
+        thresholds.as_toml(chosen, classifier, rule),
+    ]
+    try:
+        durable.write(out / "thresholds.toml", ["\n".join(lines).encode()])
     except OSError as error:
         raise XrvNodeError(f"{out} cannot be written ({error.strerror}): name another --out") from error
     return out / "thresholds.toml"
-
-
-def as_json(validation: Validation) -> dict[str, Any]:
-    """Return everything as what JSON takes."""
-    found = validation.published
-    return {
-        "notice": page.NOTICE,
-        "about": asdict(validation.about),
-        "evaluation": asdict(validation.evaluation),
-        "localisation": [asdict(one) for one in validation.localisation],
-        "published": found and {"auc": dict(found.auc), "source": found.source, "note": found.note},
-        "through_node": validation.through_node and asdict(validation.through_node),
-        "structures": [asdict(one) for one in validation.structures],
-        "published_structures": [asdict(one) for one in validation.published_structures],
-    }
 
 
 def compared(run: Scores, plan: Plan) -> Published | None:

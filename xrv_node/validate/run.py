@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from xrv_node.radiograph.prepare import DEFAULT
 from xrv_node.validate import networks as models
 from xrv_node.validate import structures
 from xrv_node.validate.overlap import Mask
-from xrv_node.validate.reading import Batch, Images, batches
+from xrv_node.validate.reading import Batch, Images, Prepared, batches, begin
 from xrv_node.validate.store import Result, Store
 
 Progress = Callable[[int, int], None]
@@ -28,6 +29,9 @@ Progress = Callable[[int, int], None]
 SEED = 0
 """Of the order in which a limit takes images: the first N of the same shuffle, so that a larger limit goes on
 from a smaller one, and neither takes the first patients only."""
+
+CHOICE = "choice of images (--part, --view, --all-images) or set of label files"
+"""In the words of whoever is refused for it."""
 
 OVERFLOW = "The network gave no number for this image: its arithmetic overflowed on it."
 
@@ -84,7 +88,14 @@ class Scores:
     """Of which masks are compared."""
 
 
-def score(plan: Plan, directory: Path, out: Path, progress: Progress = lambda _done, _of: None) -> Scores:
+def score(
+    plan: Plan,
+    directory: Path,
+    out: Path,
+    progress: Progress = lambda _done, _of: None,
+    *,
+    without_masks: bool = False,
+) -> Scores:
     """Score a dataset's images; what an earlier run into the same folder has scored is not scored again.
 
     Parameters
@@ -97,6 +108,8 @@ def score(plan: Plan, directory: Path, out: Path, progress: Progress = lambda _d
         For ``scores.sqlite``; made when it is not there.
     progress
         Told after each batch.
+    without_masks
+        Whether the segmenter may run on a dataset without masks, because a node's are compared with its own.
 
     Raises
     ------
@@ -108,6 +121,8 @@ def score(plan: Plan, directory: Path, out: Path, progress: Progress = lambda _d
     XrvNodeError
         `out` is of another run; the device or a reading process ran out of memory; no image could be read.
     """
+    if plan.workers:
+        begin()
     table = datasets.load(
         plan.dataset,
         plan.images,
@@ -116,6 +131,11 @@ def score(plan: Plan, directory: Path, out: Path, progress: Progress = lambda _d
         unique_patients=plan.unique_patients,
         xrv_compatible=plan.xrv_compatible,
     )
+    if plan.localise and not any(not region.semantic for regions in table.regions for region in regions):
+        raise DatasetError(
+            f"{table.name} has no marked regions of findings in {plan.images}: add the owner's file of them "
+            "(`xrv-node datasets list` names it), or leave --localise out"
+        )
     networks = models.load(
         (plan.classifier, plan.segmenter, plan.autoencoder),
         directory,
@@ -126,7 +146,9 @@ def score(plan: Plan, directory: Path, out: Path, progress: Progress = lambda _d
         thresholds=dict(plan.thresholds),
         segment=plan.segment,
     )
-    outlines = structures.common(table, networks.segmenter.targets) if networks.segmenter else ()
+    outlines: tuple[str, ...] = ()
+    if networks.segmenter and not (without_masks and not structures.outlined(table)):
+        outlines = structures.common(table, networks.segmenter.targets)
     labels, unknown = shared_labels(table, networks.classifier.pathologies)
     if not labels and not outlines:
         masks = ", compare its masks with --segment" if structures.outlined(table) else ""
@@ -163,7 +185,8 @@ def identity(plan: Plan, table: LabelTable, networks: models.Networks) -> dict[s
     names = table.csv["image"].str.rpartition("/")[2]
     digest.update("\n".join(names + " " + table.csv["patientid"] + " " + table.csv["view"]).encode())
     return {
-        "dataset": f"{table.name} {digest.hexdigest()}",
+        "dataset": table.name,
+        CHOICE: digest.hexdigest(),
         "set of networks": "; ".join(networks.names),
         "operating point": "; ".join(f"{label} {at:g}" for label, at in plan.thresholds) or "published",
         "resampler": plan.resampler,
@@ -182,7 +205,7 @@ def _score(plan: Plan, run: Scores, progress: Progress) -> None:
         run.networks.sizes,
         plan.resampler,
         with_regions=plan.localise,
-        structures=segmenter.size if segmenter else None,
+        with_structures=segmenter is not None,
     )
     columns = [run.networks.classifier.pathologies.index(label) for label in run.labels]
     # of more, a baseline gets no better and the file no smaller
@@ -190,15 +213,13 @@ def _score(plan: Plan, run: Scores, progress: Progress) -> None:
     count, good = int(done.sum()), int(done.sum())
     progress(count, len(run.rows))
     try:
-        for batch in batches(images, plan.batch, plan.workers, pinned=run.networks.device.startswith("cuda")):
+        for batch in batches(images, plan.batch, plan.workers):
             results = _results(run.networks, batch, columns, based)
             run.store.add(results)
             count += len(results)
             good += sum(not result.why_not for result in results)
             progress(count, len(run.rows))
-    except RuntimeError as error:
-        if "DataLoader worker" not in str(error):
-            raise
+    except BrokenProcessPool as error:
         raise XrvNodeError(
             "a reading process was ended from outside, mostly for want of memory: use fewer --workers or a "
             "smaller --batch; what is scored is kept"
@@ -212,7 +233,7 @@ def _results(networks: models.Networks, batch: Batch, columns: list[int], based:
     results = [Result(item.row, item.why_not) for item in batch.bad]
     if not batch.good:
         return results
-    said, inputs = models.forward(networks, batch.tensors), batch.tensors[networks.classifier.size]
+    said, inputs = models.forward(networks, batch.inputs), batch.inputs[networks.classifier.size]
     masks = _masks(networks, batch)
     for i, item in enumerate(batch.good):
         found = masks.get(i, {})
@@ -230,16 +251,24 @@ def _results(networks: models.Networks, batch: Batch, columns: list[int], based:
                 embedding=said.embeddings[i] if kept and said.embeddings is not None else None,
                 header=item.header if kept else None,
                 marked=models.localised(networks, inputs[i], item.regions) if item.regions else (),
-                structures=structures.compare(found, item.structures),
+                structures=_agreements(found, item),
             )
         )
     return results
 
 
+def _agreements(found: dict[str, Mask], item: Prepared) -> tuple[structures.Agreement, ...]:
+    """The segmenter's masks beside the dataset's, both in the image's own pixels: as the node sends them."""
+    if item.square is None or not item.structures:
+        return ()
+    truth = item.drawn
+    return structures.compare(structures.placed(found, item.square, truth), truth)
+
+
 def _masks(networks: models.Networks, batch: Batch) -> dict[int, dict[str, Mask] | None]:
     """The segmenter's masks of the images that there are others of, by position; None where it overflowed."""
-    drawn = [i for i, item in enumerate(batch.good) if item.structures]
-    if networks.segmenter is None or not drawn:
+    outlined = [i for i, item in enumerate(batch.good) if item.structures]
+    if networks.segmenter is None or not outlined:
         return {}
-    inputs = batch.tensors[networks.segmenter.size][drawn]
-    return dict(zip(drawn, models.segmented(networks.segmenter, inputs), strict=True))
+    inputs = batch.inputs[networks.segmenter.size][outlined]
+    return dict(zip(outlined, models.segmented(networks.segmenter, inputs), strict=True))

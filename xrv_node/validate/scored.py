@@ -35,7 +35,7 @@ class Scored:
     """``[n]``: PA, AP, ..., as the dataset has it."""
     sigmoids: NDArray[np.float32] | None = None
     """As `scores`: the classifier's own outputs, before they are normalised. Calibration and the suggested
-    operating points are of these; without them, of the scores."""
+    operating points are of these; without them there are neither."""
     unusual: NDArray[np.bool_] | None = None
     """``[n]``: the gate found the image unlike those that the models were trained on."""
 

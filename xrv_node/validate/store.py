@@ -10,15 +10,17 @@ import json
 import secrets
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom import Dataset
 
 from xrv_node.errors import XrvNodeError
-from xrv_node.validate.overlap import Pointing
+from xrv_node.monitor.headers import Facts
+from xrv_node.validate.overlap import Overlap, Pointing
 from xrv_node.validate.structures import Agreement
 
 _TABLES = """
@@ -26,7 +28,8 @@ CREATE TABLE IF NOT EXISTS run (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS image (row INTEGER PRIMARY KEY, why_not TEXT NOT NULL, scores BLOB, sigmoids BLOB,
     reconstruction_error REAL, unusual INTEGER, embedding BLOB, header TEXT, marked TEXT NOT NULL,
     structures TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS outlined (row INTEGER PRIMARY KEY);
+CREATE TABLE IF NOT EXISTS returned (row INTEGER PRIMARY KEY, why_not TEXT NOT NULL,
+    label_map INTEGER NOT NULL, structures TEXT NOT NULL, overlaps TEXT NOT NULL);
 """
 _SALT = "salt"
 
@@ -58,11 +61,26 @@ class Result:
     """Whether the gate found the image unlike those that it was fitted on; None without a gate."""
     embedding: NDArray[np.float32] | None = None
     """``[512]``, of the images that the baseline is made of."""
-    header: Dataset | None = None
+    header: Facts | None = None
     """Header fields, likewise; None of a picture."""
     marked: tuple[Marked, ...] = ()
     structures: tuple[Agreement, ...] = ()
     """The segmenter's masks beside the dataset's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """A segmentation that came back from a node, of one row."""
+
+    row: int
+    why_not: str = ""
+    """Why it was not compared, a sentence; else empty."""
+    label_map: bool = False
+    """Whether it keeps but one of structures that overlap."""
+    structures: tuple[Agreement, ...] = ()
+    """Its masks beside the dataset's."""
+    overlaps: tuple[Overlap, ...] = ()
+    """Its masks beside those of the direct path."""
 
 
 class Store:
@@ -79,12 +97,12 @@ class Store:
     Raises
     ------
     XrvNodeError
-        The file is of another run, in use, damaged, or cannot be written.
+        The file is of another run, in use, damaged, or cannot be written; so do all methods.
     """
 
     def __init__(self, path: Path, identity: Mapping[str, str]) -> None:
         self._path = path
-        try:
+        with self._told():
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, timeout=1)
             # two runs into one folder would take turns at the same rows
@@ -101,15 +119,29 @@ class Store:
             self._db.execute("DELETE FROM run")
             self._db.executemany("INSERT INTO run VALUES (?, ?)", [*identity.items(), (_SALT, self.salt)])
             self._db.commit()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Say the file's trouble in a sentence, whenever it comes: a disk fills while images are scored."""
+        try:
+            yield
         except sqlite3.OperationalError as error:
             raise XrvNodeError(
-                f"{path} cannot be used ({error}): another validation may be writing it; end that, or name "
-                "another --out"
+                f"{self._path} cannot be used ({error}): another validation may be writing it, or the disk "
+                "is full; end that, make room, or name another --out"
             ) from error
         except sqlite3.DatabaseError as error:
-            raise XrvNodeError(f"{path} is damaged: remove it, and all images are scored anew") from error
+            raise XrvNodeError(
+                f"{self._path} is damaged: remove it, and all images are scored anew"
+            ) from error
         except OSError as error:
-            raise XrvNodeError(f"{path} cannot be written ({error.strerror}): name another --out") from error
+            raise XrvNodeError(
+                f"{self._path} cannot be written ({error.strerror}): name another --out"
+            ) from error
+
+    def _rows(self, query: str) -> Iterator[tuple[Any, ...]]:
+        with self._told():
+            yield from self._db.execute(query)
 
     def _refuse_another(self, before: Mapping[str, str], identity: Mapping[str, str]) -> None:
         other = [key for key in {**before, **identity} if before.get(key) != identity.get(key)]
@@ -122,21 +154,42 @@ class Store:
 
     def done(self, *, answered: bool = False) -> NDArray[np.int64]:
         """Return the rows that have results, in order; if ``answered``, those with scores."""
-        found = self._db.execute("SELECT row, scores IS NOT NULL FROM image ORDER BY row")
+        found = self._rows("SELECT row, scores IS NOT NULL FROM image ORDER BY row")
         return np.array([row for row, scored in found if scored or not answered], dtype=np.int64)
 
-    def add_outlined(self, rows: Iterable[int]) -> None:
-        """Note that a segmentation of these rows came back."""
-        with self._db:
-            self._db.executemany("INSERT OR IGNORE INTO outlined VALUES (?)", [(row,) for row in rows])
+    def add_returned(self, results: Iterable[Returned]) -> None:
+        """Keep what segmentations gave; a second one of a row counts where the first was not compared."""
+        with self._told(), self._db:
+            self._db.executemany(
+                "INSERT INTO returned VALUES (?, ?, ?, ?, ?) ON CONFLICT (row) DO UPDATE SET "
+                "why_not = excluded.why_not, label_map = excluded.label_map, "
+                "structures = excluded.structures, overlaps = excluded.overlaps WHERE why_not <> ''",
+                [(r.row, r.why_not, r.label_map, _json(r.structures), _json(r.overlaps)) for r in results],
+            )
 
-    def outlined(self) -> NDArray[np.int64]:
-        """Return the rows of which a segmentation came back, in order."""
-        return np.array([row for (row,) in self._db.execute("SELECT row FROM outlined")], dtype=np.int64)
+    def without_segmentation(self) -> bool:
+        """Whether there is a row with scores of which no segmentation came back."""
+        found = self._rows(
+            "SELECT 1 FROM image LEFT JOIN returned USING (row) "
+            "WHERE scores IS NOT NULL AND returned.row IS NULL LIMIT 1"
+        )
+        return next(found, None) is not None
+
+    def returned(self) -> Iterator[Returned]:
+        """Yield what segmentations gave in the order of the rows, without keeping it."""
+        for found in self._rows("SELECT * FROM returned ORDER BY row"):
+            row, why_not, label_map, structures, overlaps = found
+            yield Returned(
+                row,
+                why_not,
+                bool(label_map),
+                tuple(Agreement(**one) for one in json.loads(structures)),
+                tuple(Overlap(**one) for one in json.loads(overlaps)),
+            )
 
     def add(self, results: Iterable[Result]) -> None:
         """Keep results, all or none of them."""
-        with self._db:
+        with self._told(), self._db:
             self._db.executemany(
                 "INSERT OR REPLACE INTO image VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [
@@ -148,9 +201,9 @@ class Store:
                         r.reconstruction_error,
                         r.unusual,
                         _blob(r.embedding),
-                        None if r.header is None else r.header.to_json(),
-                        json.dumps([asdict(one) for one in r.marked]),
-                        json.dumps([asdict(one) for one in r.structures]),
+                        None if r.header is None else json.dumps(r.header),
+                        _json(r.marked),
+                        _json(r.structures),
                     )
                     for r in results
                 ],
@@ -158,7 +211,7 @@ class Store:
 
     def results(self) -> Iterator[Result]:
         """Yield every result in the order of the rows, without keeping them."""
-        for found in self._db.execute("SELECT * FROM image ORDER BY row"):
+        for found in self._rows("SELECT * FROM image ORDER BY row"):
             row, why_not, scores, sigmoids, error, unusual, embedding, header, marked, structures = found
             yield Result(
                 row,
@@ -168,7 +221,7 @@ class Store:
                 error,
                 None if unusual is None else bool(unusual),
                 _array(embedding),
-                None if header is None else Dataset.from_json(header),
+                None if header is None else json.loads(header),
                 tuple(
                     Marked(m["finding"], Pointing(**m["pointing"]), m["share"]) for m in json.loads(marked)
                 ),
@@ -178,6 +231,10 @@ class Store:
     def close(self) -> None:
         """Close the file."""
         self._db.close()
+
+
+def _json(measured: Iterable[Marked | Agreement | Overlap]) -> str:
+    return json.dumps([asdict(one) for one in measured])
 
 
 def _blob(values: NDArray[np.float32] | None) -> bytes | None:

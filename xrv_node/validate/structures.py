@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from xrv_node.datasets.table import LabelTable
 from xrv_node.errors import DatasetError
+from xrv_node.report import masks as report_masks
 from xrv_node.validate.intervals import Bootstrap, Estimate, rounds_for
 from xrv_node.validate.overlap import Mask, dice, iou
 from xrv_node.validate.ranked import Floats
+from xrv_node.values import Frame
 
 WHOLES: Mapping[str, tuple[str, str]] = {
     "Lungs": ("Left Lung", "Right Lung"),
@@ -58,6 +60,32 @@ def joined(masks: Mapping[str, Mask]) -> dict[str, Mask]:
     return found
 
 
+def placed(masks: Mapping[str, Mask], frame: Frame, wanted: Iterable[str] | None = None) -> dict[str, Mask]:
+    """Bring a segmenter's masks to the image's own pixels, as the node does for what it sends.
+
+    Parameters
+    ----------
+    masks
+        By structure: ``[n, n]`` over the square of `frame`.
+    frame
+        Where that lies in the image.
+    wanted
+        The structures of a dataset, of which alone the masks or those of their halves are wanted; None: all.
+
+    Returns
+    -------
+    dict
+        By structure: ``[rows, columns]``.
+    """
+    names = tuple(masks)
+    if wanted is not None:
+        parts = {part for name in wanted for part in (name, *WHOLES.get(name, ()))}
+        names = tuple(name for name in names if name in parts)
+    if not names:
+        return {}
+    return dict(zip(names, report_masks.placed(np.stack([masks[n] for n in names]), frame), strict=True))
+
+
 def common(table: LabelTable, targets: Iterable[str]) -> tuple[str, ...]:
     """Return the structures that a dataset has masks of and a segmenter outlines, in its order.
 
@@ -89,7 +117,7 @@ def outlined(table: LabelTable) -> tuple[str, ...]:
 
 
 def compare(found: Mapping[str, Mask], truth: Mapping[str, Mask]) -> tuple[Agreement, ...]:
-    """Compare the masks of one image, each ``[n, n]`` over the same square.
+    """Compare the masks of one image, all of the same shape.
 
     Parameters
     ----------

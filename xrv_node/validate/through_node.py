@@ -1,7 +1,8 @@
-"""Validation over the wire: images to a running node as DICOM, scores from the reports that come back.
+"""Validation over the wire: images to a running node as DICOM, scores and masks from what comes back.
 
 The scores are read from the readable report (kind ``report``): it has every finding of every image, and
-beside the decimal that people read the exact value as Floating Point Value (0040,A161).
+beside the decimal that people read the exact value as Floating Point Value (0040,A161). What segmentations
+give is for `returned` to say.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from xrv_node.report.kinds import kind_of
 from xrv_node.validate.intervals import delong
 from xrv_node.validate.receiver import Listening
 from xrv_node.validate.scored import Scored
-from xrv_node.validate.store import Result, Store
+from xrv_node.validate.store import Result, Returned, Store
 from xrv_node.values import OPERATING_POINT, Verdict
 
 CALLING_AE = "XRVVALIDATE"
@@ -43,6 +44,9 @@ AGREES = 1e-4
 """Difference of scores up to which two ways are the same one: float32 through the same weights on another
 engine or in another batch differs by less."""
 NO_SCORES = "The node's report has no scores of the image, or those of another network."
+
+Compare = Callable[[Dataset, int], Returned]
+"""What a segmentation of a row gives."""
 
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_OID, "validation runs of xrv-node")
 
@@ -78,14 +82,21 @@ class Difference:
     @property
     def words(self) -> str:
         """Whether that is what was to be expected, a sentence."""
-        if self.greatest is None:
+        if not self.answered:
             return "Nothing came back from the node."
+        if self.greatest is None:
+            return "No scores are compared: the network scores none of the dataset's labels."
         if self.greatest <= AGREES:
             return f"The node's scores are those of the direct path: none differs by more than {AGREES:g}."
         return (
             "The node's scores are not those of the direct path: look whether it runs the same networks and "
             "operating points, and with which engine."
         )
+
+
+def counted(_segmentation: Dataset, row: int) -> Returned:
+    """Say of a segmentation only that it came."""
+    return Returned(row)
 
 
 def run(
@@ -96,8 +107,9 @@ def run(
     way: Way,
     back: Listening,
     progress: Callable[[int, int], None] = lambda _done, _of: None,
+    compare: Compare = counted,
 ) -> None:
-    """Send images and keep the scores that come back; what came back before is not sent again.
+    """Send images and keep what comes back; what came back before is not sent again.
 
     Parameters
     ----------
@@ -111,6 +123,8 @@ def run(
         To the node, and what listens for its results.
     progress
         Told whenever an image has its answer or is given up.
+    compare
+        Given each segmentation of an image with its row; left out, they are only counted.
 
     Raises
     ------
@@ -119,12 +133,13 @@ def run(
     """
     waiting = list(rows[~np.isin(rows, store.done())])
     total, done = len(rows), len(rows) - len(waiting)
-    by_uid = {_uid(store.salt, "instance", row): int(row) for row in waiting}
+    by_uid = {_uid(store.salt, "instance", row): int(row) for row in rows}
     under_way: dict[int, str] = {}
     progress(done, total)
     with tempfile.TemporaryDirectory(prefix="xrv-node-") as folder:
         while waiting or under_way:
-            while waiting and len(under_way) < WINDOW:
+            # what came is looked at first: the node waits meanwhile, and not for ever
+            if waiting and len(under_way) < WINDOW and back.objects.empty():
                 chunk, waiting = waiting[:CHUNK], waiting[CHUNK:]
                 for row, why_not, remark in _sent(table, chunk, store.salt, way.peer, Path(folder)):
                     if why_not:
@@ -132,19 +147,21 @@ def run(
                         done += 1
                     else:
                         under_way[row] = remark
+                progress(done, total)
+                continue
             try:
-                dataset = back.objects.get(timeout=way.wait) if under_way else None
+                dataset = back.objects.get(timeout=way.wait)
             except Empty:
                 store.add([Result(row, _silence(way.wait, why)) for row, why in under_way.items()])
                 done += len(under_way)
                 under_way.clear()
             else:
-                for row in _keep(dataset, by_uid, labels, store):
+                for row in _keep(dataset, by_uid, labels, store, compare):
                     done += under_way.pop(row, None) is not None
             progress(done, total)
     try:
-        while by_uid:  # segmentations follow the last report
-            _keep(back.objects.get(timeout=GRACE), by_uid, labels, store)
+        while store.without_segmentation():  # they follow the last report
+            _keep(back.objects.get(timeout=GRACE), by_uid, labels, store, compare)
     except Empty:
         return
 
@@ -216,16 +233,19 @@ def _silence(seconds: float, remark: str) -> str:
 
 
 def _keep(
-    dataset: Dataset | None, by_uid: Mapping[str, int], labels: Sequence[str], store: Store
+    dataset: Dataset,
+    by_uid: Mapping[str, int],
+    labels: Sequence[str],
+    store: Store,
+    compare: Compare,
 ) -> list[int]:
     """Keep what an object says; returns the rows that a report answers."""
-    kind = None if dataset is None else kind_of(dataset)
-    if dataset is None or kind not in ("report", "seg"):
+    kind = _kind(dataset)
+    if kind == "seg":
+        store.add_returned(compare(dataset, by_uid[uid]) for uid in _sources(dataset) if uid in by_uid)
+    if kind != "report":
         return []
     try:
-        if kind == "seg":
-            store.add_outlined(by_uid[uid] for uid in _sources(dataset) if uid in by_uid)
-            return []
         found = {
             by_uid[uid]: {finding.label: finding.score for finding in findings}
             for uid, findings in reading.findings(dataset).items()
@@ -233,7 +253,7 @@ def _keep(
         }
     except (AttributeError, KeyError, IndexError, ValueError) as error:
         raise DestinationError(
-            f"the node sent a {kind} that cannot be read ({type(error).__name__}): is it of another version?"
+            f"the node sent a report that cannot be read ({type(error).__name__}): is it of another version?"
         ) from error
     store.add(
         Result(row, scores=np.array([scores[label] for label in labels], np.float32))
@@ -244,9 +264,20 @@ def _keep(
     return list(found)
 
 
+def _kind(dataset: Dataset) -> str | None:
+    try:
+        return kind_of(dataset)
+    except Exception:  # pydicom decodes a value when it is asked for, and raises anything of a damaged one
+        return None
+
+
 def _sources(segmentation: Dataset) -> set[str]:
-    return {
-        str(instance.ReferencedSOPInstanceUID)
-        for series in segmentation.get("ReferencedSeriesSequence", [])
-        for instance in series.ReferencedInstanceSequence
-    }
+    """SOP Instance UIDs of the images that it is of; none where it is too damaged to tell."""
+    try:
+        return {
+            str(instance.ReferencedSOPInstanceUID)
+            for series in segmentation.get("ReferencedSeriesSequence", [])
+            for instance in series.ReferencedInstanceSequence
+        }
+    except Exception:  # as in `_kind`
+        return set()

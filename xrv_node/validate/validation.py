@@ -9,10 +9,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from xrv_node.errors import DatasetError, XrvNodeError
-from xrv_node.validate import gather, report, run, through_node
+from xrv_node.errors import XrvNodeError
+from xrv_node.validate import gather, report, returned, run, through_node
 from xrv_node.validate.evaluate import evaluate
+from xrv_node.validate.reading import Images
 from xrv_node.validate.receiver import listen
 from xrv_node.validate.store import Store
 from xrv_node.validate.thresholds import RULES
@@ -67,23 +69,18 @@ def validate(
     Raises
     ------
     XrvNodeError
-        As `run.score`, `through_node.run` and `report.write`; there is no such rule, or there are no scores
-        that could be compared through a node.
+        As `run.score`, `through_node.run` and `report.write`, or there is no such rule.
     """
     if rule is not None and rule not in RULES:
         raise XrvNodeError(f"no rule is called {rule!r}: use one of {', '.join(RULES)}")
     with bar("scoring") as progress:
-        scores = run.score(plan, directory, out, progress)
+        scores = run.score(plan, directory, out, progress, without_masks=way is not None)
     try:
-        if way is not None and not scores.labels:
-            raise DatasetError(
-                f"the network scores none of the labels of {scores.table.name}: leave --through-node out, "
-                "which compares scores"
-            )
         found = gather.scored(scores.table, scores.labels, scores.store, scores.rows)
-        back = None
+        back: report.ThroughNode | None = None
+        files: list[Path] = []
         if way is not None and receiver is not None:
-            back = _through(plan, scores, out, way, receiver, bar)
+            back, files = _through(plan, scores, out, way, receiver, bar)
         chosen = {} if threshold is None else dict.fromkeys(scores.labels, threshold)
         with bar("computing") as progress:
             evaluation = evaluate(found, chosen=chosen, progress=progress)
@@ -91,15 +88,17 @@ def validate(
             report.about(plan, scores, len(found), datetime.now(UTC)),
             evaluation,
             report.compared(scores, plan),
-            gather.localisation(scores.store, scores.labels, scores.rows),
+            gather.localisation(scores),
             back,
-            gather.structures(scores),
+            gather.structures(scores, scores.store.results()),
             report.compared_structures(scores, plan),
         )
-        written = report.write(scores, told, out)
+        written = [*report.write(scores, told, out), *files]
         if rule is not None:
             name = scores.networks.classifier.name
-            written.append(report.write_thresholds(evaluation, name, rule, out))
+            written.append(report.write_thresholds(told, name, rule, out))
+        for path in written:
+            path.chmod(0o644)  # figures of a public dataset, for others to read
         return told, written
     finally:
         scores.store.close()
@@ -107,11 +106,12 @@ def validate(
 
 def _through(
     plan: run.Plan, scores: run.Scores, out: Path, way: through_node.Way, receiver: Receiver, bar: Bar
-) -> report.ThroughNode:
+) -> tuple[report.ThroughNode, list[Path]]:
     peer = way.peer
     node = f"{peer.ae_title}@{peer.host}:{peer.port}"
+    direct = run.identity(plan, scores.table, scores.networks)
     identity = {
-        "dataset": run.identity(plan, scores.table, scores.networks)["dataset"],
+        **{key: direct[key] for key in ("dataset", run.CHOICE, "set of networks", "choice of --segment")},
         "list of findings": ", ".join(scores.labels),
         "node": node,
     }
@@ -123,7 +123,10 @@ def _through(
             listen(through_node.CALLING_AE, receiver.host, receiver.port) as back,
             bar("through node") as told,
         ):
-            through_node.run(scores.table, rows, scores.labels, store, way, back, told)
+            through_node.run(
+                scores.table, rows, scores.labels, store, way, back, told, _compare(plan, scores, rows)
+            )
+        wanted = set(rows.tolist())
         both = store.done(answered=True)
         both = both[np.isin(both, rows)]
         there = gather.scored(scores.table, scores.labels, store, both)
@@ -133,9 +136,25 @@ def _through(
             there,
             node,
             len(rows),
-            int(np.isin(rows, store.outlined()).sum()),
+            sum(one.row in wanted for one in store.returned()),
             gather.left_out(store, rows),
         )
-        return report.ThroughNode(difference, evaluate(there) if len(there) else None)
+        evaluation = evaluate(there) if len(there) else None
+        if scores.networks.segmenter is None:
+            return report.ThroughNode(difference, evaluation), []
+        masks = gather.masks(scores, store, rows)
+        return report.ThroughNode(difference, evaluation, masks), [report.write_returned(scores, store, out)]
     finally:
         store.close()
+
+
+def _compare(plan: run.Plan, scores: run.Scores, rows: NDArray[np.int64]) -> through_node.Compare:
+    """What is made of a segmentation; where no masks are asked for, it is counted."""
+    segmenter = scores.networks.segmenter
+    if segmenter is None:
+        return through_node.counted
+    images = Images(scores.table, rows, (segmenter.size,), plan.resampler, with_structures=True)
+    # masks are made again when one comes back: kept until then, they would grow with the dataset
+    return lambda segmentation, row: returned.compared(
+        segmentation, images[int(np.searchsorted(rows, row))], segmenter
+    )
