@@ -18,7 +18,7 @@ from xrv_node.radiograph.image import Radiograph
 from xrv_node.radiograph.read import read
 
 WORKERS = 4
-"""Threads that read images; the decoders work outside Python's lock."""
+"""Threads that read images; the decoders of PNG and JPEG work outside Python's lock."""
 
 Result = TypeVar("Result")
 
