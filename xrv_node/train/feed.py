@@ -25,7 +25,7 @@ from xrv_node.errors import ImageError
 from xrv_node.train.recipe import Recipe
 
 READERS = max(4, os.cpu_count() or 1)
-"""Threads; the decoders of PNG and JPEG work outside Python's lock, and a GPU trains faster than a core decodes."""
+"""Threads; PNG and JPEG are decoded outside Python's lock, and a GPU trains faster than one core decodes."""
 
 AHEAD = 2
 """Batches that are read before they are asked for."""
