@@ -39,7 +39,7 @@ PLANTED = {
 EVERYWHERE = "Wombat"
 """In every other attribute that holds a text."""
 WORDS = re.compile(
-    f"Zebrafinch|Kiwi|4711|19231107|Dodo|Hoopoe|Wryneck|Cassowary|Corncrake|Bittern|{EVERYWHERE}",
+    f"Zebrafinch|Kiwi|4711-Q|19231107|Dodo|Hoopoe|Wryneck|Cassowary|Corncrake|Bittern|{EVERYWHERE}",
     re.IGNORECASE,
 )
 TEXTS = ("AE", "LO", "LT", "PN", "SH", "ST", "UC", "UT")

@@ -81,7 +81,7 @@ def test_an_image_of_one_value_shows_nothing(value: int, tmp_path: Path) -> None
         ({"NumberOfFrames": 2}, "The image has 2 frames; a radiograph has one."),
         ({"SamplesPerPixel": 3}, "Photometric Interpretation 'MONOCHROME2' with 3 samples a pixel"),
         ({"PhotometricInterpretation": "CMYK"}, "Photometric Interpretation 'CMYK'"),
-        ({"PhotometricInterpretation": "NAME^ANNA"}, "Photometric Interpretation of the file with 1 samples"),
+        ({"PhotometricInterpretation": "NAME^ANNA"}, "Photometric Interpretation '?' with 1 samples"),
         ({"BitsAllocated": 12}, "Bits Allocated 12 with Bits Stored 8 is not supported."),
         ({"BitsAllocated": 64, "BitsStored": 64}, "Bits Allocated 64"),
         ({"BitsStored": 9}, "Bits Allocated 8 with Bits Stored 9 is not supported."),

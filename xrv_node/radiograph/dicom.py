@@ -47,6 +47,8 @@ _SAMPLES = {
     "YBR_RCT": 3,
 }
 _TERMS = frozenset(PhotometricInterpretation)
+_NO_TERM = "?"
+"""Said of what the standard does not define, which is not quoted: in a damaged header a name may be there."""
 _PLUGINS = {RLELossless: "pylibjpeg"}
 """Where the first decoder that pydicom tries is the wrong one: its own for RLE fills as much memory as the
 segments ask for, this one as much as the image has."""
@@ -118,10 +120,9 @@ def _layout(dataset: Dataset) -> _Layout:
     photometric = text(dataset, "PhotometricInterpretation").upper()
     photometric = photometric or ("MONOCHROME2" if count == 1 else "RGB")
     if _SAMPLES.get(photometric) != count:
-        # only a term of the standard is quoted: in a damaged header a name may stand there
-        given = repr(photometric) if photometric in _TERMS else "of the file"
+        term = photometric if photometric in _TERMS else _NO_TERM
         raise ImageError(
-            f"The Photometric Interpretation {given} with {count} samples a pixel is not supported."
+            f"Photometric Interpretation {term!a} with {count} samples a pixel is not supported."
         )
     allocated = _integer(dataset, "BitsAllocated", 0)
     bits = _integer(dataset, "BitsStored", allocated)
@@ -138,8 +139,8 @@ def _layout(dataset: Dataset) -> _Layout:
 def _syntax(dataset: Dataset) -> UID:
     syntax = transfer_syntax(dataset)
     if syntax is not None and not decodes(syntax):
-        name = repr(syntax.name) if syntax.is_valid else "of the file, which is no UID,"
-        raise ImageError(f"The transfer syntax {name} cannot be decoded.")
+        name = syntax.name if syntax.is_valid else _NO_TERM
+        raise ImageError(f"The transfer syntax {name!a} cannot be decoded.")
     if "PixelData" not in dataset:
         raise ImageError("The object has no pixel data, or breaks off before them.")
     if syntax is not None:
