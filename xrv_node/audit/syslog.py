@@ -109,18 +109,16 @@ def _secured(plain: socket.socket, to: AuditSection, data: bytes) -> None:
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     secured = context.wrap_bio(incoming, outgoing, server_hostname=to.host)
 
-    def until_done(step: Callable[[], object]) -> None:
+    def until_done(step: Callable[[], bytes | None]) -> bytes | None:
         while True:
             try:
-                step()
+                return step()
             except ssl.SSLWantReadError:
                 plain.sendall(outgoing.read())
                 if got := plain.recv(65536):
                     incoming.write(got)
                 else:
                     incoming.write_eof()
-            else:
-                return
 
     until_done(secured.do_handshake)
     if data:
@@ -128,13 +126,15 @@ def _secured(plain: socket.socket, to: AuditSection, data: bytes) -> None:
     with suppress(ssl.SSLWantReadError):
         secured.unwrap()  # writes close_notify; nothing of the peer's is there yet to be taken for an answer
     try:
-        while True:
-            until_done(secured.read)
+        while until_done(secured.read):
+            pass  # the protocol has no answers: what a peer says all the same is not heard
     except ssl.SSLZeroReturnError:
-        return
+        return  # close_notify
     except ssl.SSLEOFError:
-        if not _read_to_the_end(plain):
-            raise
+        pass
+    # Closed without it; some versions of Python (3.11.2) tell this by an empty read.
+    if not _read_to_the_end(plain):
+        raise ssl.SSLEOFError(ssl.SSL_ERROR_EOF, "closed before all was read")
 
 
 def _read_to_the_end(connection: socket.socket) -> bool:
