@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from pathlib import Path
+from time import sleep
 
 import pytest
 from deliver_cases import SOP_CLASSES, result
@@ -19,6 +20,7 @@ from pynetdicom import dimse_messages, evt
 from pynetdicom.sop_class import Verification
 
 from xrv_node.deliver import scu
+from xrv_node.deliver.association import open_to
 from xrv_node.deliver.attempt import Outcome, from_status
 from xrv_node.deliver.dimse import DimseSender
 from xrv_node.deliver.folder import FolderSender
@@ -171,6 +173,13 @@ def test_a_peer_that_does_not_know_us_rejects_with_the_remedy(tmp_path: Path, pe
     assert attempts[0].message == (
         "ARCHIVE refused the association: it does not know our AE title XRVNODE: ask its administrator to let XRVNODE at this host's address in, or correct receive.ae_title"
     )
+
+
+def test_a_rejection_is_told_although_the_peer_closed_at_once(peer: Peer) -> None:
+    peer.start(calling=["SOMEBODY"])
+    late = (evt.EVT_REQUESTED, lambda _event: sleep(0.5), [])
+    with pytest.raises(DestinationError, match="ARCHIVE refused the association"):
+        open_to(destination(peer.port), "XRVNODE", [(Verification, [ImplicitVRLittleEndian])], [late])
 
 
 def test_a_wrong_called_title_is_named(tmp_path: Path, peer: Peer) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.events import Event
+from pynetdicom.pdu import A_ASSOCIATE_RJ
 
 from xrv_node import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, tls
 from xrv_node.deliver.settings import DestinationSection
@@ -74,18 +75,23 @@ def open_to(
         ae.add_requested_context(abstract_syntax, list(transfer_syntaxes))
     host, port, called = str(destination.host), int(destination.port or 0), str(destination.ae_title)
     context = tls_context(destination)
+    refused: list[A_ASSOCIATE_RJ] = []
     association = ae.associate(
         host,
         port,
         ae_title=called,
         max_pdu=0,
-        evt_handlers=[(evt.EVT_CONN_OPEN, _no_delay), *handlers],
+        evt_handlers=[
+            (evt.EVT_CONN_OPEN, _no_delay),
+            (evt.EVT_PDU_RECV, note_rejection, [refused]),
+            *handlers,
+        ],
         tls_args=None if context is None else (context, host),
     )
     if association.is_established:
         return association
-    if association.is_rejected:
-        raise _rejection(association, calling_ae, called)
+    if refused:
+        raise _rejection(refused[0], calling_ae, called)
     if association.rejected_contexts:
         raise DestinationError(f"{called} accepts none of the SOP classes: allow them there")
     if context is not None and (why := _handshake(context, host, port)):
@@ -110,11 +116,20 @@ def tls_context(destination: DestinationSection) -> ssl.SSLContext | None:
     return context
 
 
-def _rejection(association: Association, calling: str, called: str) -> DestinationError | NotNowError:
-    answer: Any = association.acceptor.primitive
+def note_rejection(event: Event, refused: list[A_ASSOCIATE_RJ]) -> None:
+    """Keep a rejection; a handler of ``EVT_PDU_RECV``.
+
+    pynetdicom forgets one where the peer has closed before the thread that waits for the answer looks: then
+    it tells of a peer that cannot be reached.
+    """
+    if isinstance(event.pdu, A_ASSOCIATE_RJ):
+        refused.append(event.pdu)
+
+
+def _rejection(answer: A_ASSOCIATE_RJ, calling: str, called: str) -> DestinationError | NotNowError:
     if answer.result == 2:  # rejected-transient (PS3.8 9.3.4)
         return NotNowError(f"{called} refuses associations for now")
-    source, reason = answer.result_source, answer.diagnostic
+    source, reason = answer.source or 0, answer.reason_diagnostic or 0
     words = _REJECTIONS.get((source, reason), f"source {source}, reason {reason}")
     return DestinationError(
         f"{called} refused the association: {words.format(calling=calling, called=called)}"

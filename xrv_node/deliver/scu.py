@@ -10,10 +10,12 @@ from pathlib import Path
 from pydicom import Dataset, dcmread
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
-from pynetdicom import AE
+from pynetdicom import AE, evt
 from pynetdicom.association import Association
+from pynetdicom.pdu import A_ASSOCIATE_RJ
 
 from xrv_node import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from xrv_node.deliver.association import note_rejection
 from xrv_node.errors import DestinationError, XrvNodeError
 from xrv_node.receive.spool import is_uid
 
@@ -97,9 +99,16 @@ def _associate(peer: Peer, contexts: Iterable[tuple[str, str]], calling_ae: str)
     for sop_class, syntax in sorted(contexts)[:MAXIMUM_CONTEXTS]:
         # One context a transfer syntax of the files: the peer picks one of each context's list.
         ae.add_requested_context(sop_class, _OFFERED.get(UID(syntax), [UID(syntax)]))
-    association = ae.associate(peer.host, peer.port, ae_title=peer.ae_title, max_pdu=0)
+    refused: list[A_ASSOCIATE_RJ] = []
+    association = ae.associate(
+        peer.host,
+        peer.port,
+        ae_title=peer.ae_title,
+        max_pdu=0,
+        evt_handlers=[(evt.EVT_PDU_RECV, note_rejection, [refused])],
+    )
     if not association.is_established:
-        why = "refused the association" if association.is_rejected else "cannot be reached"
+        why = "refused the association" if refused else "cannot be reached"
         raise DestinationError(f"{peer.ae_title} at {peer.host}:{peer.port} {why}")
     return association
 
