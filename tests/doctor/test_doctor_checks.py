@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from made import SECRET, incoming, radiograph
+from ports import free_port
 from pydicom import dcmread
 from sqlalchemy import text
 from typer.testing import CliRunner
@@ -29,8 +30,7 @@ from xrv_node.settings import FrontalSection, Settings, load
 
 def configured(directory: Path, more: str = "") -> Settings:
     """A node's settings with its data in `directory` and a port of its own."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     file = directory / "node.toml"
     file.write_text(
         f'[node]\ndata_dir = "."\n[receive]\nport = {port}\n[database]\nurl = "sqlite:///{directory}/audit.sqlite"\n'

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import socket
 from collections import Counter
 from functools import partial
 from pathlib import Path
@@ -15,6 +14,7 @@ from fault_archive import Archive
 from fault_sender import Sender
 from invariants import Scene, broken
 from made import radiograph
+from ports import free_port
 from serving import Node, wait
 from sqlalchemy import select
 
@@ -72,8 +72,7 @@ def test_kill_9_loses_nothing_and_doubles_nothing(
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", str(INJECTED), prepend=os.pathsep)
     print(f"seed {SEED}")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]  # written down: the PACS calls the same one after every restart
+    port = free_port()  # written down: the PACS calls the same one after every restart
     node = Node(tmp_path / "node", f"[receive]\nport = {port}\n", archive.destination).start(seconds=120)
     sender = Sender(port, partial(radiograph, 1), pause=0.5)
     try:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 from pathlib import Path
 
 import pytest
 from made import radiograph
+from ports import free_port
 from serving import Node, wait
 from sqlalchemy import func, select
 
@@ -27,9 +27,7 @@ def receivers(node: Node) -> set[int]:
 
 @pytest.mark.slow
 def test_processes_that_share_a_port_keep_studies_together(tmp_path: Path) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     node = Node(tmp_path / "node", f"[receive]\nport = {port}\nprocesses = 2\n[study]\nquiet_seconds = 600\n")
     node.start()
     try:

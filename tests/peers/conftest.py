@@ -10,7 +10,8 @@ from pathlib import Path
 import peer_archives
 import peer_node
 import pytest
-from peer_programs import find, free_port, missing
+from peer_programs import find, missing
+from ports import free_port
 
 CALLERS = (peer_archives.SENDER_AE, "ORTHANC", "XRVSEND")
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from peer_node import Destination
-from peer_programs import HOST, alive, find, free_port, run, running, until
+from peer_programs import HOST, alive, find, run, running, until
+from ports import free_port
 from pydicom import dcmread
 
 SENDER_AE = "PACS"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -58,13 +57,6 @@ def run(name: str, *arguments: str | Path | int, seconds: float = 120) -> subpro
         timeout=seconds,
         check=False,
     )
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
 
 
 def until(what: str, look: Callable[[], T], *, seconds: float, pause: float = 0.2) -> T:

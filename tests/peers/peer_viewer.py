@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 from peer_archives import Orthanc
-from peer_programs import HOST, alive, free_port, missing, program, running, until
+from peer_programs import HOST, alive, missing, program, running, until
+from ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGURATION = ROOT / "docker" / "ohif"

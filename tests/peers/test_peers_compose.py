@@ -13,7 +13,8 @@ import peer_node
 import peer_objects
 import peer_viewer
 import pytest
-from peer_programs import HOST, alive, find, free_port, missing, running, until
+from peer_programs import HOST, alive, find, missing, running, until
+from ports import free_port
 
 pytestmark = pytest.mark.peers
 

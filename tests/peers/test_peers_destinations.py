@@ -10,7 +10,8 @@ import pytest
 from certificates import pair
 from peer_archives import Orthanc, Storescp, storescp
 from peer_node import AE_TITLE, Destination, Node, command, write_config
-from peer_programs import HOST, free_port, program, run, running, until
+from peer_programs import HOST, program, run, running, until
+from ports import free_port
 
 pytestmark = pytest.mark.peers
 

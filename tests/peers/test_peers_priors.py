@@ -10,7 +10,8 @@ import peer_archives
 import pytest
 from analysed import BEFORE, NOW, Networks, Site, image
 from peer_archives import DICOMWEB, Orthanc
-from peer_programs import HOST, find, free_port, missing
+from peer_programs import HOST, find, missing
+from ports import free_port
 from pydicom import Dataset
 
 from xrv_node.audit.store import Store

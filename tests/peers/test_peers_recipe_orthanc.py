@@ -16,7 +16,8 @@ import peer_archives
 import peer_node
 import peer_objects
 import pytest
-from peer_programs import HOST, alive, find, free_port, missing, running, until
+from peer_programs import HOST, alive, find, missing, running, until
+from ports import free_port
 from pydicom import Dataset
 
 from xrv_node.report.equipment import MANUFACTURER

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from peer_archives import SENDER_AE
 from peer_node import AE_TITLE, Destination, Node, command, write_config
-from peer_programs import HOST, alive, free_port, program, run, running, until
+from peer_programs import HOST, alive, program, run, running, until
+from ports import free_port
 
 pytestmark = pytest.mark.peers
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from analysed import BEFORE, NOW, Site, image
 from made import SECRET
+from ports import free_port
 from priors_cases import BASIS, find, ways
 
 from xrv_node.audit.store import Store
@@ -21,9 +22,7 @@ from xrv_node.settings import PriorsSection
 
 @pytest.mark.parametrize("way", [0, 1])
 def test_an_archive_that_is_not_there_is_named(way: int) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     with pytest.raises(archive.DestinationError, match=rf"the archive of priors, .*{port}.* cannot be "):
         find(ways(port)[way])
 

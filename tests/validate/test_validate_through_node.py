@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import socket
 from pathlib import Path
 
 import numpy as np
 import pytest
 from pydicom import Dataset
-from serving import Node
-from typer.testing import CliRunner
-from validate_node import Answer, node, results
+from validate_node import Answer, node, results, told_by_a_running_node
 
-from xrv_node.cli import app
 from xrv_node.datasets.load import load
 from xrv_node.datasets.table import LabelTable
 from xrv_node.errors import ConfigError, DestinationError
@@ -144,28 +140,10 @@ def test_the_difference_says_whether_it_is_more_than_rounding():
 
 @pytest.mark.slow
 def test_real_radiographs_through_a_running_node(radiographs: Path, tmp_path: Path):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    running = Node(
-        tmp_path / "node",
-        destinations=f'[[destinations]]\nname = "validation"\nkind = "dimse"\nae_title = "XRVVALIDATE"\n'
-        f'host = "127.0.0.1"\nport = {port}\nsend = ["report", "seg"]\n',
-    ).start()
-    try:
-        ran = CliRunner().invoke(
-            app,
-            [
-                *("validate", "nih", "--images", str(radiographs), "--view", "*", "--all-images"),
-                *("--commissioning", "--workers", "0", "--device", "cpu", "--limit", "3", "--json"),
-                *("--out", str(tmp_path / "out"), "--through-node", f"XRVNODE@127.0.0.1:{running.port}"),
-                *("--receive-port", str(port)),
-            ],
-        )
-    finally:
-        running.stop()
-    assert ran.exit_code == 0, ran.output + str(ran.exception)
-    told = json.loads(ran.stdout)["through_node"]["difference"]
+    through = told_by_a_running_node(
+        tmp_path, "nih", "--images", str(radiographs), "--view", "*", "--all-images", "--limit", "3"
+    )
+    told = through["difference"]
     assert (told["sent"], told["answered"], told["segmented"], told["left_out"]) == (3, 3, 3, {})
     assert told["greatest"] < 1e-5
     assert told["other_calls"] == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -11,11 +12,15 @@ from typing import Any
 
 import numpy as np
 from analysed import Networks
+from ports import free_port
 from pydicom import Dataset
 from pynetdicom import AE, evt
+from serving import Node
+from typer.testing import CliRunner
 
 from xrv_node import frontal, report
 from xrv_node.analyse.analyser import AnalysisInput
+from xrv_node.cli import app
 from xrv_node.deliver import scu
 from xrv_node.validate import through_node
 from xrv_node.values import DEFAULT_STYLE, ImageOutcome, StudyOutcome, Style
@@ -71,3 +76,26 @@ def results(
         datetime(2026, 1, 1, tzinfo=UTC),
     )
     return [made.dataset for made in report.build(outcome, kinds, style)]
+
+
+def told_by_a_running_node(directory: Path, *options: str, seg_type: str = "binary") -> dict[str, Any]:
+    """What `validate` with these options says of its way through a node in commissioning mode."""
+    port = free_port()
+    running = Node(
+        directory / "node",
+        destinations=f'[[destinations]]\nname = "validation"\nkind = "dimse"\nae_title = "XRVVALIDATE"\n'
+        f'host = "127.0.0.1"\nport = {port}\nsend = ["report", "seg"]\nseg_type = "{seg_type}"\n',
+    ).start()
+    try:
+        ran = CliRunner().invoke(
+            app,
+            [
+                *("validate", *options, "--commissioning", "--workers", "0", "--device", "cpu", "--json"),
+                *("--out", str(directory / "out"), "--through-node", f"XRVNODE@127.0.0.1:{running.port}"),
+                *("--receive-port", str(port)),
+            ],
+        )
+    finally:
+        running.stop()
+    assert ran.exit_code == 0, ran.output + str(ran.exception)
+    return dict(json.loads(ran.stdout)["through_node"])
