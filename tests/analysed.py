@@ -11,19 +11,17 @@ from made import incoming, radiograph
 from pydicom import Dataset, dcmread
 from sqlalchemy import select
 
-from xrv_node.analyse import job as analyse
 from xrv_node.analyse.analyser import AnalysisInput
-from xrv_node.audit import queries
-from xrv_node.audit.store import Store
-from xrv_node.audit.tables import ResultRow, Study
+from xrv_node.db import progress, queries, queue
+from xrv_node.db.store import Store
+from xrv_node.db.tables import ResultRow, Study
 from xrv_node.errors import ImageError
-from xrv_node.jobs import progress, queue
+from xrv_node.jobs import analyse, report
+from xrv_node.jobs.outcomes import images_of
 from xrv_node.priors import search
 from xrv_node.receive import intake
-from xrv_node.receive.spool import Spool
-from xrv_node.report import job as report
-from xrv_node.report.outcomes import images_of
 from xrv_node.settings import Settings
+from xrv_node.spool import Spool
 from xrv_node.values import Analysis, Finding, Frame, ModelIdentity, ModelSet, Prior
 
 CLASSIFIER = "1a" * 32

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import structlog
 
-from xrv_node.audit.store import Store
 from xrv_node.cli import THREADS
-from xrv_node.receive.spool import Spool
+from xrv_node.db.store import Store
+from xrv_node.spool import Spool
 
 # As the command line sets it, and before anything loads torch.
 os.environ |= THREADS | os.environ

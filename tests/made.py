@@ -10,7 +10,7 @@ from pydicom import Dataset, dcmwrite
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
-from xrv_node.receive.record import Incoming
+from xrv_node.receive.instance_rows import Incoming
 
 CR = "1.2.840.10008.5.1.4.1.1.1"
 SECRET = "Zebrafinch"

@@ -16,9 +16,9 @@ from typing import Any
 from pydicom import Dataset
 from sqlalchemy import select
 
-from xrv_node.audit import queries
-from xrv_node.audit.store import Store
-from xrv_node.audit.tables import Delivery, Study
+from xrv_node.db import queries
+from xrv_node.db.store import Store
+from xrv_node.db.tables import Delivery, Study
 from xrv_node.deliver import scu
 
 

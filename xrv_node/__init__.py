@@ -9,13 +9,15 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from xrv_node.product import VERSION
+
 if TYPE_CHECKING:
-    from xrv_node.images.classify import classify
-    from xrv_node.images.embed import embed
-    from xrv_node.images.explain import explain
-    from xrv_node.images.files import Unread
-    from xrv_node.images.reconstruct import reconstruct
-    from xrv_node.images.segment import segment
+    from xrv_node.lab.images.classify import classify
+    from xrv_node.lab.images.embed import embed
+    from xrv_node.lab.images.explain import explain
+    from xrv_node.lab.images.files import Unread
+    from xrv_node.lab.images.reconstruct import reconstruct
+    from xrv_node.lab.images.segment import segment
     from xrv_node.models import get_model
     from xrv_node.radiograph.prepare import prepare
     from xrv_node.radiograph.read import read
@@ -32,24 +34,18 @@ __all__ = [
     "segment",
 ]
 
-__version__ = "0.1.0"
-
-IMPLEMENTATION_CLASS_UID = "2.25.96116369569352597390691838276327498482"
-"""Names this implementation to peers and in files (PS3.7 D.3.3.2); from a UUID (PS3.5 B.2)."""
-IMPLEMENTATION_VERSION_NAME = f"XRVNODE {__version__}"
-MANUFACTURER, MODEL_NAME = "xrv-node project", "xrv-node"
-"""In every result: by them a node knows its own and those of other xrv-nodes again."""
+__version__ = VERSION
 
 _ROOMS = {
-    "Unread": "images.files",
-    "classify": "images.classify",
-    "embed": "images.embed",
-    "explain": "images.explain",
+    "Unread": "lab.images.files",
+    "classify": "lab.images.classify",
+    "embed": "lab.images.embed",
+    "explain": "lab.images.explain",
     "get_model": "models",
     "prepare": "radiograph.prepare",
     "read": "radiograph.read",
-    "reconstruct": "images.reconstruct",
-    "segment": "images.segment",
+    "reconstruct": "lab.images.reconstruct",
+    "segment": "lab.images.segment",
 }
 
 

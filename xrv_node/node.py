@@ -17,12 +17,13 @@ from pathlib import Path
 
 import structlog
 
-from xrv_node.audit import changes, person, trail
-from xrv_node.audit.store import Store
+from xrv_node.audit import changes, command_user
+from xrv_node.db import trail
+from xrv_node.db.store import Store
 from xrv_node.errors import ConfigError, WeightsError
-from xrv_node.receive.spool import Spool
-from xrv_node.seats import lock, seat
+from xrv_node.role_locks import lock, seat
 from xrv_node.settings import Settings
+from xrv_node.spool import Spool
 from xrv_node.supervisor import DRAIN_SECONDS, SUPERVISED, Role, Supervisor
 
 log = structlog.get_logger("node")
@@ -55,11 +56,10 @@ def run_worker(settings: Settings, stop: threading.Event, *, commissioning: bool
     """Load the models, then analyse and report until told to stop."""
     from xrv_node import models
     from xrv_node.analyse import choice, gate, view
-    from xrv_node.analyse import job as analyse
     from xrv_node.analyse.local import LocalAnalyser
-    from xrv_node.jobs import queue, worker
+    from xrv_node.db import queue
+    from xrv_node.jobs import analyse, report, worker
     from xrv_node.radiograph.prepare import RESAMPLER
-    from xrv_node.report import job as report
 
     store, spool = _state(settings)
     with seat(settings.data_dir, "worker") as owner:
@@ -101,9 +101,9 @@ def run_worker(settings: Settings, stop: threading.Event, *, commissioning: bool
 
 def run_courier(settings: Settings, stop: threading.Event) -> None:
     """Deliver results, send the trail on and mind the clock until told to stop."""
-    from xrv_node.audit import forward
-    from xrv_node.deliver import outbox
-    from xrv_node.jobs import queue, schedule
+    from xrv_node.audit import forwarder as forward
+    from xrv_node.db import queue
+    from xrv_node.jobs import outbox, schedule
 
     store, spool = _state(settings)
     with seat(settings.data_dir, "courier") as owner:
@@ -270,7 +270,7 @@ def serve(
         store = Store(settings.database_url)
         store.migrate()
         with store.begin() as db:
-            changes.started(db, settings, commissioning=commissioning, by=person.operator())
+            changes.started(db, settings, commissioning=commissioning, by=command_user.operator())
         supervisor = Supervisor(config, settings, commissioning, announce)
         code = 0
         try:

@@ -23,6 +23,8 @@ threshold of its head (Youden's index on held-out training data, or the site's o
 
 VERIFICATION = "1.2.840.10008.1.1"
 """Verification SOP Class: what a C-ECHO is for (PS3.4 A.4)."""
+STORAGE_COMMITMENT = "1.2.840.10008.1.20.1"
+"""Storage Commitment Push Model SOP Class (PS3.4 J.3.5)."""
 
 Point = tuple[float, float]
 """(column, row) in pixels of the source image, as in DICOM Graphic Data: the top left pixel's centre is

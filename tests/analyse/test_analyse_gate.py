@@ -13,11 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from xrv_node import phantom
-from xrv_node.analyse import fitting, gate
+from xrv_node.analyse import gate
 from xrv_node.analyse.analyser import AnalysisInput
 from xrv_node.analyse.local import LocalAnalyser
 from xrv_node.errors import ConfigError, WeightsError
-from xrv_node.images.files import listed
+from xrv_node.lab.images import fit_gate
+from xrv_node.lab.images.files import listed
 from xrv_node.models import Networks, load_set
 from xrv_node.radiograph.prepare import RESAMPLER
 from xrv_node.values import Analysis, ModelIdentity, ModelSet
@@ -225,11 +226,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def fitted(networks: Networks, folder: Path) -> fitting.Fitted:
-    return fitting.fit(networks, listed(folder)[0], 0.9)
+def fitted(networks: Networks, folder: Path) -> fit_gate.Fitted:
+    return fit_gate.fit(networks, listed(folder)[0], 0.9)
 
 
-def test_a_folder_is_fitted_on_its_frontal_images(fitted: fitting.Fitted) -> None:
+def test_a_folder_is_fitted_on_its_frontal_images(fitted: fit_gate.Fitted) -> None:
     assert fitted.limits.images == len(fitted.errors) == len(fitted.similarities) == 12
     assert {unread.path.name for unread in fitted.left_out} == {"lateral.dcm", "readme.txt"}
     assert fitted.limits.error == max(fitted.errors)  # rank ceil(13 x 0.9) = 12
@@ -239,7 +240,7 @@ def test_a_folder_is_fitted_on_its_frontal_images(fitted: fitting.Fitted) -> Non
 
 
 def test_the_analyser_measures_what_was_fitted(
-    networks: Networks, folder: Path, fitted: fitting.Fitted
+    networks: Networks, folder: Path, fitted: fit_gate.Fitted
 ) -> None:
     analyser = LocalAnalyser(networks, limits=fitted.limits)
     batch = [AnalysisInput(str(seed), folder / f"{seed}.dcm") for seed in range(3)]
@@ -257,7 +258,7 @@ def test_the_analyser_measures_what_was_fitted(
 
 
 def test_an_image_of_something_else_is_refused(
-    networks: Networks, tmp_path: Path, fitted: fitting.Fitted
+    networks: Networks, tmp_path: Path, fitted: fit_gate.Fitted
 ) -> None:
     cv2.imwrite(str(tmp_path / "noise.png"), RNG.integers(0, 256, (300, 300), dtype=np.uint8))
     (result,) = LocalAnalyser(networks, limits=fitted.limits).analyse(
@@ -272,7 +273,7 @@ def test_an_image_of_something_else_is_refused(
 
 
 def test_untrained_networks_are_not_judged(
-    networks: Networks, tmp_path: Path, fitted: fitting.Fitted
+    networks: Networks, tmp_path: Path, fitted: fit_gate.Fitted
 ) -> None:
     cv2.imwrite(str(tmp_path / "noise.png"), RNG.integers(0, 256, (300, 300), dtype=np.uint8))
     untrained = dataclasses.replace(

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from xrv_node.analyse.analyser import Analyser, AnalysisInput
+from xrv_node.analyse.analysis_file import load, save
 from xrv_node.analyse.local import LocalAnalyser
-from xrv_node.analyse.store import load, save
 from xrv_node.errors import ImageError
 from xrv_node.models import Networks, load_set
 from xrv_node.radiograph.prepare import RESAMPLER, frame

@@ -14,18 +14,18 @@ from made import incoming, radiograph
 from sqlalchemy import select
 
 from xrv_node import phantom
-from xrv_node.analyse import job, view
+from xrv_node.analyse import view
 from xrv_node.analyse.analyser import AnalysisInput
 from xrv_node.analyse.view import from_pixels
-from xrv_node.audit import queries
-from xrv_node.audit.store import Store
-from xrv_node.audit.tables import Instance, Job, Study
+from xrv_node.db import progress, queries, queue
+from xrv_node.db.store import Store
+from xrv_node.db.tables import Instance, Job, Study
 from xrv_node.errors import ConfigError, ImageError, WeightsError
-from xrv_node.jobs import progress, queue
+from xrv_node.jobs import analyse as job
 from xrv_node.models import architectures
 from xrv_node.receive import intake
-from xrv_node.receive.spool import Spool
 from xrv_node.settings import FrontalSection
+from xrv_node.spool import Spool
 from xrv_node.values import (
     Analysis,
     Evidence,

@@ -10,13 +10,14 @@ from made import SECRET, incoming, radiograph
 from pydicom.sr._concepts_dict import concepts
 from typer.testing import CliRunner
 
-from xrv_node.audit import atna, queries, trail
+from xrv_node.audit import atna
 from xrv_node.audit import message as form
-from xrv_node.audit.store import Store
 from xrv_node.cli import app
+from xrv_node.db import queries, trail
+from xrv_node.db.store import Store
 from xrv_node.receive import intake
-from xrv_node.receive.spool import Spool
 from xrv_node.settings import FrontalSection, Settings, load
+from xrv_node.spool import Spool
 
 CODED = (("csd-code", "codeSystemName", "originalText"), ())
 SCHEMA: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {

@@ -12,13 +12,13 @@ import pytest
 from made import incoming, radiograph
 from typer.testing import CliRunner
 
-from xrv_node.audit import changes, person, queries, timeline, trail
-from xrv_node.audit.store import Store
+from xrv_node.audit import changes, command_user, timeline
 from xrv_node.cli import app
-from xrv_node.jobs import progress, queue
+from xrv_node.db import progress, queries, queue, trail
+from xrv_node.db.store import Store
 from xrv_node.receive import intake
-from xrv_node.receive.spool import Spool
 from xrv_node.settings import FrontalSection, PriorsSection, ReceiveSection, Settings
+from xrv_node.spool import Spool
 from xrv_node.values import ModelIdentity, ModelSet
 
 NETWORK = ModelIdentity("classifier", "densenet121-res224-all", "ab" * 32)
@@ -75,7 +75,7 @@ def test_operating_points_of_the_site_are_on_record(store: Store) -> None:
 def test_a_person_is_named_by_user_and_host(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOGNAME", "somebody-else")
     monkeypatch.setenv("USER", "somebody-else")
-    name, _, host = person.operator().partition("@")
+    name, _, host = command_user.operator().partition("@")
     monkeypatch.undo()
     assert (name, host.split(" ")[0]) == (getpass.getuser(), socket.gethostname())
 
@@ -107,7 +107,7 @@ def test_whatever_a_command_changes_names_who_ran_it(store: Store, node: Path) -
     run(node, "jobs", "cancel", "1")
     for event in ("job.retried", "job.cancelled"):
         (changed,) = of(store, event)
-        assert changed["by"] == person.operator()
+        assert changed["by"] == command_user.operator()
     assert "by" not in of(store, "job.parked")[0]
     with store.read() as db:
         assert isinstance(trail.verify(db), int)
@@ -123,7 +123,7 @@ def test_a_study_is_told_as_a_timeline(store: Store, node: Path) -> None:
     assert rows[2]["says"] == "job 1 (analyse) waits for a person: its pixels cannot be decoded"
     assert MODELS.digest[:12] in rows[3]["says"]
     assert rows[4]["says"] == "colour red"
-    assert rows[5]["by"] == person.operator()
+    assert rows[5]["by"] == command_user.operator()
     text = run(node, "audit", "show", "--study", "1.2.3.1")
     assert all(row["says"] in text for row in rows)
     assert "1.2.3.2" not in text

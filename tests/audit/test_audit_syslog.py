@@ -15,15 +15,17 @@ from certificates import Pair, pair
 from syslog_server import HEADER, Repository
 from test_audit_atna import check
 
-from xrv_node.audit import forward, queries, syslog, trail
+from xrv_node.audit import forwarder as forward
+from xrv_node.audit import syslog
 from xrv_node.audit.atna import Written
-from xrv_node.audit.settings import AuditSection
-from xrv_node.audit.store import Store
-from xrv_node.doctor import record
+from xrv_node.db import queries, trail
+from xrv_node.db.store import Store
+from xrv_node.doctor import database
 from xrv_node.doctor.finding import Examined, State
 from xrv_node.errors import ConfigError, DestinationError
-from xrv_node.setting_types import TlsClientSection
 from xrv_node.settings import Settings
+from xrv_node.settings.audit import AuditSection
+from xrv_node.settings.types import TlsClientSection
 
 STRANGER = "Ünknown<&"
 
@@ -176,7 +178,7 @@ def test_udp_sends_a_message_a_datagram(store: Store) -> None:
 
 def test_the_doctor_looks_at_it(store: Store, theirs: Pair) -> None:
     def looked(audit: AuditSection) -> list[State]:
-        return [state for state, *_ in record.repository(Examined(Settings(audit=audit), store, False))]
+        return [state for state, *_ in database.repository(Examined(Settings(audit=audit), store, False))]
 
     with Repository(theirs.context()) as repository:
         audit = section(repository.port, theirs)

@@ -29,13 +29,13 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 from receivers import HOST, Running, find, receivers, running
 
-from xrv_node.audit.store import Store
-from xrv_node.audit.tables import Delivery, ResultRow, Study
-from xrv_node.deliver import outbox
-from xrv_node.deliver.settings import DestinationSection
-from xrv_node.jobs import queue
-from xrv_node.receive.spool import Spool
+from xrv_node.db import queue
+from xrv_node.db.store import Store
+from xrv_node.db.tables import Delivery, ResultRow, Study
+from xrv_node.jobs import outbox
 from xrv_node.report.kinds import KINDS
+from xrv_node.settings.destinations import DestinationSection
+from xrv_node.spool import Spool
 
 PEERS = ("dcmtk storescp, tuned", "Orthanc, TCP_NODELAY")
 OURS = "xrv-node, the outbox"

@@ -62,16 +62,16 @@ def ours(folder: Path, workers: int, score: bool) -> Iterator[int]:
     """Yield None when all is loaded, then the number of images of each batch."""
     import numpy as np
 
-    from xrv_node.datasets.load import load
-    from xrv_node.validate import networks, reading
+    from xrv_node.lab.datasets.load import load
+    from xrv_node.lab.validate import networks, read_images
 
     if workers:
-        reading.begin()
+        read_images.begin()
     table = load("nih", folder, views=("*",), unique_patients=False)
     run = networks.load(("all", "chestx_det", "101-elastic"), Path(), "cpu", commissioning=True)
-    images = reading.Images(table, np.arange(len(table)), run.sizes, "skimage")
+    images = read_images.Images(table, np.arange(len(table)), run.sizes, "skimage")
     yield 0
-    for batch in reading.batches(images, BATCH, workers):
+    for batch in read_images.batches(images, BATCH, workers):
         if score:
             networks.forward(run, batch.inputs)
         yield len(batch.good)

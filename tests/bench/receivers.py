@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic, sleep
 
-from xrv_node.audit.store import Store
+from xrv_node.db.store import Store
 
 HOST = "127.0.0.1"
 ROUTER = "ROUTER"

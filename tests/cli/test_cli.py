@@ -12,13 +12,12 @@ from typing import Any
 import pytest
 from made import SECRET, incoming, radiograph
 
-from xrv_node.audit import trail
-from xrv_node.audit.store import Store
-from xrv_node.jobs import progress, queue
+from xrv_node.db import progress, queue, trail
+from xrv_node.db.store import Store
 from xrv_node.receive import intake
-from xrv_node.receive.settings import ReceiveSection
-from xrv_node.receive.spool import Spool
 from xrv_node.settings import FrontalSection
+from xrv_node.settings.receive import ReceiveSection
+from xrv_node.spool import Spool
 
 HEAVY = {
     "torch",

@@ -8,10 +8,10 @@ from pynetdicom.sop_class import (
 )
 
 from xrv_node.deliver.attempt import Outcome
-from xrv_node.deliver.settings import DestinationSection
 from xrv_node.receive import association, dimse, intake
 from xrv_node.report.kinds import KINDS
 from xrv_node.settings import PriorsSection, ReceiveSection
+from xrv_node.settings.destinations import DestinationSection
 
 IODS = {
     "report": ("SR", "none; title (18748-4, LN, Diagnostic Imaging Report)"),

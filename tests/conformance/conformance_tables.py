@@ -21,14 +21,13 @@ from pydicom.tag import Tag
 from pydicom.uid import UID, AllTransferSyntaxes, DeflatedExplicitVRLittleEndian
 
 from xrv_node.deliver.attempt import Outcome, from_status
-from xrv_node.deliver.commitment import STORAGE_COMMITMENT
 from xrv_node.deliver.dimse import SYNTAXES
-from xrv_node.deliver.settings import DestinationSection
 from xrv_node.frontal.rules import load_rules
 from xrv_node.radiograph.syntaxes import decodes
 from xrv_node.report import codes, source
 from xrv_node.report.kinds import KINDS
-from xrv_node.values import VERIFICATION, StoredResult
+from xrv_node.settings.destinations import DestinationSection
+from xrv_node.values import STORAGE_COMMITMENT, VERIFICATION, StoredResult
 
 
 def offered(kind: str, *, deflate: bool) -> list[UID]:

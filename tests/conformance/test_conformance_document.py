@@ -20,20 +20,21 @@ from report.report_cases import frontal, header, outcome
 import xrv_node
 from xrv_node import report, tls
 from xrv_node import settings as configuration
-from xrv_node.audit.store import Store
-from xrv_node.deliver import association, commitment, commitment_scu
-from xrv_node.deliver.commitment import STORAGE_COMMITMENT
+from xrv_node.db import commitments
+from xrv_node.db.store import Store
+from xrv_node.deliver import association
 from xrv_node.deliver.dimse import SYNTAXES, DimseSender
-from xrv_node.deliver.settings import DestinationSection
 from xrv_node.errors import DestinationError
 from xrv_node.frontal.rules import load_rules
+from xrv_node.jobs import commitment
 from xrv_node.priors.dimse import DimseArchive
 from xrv_node.receive import association as acse
 from xrv_node.receive import dimse, server
-from xrv_node.receive.spool import Spool
 from xrv_node.report.kinds import KINDS, sop_classes
 from xrv_node.settings import PriorsSection
-from xrv_node.values import VERIFICATION, Style
+from xrv_node.settings.destinations import DestinationSection
+from xrv_node.spool import Spool
+from xrv_node.values import STORAGE_COMMITMENT, VERIFICATION, Style
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "conformance.md"
 TEXT = DOCUMENT.read_text(encoding="utf-8")
@@ -215,9 +216,9 @@ def test_numbers_in_sentences() -> None:
     assert says(
         f"connection {association.CONNECT_SECONDS} s, association, DIMSE and network {association.ANSWER_SECONDS} s"
     )
-    assert says(f"for at most {commitment.MOST} objects")
-    assert says(f"waited for {commitment_scu.ANSWER_SECONDS:.0f} s on the same association")
-    assert commitment.KEPT_ASKING.days == 7
+    assert says(f"for at most {commitments.MOST} objects")
+    assert says(f"waited for {commitment.ANSWER_SECONDS:.0f} s on the same association")
+    assert commitments.KEPT_ASKING.days == 7
     assert says("for seven days")
     assert says(f"`{tls.CIPHERS}`")
     size = load_rules().minimum_matrix

@@ -10,10 +10,10 @@ import pytest
 from deliver_cases import result
 from deliver_peer import Peer
 
-from xrv_node.audit.store import Store
-from xrv_node.audit.tables import Delivery, ResultRow, Study
-from xrv_node.jobs import queue
-from xrv_node.receive.spool import Spool
+from xrv_node.db import queue
+from xrv_node.db.store import Store
+from xrv_node.db.tables import Delivery, ResultRow, Study
+from xrv_node.spool import Spool
 
 
 @pytest.fixture

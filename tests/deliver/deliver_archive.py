@@ -10,7 +10,7 @@ from pynetdicom import AE, build_role, evt
 from pynetdicom.events import Event
 from pynetdicom.sop_class import SegmentationStorage, StorageCommitmentPushModel
 
-from xrv_node.deliver import commitment
+from xrv_node.db import commitments
 
 
 class Archive:
@@ -57,7 +57,7 @@ class Archive:
             answer,
             2 if bad else 1,
             StorageCommitmentPushModel,
-            commitment.WELL_KNOWN_INSTANCE,
+            commitments.WELL_KNOWN_INSTANCE,
         )
         return int(status.Status)
 

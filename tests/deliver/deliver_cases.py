@@ -13,12 +13,12 @@ from typing import Any
 
 from made import radiograph
 
-from xrv_node.audit.store import Store
-from xrv_node.audit.tables import Delivery, Job
-from xrv_node.deliver import outbox
-from xrv_node.jobs import queue
-from xrv_node.receive.spool import Spool
+from xrv_node.db import queue
+from xrv_node.db.store import Store
+from xrv_node.db.tables import Delivery, Job
+from xrv_node.jobs import outbox
 from xrv_node.report.kinds import KINDS
+from xrv_node.spool import Spool
 from xrv_node.values import StoredResult
 
 SOP_CLASSES = {name: kind.sop_classes[0] for name, kind in KINDS.items()}

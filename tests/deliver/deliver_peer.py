@@ -18,8 +18,8 @@ from pynetdicom.events import Event
 from pynetdicom.sop_class import Verification
 
 from xrv_node.deliver.attempt import Attempt
-from xrv_node.deliver.settings import DestinationSection
 from xrv_node.report.envelope import to_bytes
+from xrv_node.settings.destinations import DestinationSection
 from xrv_node.values import StoredResult
 
 

@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 from xrv_node.deliver.attempt import Attempt
-from xrv_node.deliver.settings import DestinationSection
 from xrv_node.deliver.stow import StowSender
+from xrv_node.settings.destinations import DestinationSection
 from xrv_node.values import StoredResult
 
 

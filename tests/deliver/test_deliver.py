@@ -24,8 +24,8 @@ from xrv_node.deliver.association import open_to
 from xrv_node.deliver.attempt import Outcome, from_status
 from xrv_node.deliver.dimse import DimseSender
 from xrv_node.deliver.folder import FolderSender
-from xrv_node.deliver.settings import DestinationSection
 from xrv_node.errors import DestinationError
+from xrv_node.settings.destinations import DestinationSection
 
 
 @pytest.mark.parametrize(

@@ -17,16 +17,16 @@ from pynetdicom.sop_class import SegmentationStorage
 from serving import wait
 
 from xrv_node import settings
-from xrv_node.audit import queries, trail
-from xrv_node.audit.store import Store
-from xrv_node.audit.tables import Commitment, Delivery, Job
-from xrv_node.deliver import commitment, commitment_scu, outbox
+from xrv_node.db import commitments, queries, trail
+from xrv_node.db.store import Store
+from xrv_node.db.tables import Commitment, Delivery, Job
 from xrv_node.deliver.association import NotNowError
 from xrv_node.deliver.dimse import DimseSender
-from xrv_node.deliver.settings import DestinationSection
 from xrv_node.errors import DestinationError
+from xrv_node.jobs import commitment, outbox
 from xrv_node.receive import server as receiver
-from xrv_node.receive.spool import Spool
+from xrv_node.settings.destinations import DestinationSection
+from xrv_node.spool import Spool
 
 HOUR = timedelta(hours=1)
 
@@ -49,17 +49,17 @@ def destination(port: int, **keys: Any) -> DestinationSection:
 @pytest.fixture
 def ask(
     store: Store, spool: Spool, archive: Archive, queued: tuple[int, ...]
-) -> Callable[[], list[commitment.Wanted]]:
+) -> Callable[[], list[commitments.Wanted]]:
     """Deliver what is due, and ask about what was stored and not asked about in an hour."""
     sender = DimseSender(destination(archive.port), "XRVNODE")
 
-    def action() -> list[commitment.Wanted]:
+    def action() -> list[commitments.Wanted]:
         deliver(store, spool, sender)
         sender.close()
         with store.read() as db:
-            wanted = commitment.due(db, "pacs", HOUR)
+            wanted = commitments.due(db, "pacs", HOUR)
         if wanted:
-            commitment_scu.ask(destination(archive.port), "XRVNODE", store, wanted)
+            commitment.ask(destination(archive.port), "XRVNODE", store, wanted)
         return wanted
 
     return action
@@ -75,12 +75,12 @@ def later(store: Store, **times: timedelta) -> None:
 
 
 def test_the_uids_are_the_standards() -> None:
-    assert UID(commitment.STORAGE_COMMITMENT).name == "Storage Commitment Push Model SOP Class"
-    assert UID(commitment.WELL_KNOWN_INSTANCE).name == "Storage Commitment Push Model SOP Instance"
+    assert UID(commitments.STORAGE_COMMITMENT).name == "Storage Commitment Push Model SOP Class"
+    assert UID(commitments.WELL_KNOWN_INSTANCE).name == "Storage Commitment Push Model SOP Instance"
 
 
 def test_an_answer_on_the_same_association_confirms(
-    store: Store, archive: Archive, ask: Callable[[], list[commitment.Wanted]]
+    store: Store, archive: Archive, ask: Callable[[], list[commitments.Wanted]]
 ) -> None:
     assert [w.sop_instance_uid for w in ask()] == archive.stored
     assert states(store) == [("confirmed", "0x0000", "done")] * 2
@@ -98,10 +98,10 @@ def test_an_answer_over_an_association_of_the_archives_own(
     store: Store,
     spool: Spool,
     archive: Archive,
-    ask: Callable[[], list[commitment.Wanted]],
+    ask: Callable[[], list[commitments.Wanted]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(commitment_scu, "ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr(commitment, "ANSWER_SECONDS", 0.1)
     archive.same_association = False
     ask()
     assert states(store) == [("delivered", "0x0000", "done")] * 2
@@ -119,7 +119,7 @@ def test_an_answer_over_an_association_of_the_archives_own(
 
 
 def test_what_is_not_there_is_sent_and_asked_for_again(
-    store: Store, archive: Archive, ask: Callable[[], list[commitment.Wanted]]
+    store: Store, archive: Archive, ask: Callable[[], list[commitments.Wanted]]
 ) -> None:
     archive.failures = {"1.2.3.1.1.2": 0x0112}
     ask()
@@ -137,7 +137,7 @@ def test_what_is_not_there_is_sent_and_asked_for_again(
 def test_what_cannot_be_committed_is_parked(
     store: Store,
     archive: Archive,
-    ask: Callable[[], list[commitment.Wanted]],
+    ask: Callable[[], list[commitments.Wanted]],
     reason: int,
     attempts: int,
     state: str,
@@ -152,10 +152,10 @@ def test_what_cannot_be_committed_is_parked(
 def test_no_answer_is_asked_again_and_a_late_one_counts(
     store: Store,
     archive: Archive,
-    ask: Callable[[], list[commitment.Wanted]],
+    ask: Callable[[], list[commitments.Wanted]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(commitment_scu, "ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr(commitment, "ANSWER_SECONDS", 0.1)
     archive.same_association = False
     assert len(ask()) == 2
     assert ask() == []  # it has its hour
@@ -163,17 +163,17 @@ def test_no_answer_is_asked_again_and_a_late_one_counts(
     assert len(ask()) == 2
     first, second = archive.requests
     assert first.TransactionUID != second.TransactionUID
-    assert commitment.answered(store, first) == 0
+    assert commitments.answered(store, first) == 0
     assert states(store) == [("confirmed", "0x0000", "done")] * 2
 
 
 def test_what_was_sent_long_ago_is_let_be(
     store: Store,
     archive: Archive,
-    ask: Callable[[], list[commitment.Wanted]],
+    ask: Callable[[], list[commitments.Wanted]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(commitment_scu, "ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr(commitment, "ANSWER_SECONDS", 0.1)
     archive.same_association = False
     ask()
     later(store, asked_at=HOUR, updated_at=timedelta(days=8))
@@ -181,7 +181,7 @@ def test_what_was_sent_long_ago_is_let_be(
 
 
 def test_an_archive_that_does_not_take_the_request_is_told(
-    archive: Archive, ask: Callable[[], list[commitment.Wanted]]
+    archive: Archive, ask: Callable[[], list[commitments.Wanted]]
 ) -> None:
     archive.status = 0x0213
     with pytest.raises(NotNowError, match=r"ARCHIVE does not take the request \(0x0213\)"):
@@ -190,12 +190,12 @@ def test_an_archive_that_does_not_take_the_request_is_told(
 
 def test_an_archive_without_commitment_is_told(store: Store, queued: tuple[int, ...]) -> None:
     archive = Archive(commits=False)
-    wanted = [commitment.Wanted(queued[0], SegmentationStorage, "1.2.3.1.1.1")]
+    wanted = [commitments.Wanted(queued[0], SegmentationStorage, "1.2.3.1.1.1")]
     try:
         with pytest.raises(DestinationError, match="the peer offers no storage commitment"):
             DimseSender(destination(archive.port), "XRVNODE").check()
         with pytest.raises(DestinationError, match="accepts none of the SOP classes"):
-            commitment_scu.ask(destination(archive.port), "XRVNODE", store, wanted)
+            commitment.ask(destination(archive.port), "XRVNODE", store, wanted)
     finally:
         archive.ae.shutdown()
     with store.read() as db:
@@ -220,14 +220,14 @@ def test_check_says_that_it_is_offered(archive: Archive) -> None:
 def test_an_answer_that_is_none_confirms_nothing(
     store: Store, queued: tuple[int, ...], bad: dict[str, Any]
 ) -> None:
-    wanted = [commitment.Wanted(queued[0], SegmentationStorage, "1.2.3.1.1.1")]
-    request = commitment.asked(store, "pacs", wanted)
+    wanted = [commitments.Wanted(queued[0], SegmentationStorage, "1.2.3.1.1.1")]
+    request = commitments.asked(store, "pacs", wanted)
     answer = Dataset()
     if "SOPSequence" in "".join(bad):
         answer.TransactionUID = request.TransactionUID
     for keyword, value in bad.items():
         setattr(answer, keyword, value)
-    assert commitment.answered(store, answer) in (0, 0x0115)
+    assert commitments.answered(store, answer) in (0, 0x0115)
     assert states(store) == [("waiting", None, "queued")] * 2
 
 
@@ -239,7 +239,7 @@ def test_the_courier_sends_asks_and_is_answered(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(commitment_scu, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(commitment, "LOOK_SECONDS", 0.1)
     config = tmp_path / "node.toml"
     config.write_text(
         '[[destinations]]\nname="pacs"\nkind="dimse"\nae_title="ARCHIVE"\nhost="127.0.0.1"\n'

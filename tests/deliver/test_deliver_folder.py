@@ -11,9 +11,9 @@ from pydicom import dcmread
 
 from xrv_node.deliver.attempt import Outcome
 from xrv_node.deliver.folder import FolderSender
-from xrv_node.deliver.settings import DestinationSection
 from xrv_node.errors import DestinationError
 from xrv_node.report.envelope import to_bytes
+from xrv_node.settings.destinations import DestinationSection
 
 
 def test_a_folder_gets_whole_files(tmp_path: Path) -> None:

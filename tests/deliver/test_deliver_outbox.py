@@ -14,15 +14,14 @@ from made import CR
 from pynetdicom import evt
 from pynetdicom.events import Event
 
-from xrv_node.audit import queries, trail
-from xrv_node.audit.store import Store
-from xrv_node.audit.tables import Job
-from xrv_node.deliver import outbox
+from xrv_node.db import progress, queries, queue, trail
+from xrv_node.db.store import Store
+from xrv_node.db.tables import Job
 from xrv_node.deliver.attempt import Attempt
 from xrv_node.deliver.dimse import DimseSender
-from xrv_node.jobs import progress, queue, worker
-from xrv_node.receive.spool import Spool
+from xrv_node.jobs import outbox, worker
 from xrv_node.settings import Settings
+from xrv_node.spool import Spool
 from xrv_node.values import StoredResult
 
 

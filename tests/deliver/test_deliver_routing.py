@@ -10,15 +10,14 @@ from analysed import Networks, Site
 from made import incoming, radiograph
 from sqlalchemy import select
 
-from xrv_node.analyse import job as analyse
-from xrv_node.audit.store import Store
-from xrv_node.audit.tables import Delivery, ResultRow, Study
+from xrv_node.db import progress, queue
+from xrv_node.db.store import Store
+from xrv_node.db.tables import Delivery, ResultRow, Study
 from xrv_node.deliver import routing
-from xrv_node.deliver.settings import DestinationSection, PeerSection, WhenSection, replies
-from xrv_node.jobs import progress, queue
-from xrv_node.receive.spool import Spool
-from xrv_node.report import job as report
+from xrv_node.jobs import analyse, report
 from xrv_node.settings import Settings
+from xrv_node.settings.destinations import DestinationSection, PeerSection, WhenSection, replies
+from xrv_node.spool import Spool
 from xrv_node.values import FrontalDecision, ImageOutcome, Verdict
 
 

@@ -12,9 +12,9 @@ import pytest
 from docker_files import DOCKER
 
 from xrv_node import settings
-from xrv_node.audit.store import Store
+from xrv_node.db.store import Store
 from xrv_node.receive import server as receiver
-from xrv_node.receive.spool import Spool
+from xrv_node.spool import Spool
 
 
 @pytest.fixture

@@ -15,17 +15,17 @@ from pydicom import dcmread
 from sqlalchemy import text
 from typer.testing import CliRunner
 
-from xrv_node import doctor, seats
-from xrv_node.audit import queries, trail
-from xrv_node.audit.store import Store
-from xrv_node.audit.tables import Instance
+from xrv_node import doctor, role_locks
 from xrv_node.cli import app
-from xrv_node.doctor import machine, record
+from xrv_node.db import queries, trail
+from xrv_node.db.store import Store
+from xrv_node.db.tables import Instance
+from xrv_node.doctor import database, machine
 from xrv_node.doctor.finding import Examined, Finding, Found, State
 from xrv_node.receive import intake
-from xrv_node.receive.spool import Spool
 from xrv_node.retention import orphans
 from xrv_node.settings import FrontalSection, Settings, load
+from xrv_node.spool import Spool
 
 
 def configured(directory: Path, more: str = "") -> Settings:
@@ -88,9 +88,9 @@ def test_a_port_that_another_program_has(tmp_path: Path) -> None:
     with socket.create_server((settings.receive.host, settings.receive.port)):
         (taken,) = found(settings, "ports")
         assert (taken.state, "another program listens there" in taken.says) == (State.FAIL, True)
-        with seats.lock(tmp_path / "run" / "serve.lock"):
+        with role_locks.lock(tmp_path / "run" / "serve.lock"):
             assert states(found(settings, "ports")) == [State.OK]  # it is the node itself
-    with seats.lock(tmp_path / "run" / "serve.lock"):
+    with role_locks.lock(tmp_path / "run" / "serve.lock"):
         (silent,) = found(settings, "ports")
         assert silent.says.startswith("nothing answers at 127.0.0.1:")
 
@@ -102,7 +102,7 @@ def test_a_chain_that_was_changed_near_its_end(
     with store.begin() as db:
         for number in range(20):
             trail.record(db, "x", number=number)
-    monkeypatch.setattr(record, "LAST_EVENTS", 5)
+    monkeypatch.setattr(database, "LAST_EVENTS", 5)
     assert found(settings, "database")[-1].says == "the last 5 of 20 events of the trail are whole"
     with store.begin() as db:
         db.execute(text("DROP TRIGGER audit_event_no_update"))

@@ -8,8 +8,8 @@ import pytest
 from fault_archive import Archive
 from fault_site import Rooms
 
-from xrv_node.audit.store import Store
-from xrv_node.receive.spool import Spool
+from xrv_node.db.store import Store
+from xrv_node.spool import Spool
 
 
 @pytest.fixture

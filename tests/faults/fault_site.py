@@ -15,18 +15,16 @@ from made import encoded, incoming, radiograph
 from pydicom import Dataset
 from sqlalchemy import select
 
-from xrv_node.analyse import job as analyse
-from xrv_node.audit.store import Store
-from xrv_node.audit.tables import Job, Study
-from xrv_node.deliver import outbox
+from xrv_node.db import progress, queue
+from xrv_node.db.queue import Claim
+from xrv_node.db.store import Store
+from xrv_node.db.tables import Job, Study
 from xrv_node.deliver.dimse import DimseSender
-from xrv_node.deliver.settings import DestinationSection
-from xrv_node.jobs import progress, queue, schedule, worker
-from xrv_node.jobs.queue import Claim
+from xrv_node.jobs import analyse, outbox, report, schedule, worker
 from xrv_node.receive import intake
-from xrv_node.receive.spool import Spool
-from xrv_node.report import job as report
 from xrv_node.settings import Settings
+from xrv_node.settings.destinations import DestinationSection
+from xrv_node.spool import Spool
 
 KINDS = ("report", "sr-image")
 """What needs no regions or masks: the analyser of these tests draws none."""

@@ -17,11 +17,11 @@ from fault_archive import Held
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from xrv_node.audit import trail
-from xrv_node.audit.store import Store
-from xrv_node.audit.tables import AnalysisRow, AuditEvent, Delivery, Instance, Job, ResultRow, Study
-from xrv_node.receive.spool import Spool
+from xrv_node.db import trail
+from xrv_node.db.store import Store
+from xrv_node.db.tables import AnalysisRow, AuditEvent, Delivery, Instance, Job, ResultRow, Study
 from xrv_node.retention import orphans
+from xrv_node.spool import Spool
 
 ARRIVED = ("delivered", "warning", "confirmed")
 

@@ -38,9 +38,9 @@ from serving import Node
 from sqlalchemy import func, select
 
 from xrv_node import phantom
-from xrv_node.audit.store import Store
-from xrv_node.audit.tables import AnalysisRow, Delivery, Instance, Job, Study
-from xrv_node.receive.spool import Spool
+from xrv_node.db.store import Store
+from xrv_node.db.tables import AnalysisRow, Delivery, Instance, Job, Study
+from xrv_node.spool import Spool
 
 INJECTED = Path(__file__).parent / "injected"
 """Holds what `--small` puts into the worker's process."""

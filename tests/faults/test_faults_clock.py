@@ -13,10 +13,10 @@ from apscheduler.schedulers import base as schedulers
 from fault_site import Rooms
 from sqlalchemy import select
 
-from xrv_node.audit import trail
-from xrv_node.audit.tables import Job, Study
-from xrv_node.jobs import progress, queue, schedule
-from xrv_node.receive import record
+from xrv_node.db import progress, queue, trail
+from xrv_node.db.tables import Job, Study
+from xrv_node.jobs import schedule
+from xrv_node.receive import instance_rows
 
 FORWARD, BACK = timedelta(days=1), timedelta(hours=-1)
 QUIET = 10.0
@@ -38,7 +38,7 @@ def set_clock(monkeypatch: pytest.MonkeyPatch) -> SetClock:
         nonlocal shift
         shift = by
 
-    for module in (queue, schedule, progress, record, trail, schedulers, executors):
+    for module in (queue, schedule, progress, instance_rows, trail, schedulers, executors):
         monkeypatch.setattr(module, "datetime", Clock)
     monkeypatch.setattr(schedule, "time", lambda: time() + shift.total_seconds())
     return put

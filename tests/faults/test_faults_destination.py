@@ -9,8 +9,8 @@ from fault_archive import Archive
 from fault_site import Rooms
 from sqlalchemy import select, update
 
-from xrv_node.audit.store import Store
-from xrv_node.audit.tables import Delivery, Job
+from xrv_node.db.store import Store
+from xrv_node.db.tables import Delivery, Job
 
 OUT_OF_RESOURCES, COERCED = 0xA700, 0xB000
 
@@ -106,7 +106,7 @@ def test_does_not_know_us_until_somebody_adds_us(reported: Rooms) -> None:
 
 def test_answers_after_the_lease_ran_out(reported: Rooms, monkeypatch: pytest.MonkeyPatch) -> None:
     """A slow peer: the heartbeat keeps the lease, so nobody else sends the same meanwhile."""
-    monkeypatch.setattr("xrv_node.jobs.queue.LEASE_SECONDS", 0.5)
+    monkeypatch.setattr("xrv_node.db.queue.LEASE_SECONDS", 0.5)
     reported.archive.seconds = 0.4  # four objects take three times the lease
     reported.work("deliver")
     assert deliveries(reported.store) == [("delivered", "0x0000", 1)] * 4
@@ -122,7 +122,7 @@ def test_the_courier_dies_after_the_answer(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("xrv_node.deliver.outbox._record", dies)
+        patch.setattr("xrv_node.jobs.outbox._record", dies)
         with pytest.raises(KeyboardInterrupt):
             reported.work("deliver")
     sent = len(archive.held)

@@ -13,11 +13,11 @@ from fault_archive import Archive
 from fault_site import Rooms
 from sqlalchemy import select
 
-from xrv_node.audit.store import Store
-from xrv_node.audit.tables import Job
+from xrv_node.db.store import Store
+from xrv_node.db.tables import Job
 from xrv_node.errors import RefusedError
 from xrv_node.jobs import worker
-from xrv_node.receive.spool import Spool
+from xrv_node.spool import Spool
 
 MEGABYTES = 8
 

@@ -11,7 +11,7 @@ from fault_site import Rooms
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from xrv_node.audit.tables import AnalysisRow, Instance, ResultRow
+from xrv_node.db.tables import AnalysisRow, Instance, ResultRow
 
 
 def test_nothing_is_broken_in_a_healthy_node(at_rest: Rooms) -> None:

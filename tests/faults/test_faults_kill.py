@@ -18,8 +18,8 @@ from ports import free_port
 from serving import Node, wait
 from sqlalchemy import select
 
-from xrv_node.audit.tables import AuditHead
-from xrv_node.receive.spool import Spool
+from xrv_node.db.tables import AuditHead
+from xrv_node.spool import Spool
 
 INJECTED = Path(__file__).parent / "injected"
 """Small networks: what is killed is the node, and it should be in many places in a short time."""

@@ -10,8 +10,8 @@ from threading import Timer
 import pytest
 from fault_site import Rooms
 
-from xrv_node.audit import store as audit_store
-from xrv_node.audit.store import Store
+from xrv_node.db import store as audit_store
+from xrv_node.db.store import Store
 from xrv_node.errors import RefusedError
 from xrv_node.jobs import worker
 

@@ -15,7 +15,7 @@ from fault_site import Rooms
 from sqlalchemy import select, update
 
 from xrv_node.analyse.analyser import AnalysisInput
-from xrv_node.audit.tables import Job
+from xrv_node.db.tables import Job
 from xrv_node.errors import ImageError
 from xrv_node.jobs.worker import ProcessSpoiledError
 from xrv_node.values import Analysis
@@ -79,7 +79,7 @@ def test_another_error_of_the_networks_is_the_jobs(rooms: Rooms) -> None:
 
 HANGS = """
 import sys, threading
-from xrv_node.audit.store import Store
+from xrv_node.db.store import Store
 from xrv_node.jobs import queue, worker
 
 queue.LEASE_SECONDS = 0.5

@@ -26,11 +26,11 @@ from pynetdicom.pdu_primitives import (
     UserIdentityNegotiation,
 )
 
-from xrv_node.deliver.commitment import STORAGE_COMMITMENT, WELL_KNOWN_INSTANCE
+from xrv_node.db.commitments import WELL_KNOWN_INSTANCE
 from xrv_node.receive import dimse
 from xrv_node.receive.wire import Wire
 from xrv_node.settings import Settings
-from xrv_node.values import VERIFICATION
+from xrv_node.values import STORAGE_COMMITMENT, VERIFICATION
 
 STORE, ECHO, FIND, EVENT_REPORT = 0x0001, 0x0030, 0x0020, 0x0100
 CONTEXTS = (

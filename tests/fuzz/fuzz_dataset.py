@@ -25,7 +25,7 @@ from pynetdicom import dsutils
 
 from xrv_node.errors import RefusedError
 from xrv_node.receive import intake
-from xrv_node.receive.record import Incoming
+from xrv_node.receive.instance_rows import Incoming
 from xrv_node.settings import FrontalSection
 
 SYNTAXES = (

@@ -11,9 +11,9 @@ from typing import Any, NoReturn
 import structlog
 
 from xrv_node import log
-from xrv_node.audit.store import Store
-from xrv_node.receive.spool import Spool
+from xrv_node.db.store import Store
 from xrv_node.settings import LogSection
+from xrv_node.spool import Spool
 
 MOST_EVENTS = 5_000
 """Inputs after which the database begins anew: its growth is no growth of the node."""

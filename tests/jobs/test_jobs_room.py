@@ -17,16 +17,14 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import OperationalError
 
 from xrv_node import durable
-from xrv_node.analyse import job as analyse
-from xrv_node.audit import queries
-from xrv_node.audit.store import Store, no_room
-from xrv_node.audit.tables import Job, Study
-from xrv_node.jobs import progress, queue, worker
-from xrv_node.jobs.queue import Claim
+from xrv_node.db import progress, queries, queue
+from xrv_node.db.queue import Claim
+from xrv_node.db.store import Store, no_room
+from xrv_node.db.tables import Job, Study
+from xrv_node.jobs import analyse, report, worker
 from xrv_node.receive import intake
-from xrv_node.receive.spool import Spool
-from xrv_node.report import job as report
 from xrv_node.settings import FrontalSection
+from xrv_node.spool import Spool
 
 
 def full(*_: Any, **__: Any) -> None:

@@ -19,7 +19,7 @@ from pydicom.dataelem import RawDataElement
 from pydicom.tag import Tag
 from serving import Node, wait
 
-from xrv_node.audit import queries
+from xrv_node.db import queries
 from xrv_node.deliver import scu
 from xrv_node.errors import DestinationError
 

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from xrv_node.models import catalog
-from xrv_node.models.calibration import op_norm
 from xrv_node.models.model import Model
+from xrv_node.models.operating_points import op_norm
 
 MEMBERS = 2
 """Networks of each of the ensemble's groups; its released archive has 30."""

@@ -16,8 +16,8 @@ from pydicom import dcmread
 from serving import Node, wait
 
 from xrv_node import node as nodes
-from xrv_node import seats
-from xrv_node.audit import queries, trail
+from xrv_node import role_locks
+from xrv_node.db import queries, trail
 from xrv_node.errors import ConfigError
 from xrv_node.settings import load
 
@@ -115,13 +115,13 @@ def test_a_second_serve_on_the_same_data_directory_is_refused(node: Node) -> Non
     )  # fmt: skip
     assert done.returncode == 2
     assert "another `xrv-node serve` uses" in done.stderr
-    assert seats.is_serving(node.directory / "data")
+    assert role_locks.is_serving(node.directory / "data")
 
 
 def test_sigterm_drains_and_exits_0(node: Node) -> None:
     node.send([radiograph(1, study=21), radiograph(1, study=22)])
     assert node.stop() == 0
-    assert not seats.is_serving(node.directory / "data")
+    assert not role_locks.is_serving(node.directory / "data")
     store = node.store()
     with store.read() as db:
         jobs = queries.jobs(db)
@@ -224,8 +224,8 @@ def test_a_data_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 
 
 def test_a_seat_has_one_holder(tmp_path: Path) -> None:
-    with seats.seat(tmp_path, "worker") as first, seats.seat(tmp_path, "worker") as second:
+    with role_locks.seat(tmp_path, "worker") as first, role_locks.seat(tmp_path, "worker") as second:
         assert first.endswith("/worker-0")
         assert second.endswith("/worker-1")
-    with seats.seat(tmp_path, "worker") as again:
+    with role_locks.seat(tmp_path, "worker") as again:
         assert again == first

@@ -26,12 +26,12 @@ from serving import wait
 from sqlalchemy import select, update
 
 from xrv_node import settings as configuration
-from xrv_node.audit import trail
-from xrv_node.audit.store import Store
-from xrv_node.audit.tables import Delivery, Instance, Job, ResultRow, Study
+from xrv_node.db import trail
+from xrv_node.db.store import Store
+from xrv_node.db.tables import Delivery, Instance, Job, ResultRow, Study
 from xrv_node.jobs import schedule
 from xrv_node.receive import server
-from xrv_node.receive.spool import Spool
+from xrv_node.spool import Spool
 
 ENHANCED_SR = "1.2.840.10008.5.1.4.1.1.88.22"
 QUIET = 10.0

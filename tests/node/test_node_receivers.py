@@ -12,8 +12,8 @@ from ports import free_port
 from serving import Node, wait
 from sqlalchemy import func, select
 
-from xrv_node.audit import trail
-from xrv_node.audit.tables import Instance, Study
+from xrv_node.db import trail
+from xrv_node.db.tables import Instance, Study
 
 ASSOCIATIONS = 16
 

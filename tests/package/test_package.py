@@ -35,7 +35,7 @@ def test_the_wheel_holds_what_the_code_reads(wheel: zipfile.ZipFile) -> None:
         files = {str(p.relative_to(ROOT)) for p in ROOT.glob(pattern)}
         assert files
         assert files <= held, pattern
-    assert "xrv_node/audit/migrations/script.py.mako" in held
+    assert "xrv_node/db/migrations/script.py.mako" in held
     assert any(name.endswith("licenses/LICENSE") for name in held)
     assert not [name for name in held if name.startswith("tests")]
 

@@ -14,17 +14,16 @@ from peer_node import AE_TITLE
 from peer_programs import HOST, program, until
 
 from xrv_node import report
-from xrv_node.audit import trail
-from xrv_node.audit.store import Store
-from xrv_node.audit.tables import Delivery, Job, ResultRow, Study
-from xrv_node.deliver import commitment, commitment_scu, outbox
+from xrv_node.db import commitments, queue, trail
+from xrv_node.db.store import Store
+from xrv_node.db.tables import Delivery, Job, ResultRow, Study
 from xrv_node.deliver.dimse import DimseSender
-from xrv_node.deliver.settings import DestinationSection
-from xrv_node.jobs import queue
+from xrv_node.jobs import commitment, outbox
 from xrv_node.receive import server as receiver
-from xrv_node.receive.spool import Spool
 from xrv_node.report.kinds import KINDS
 from xrv_node.settings import ReceiveSection, Settings
+from xrv_node.settings.destinations import DestinationSection
+from xrv_node.spool import Spool
 
 pytestmark = pytest.mark.peers
 
@@ -101,8 +100,8 @@ def test_orthanc_confirms_what_it_has_and_gets_again_what_it_lost(
             (found,) = archive.rest("/tools/lookup", lost)
             archive.rest(f"/instances/{found['ID']}", method="DELETE")
         with store.read() as db:
-            wanted = commitment.due(db, "pacs", timedelta(hours=1))
-        commitment_scu.ask(section, AE_TITLE, store, wanted)
+            wanted = commitments.due(db, "pacs", timedelta(hours=1))
+        commitment.ask(section, AE_TITLE, store, wanted)
 
     deliver_and_ask(lost=uids[1])
     until("answer", lambda: "delivered" not in states(store), seconds=30)

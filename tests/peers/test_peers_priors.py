@@ -14,8 +14,8 @@ from peer_programs import HOST, find, missing
 from ports import free_port
 from pydicom import Dataset
 
-from xrv_node.audit.store import Store
-from xrv_node.receive.spool import Spool
+from xrv_node.db.store import Store
+from xrv_node.spool import Spool
 from xrv_node.values import Prior
 
 pytestmark = pytest.mark.peers

@@ -10,8 +10,8 @@ from analysed import BEFORE, Site, image
 from pydicom import Dataset, dcmread
 
 from xrv_node import report
-from xrv_node.audit.store import Store
-from xrv_node.receive.spool import Spool
+from xrv_node.db.store import Store
+from xrv_node.spool import Spool
 
 
 @pytest.fixture(scope="module")

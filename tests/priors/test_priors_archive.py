@@ -13,11 +13,11 @@ from made import SECRET
 from ports import free_port
 from priors_cases import BASIS, find, ways
 
-from xrv_node.audit.store import Store
+from xrv_node.db.store import Store
 from xrv_node.priors import archive
 from xrv_node.priors.subject import subject_of
-from xrv_node.receive.spool import Spool
 from xrv_node.settings import PriorsSection
+from xrv_node.spool import Spool
 
 
 @pytest.mark.parametrize("way", [0, 1])

@@ -13,10 +13,10 @@ from priors_cases import SCORES, find, ways
 from pydicom import Dataset
 from pynetdicom import AE, evt
 
-from xrv_node.audit.store import Store
+from xrv_node.db.store import Store
 from xrv_node.priors import archive, dimse
-from xrv_node.receive.spool import Spool
 from xrv_node.report.kinds import KINDS
+from xrv_node.spool import Spool
 
 ENHANCED_SR = KINDS["report"].sop_classes[0]
 

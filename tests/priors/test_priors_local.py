@@ -12,11 +12,11 @@ from analysed import BEFORE, NOW, Networks, Site, image
 from made import SECRET
 from sqlalchemy import select, text
 
-from xrv_node.audit.store import Store
-from xrv_node.audit.tables import Study
-from xrv_node.jobs import again
-from xrv_node.receive.spool import Spool
-from xrv_node.report import codes, reading
+from xrv_node.db.store import Store
+from xrv_node.db.tables import Study
+from xrv_node.jobs import rerun as again
+from xrv_node.report import codes, read_back
+from xrv_node.spool import Spool
 from xrv_node.values import Prior
 
 
@@ -210,7 +210,7 @@ def test_the_report_names_its_priors_in_the_trail_and_is_made_once(site: Site) -
     first, second = site.events("study.reported")
     assert first["priors"] == []
     assert second["priors"] == [{"study": "1.2.3.1", "date": BEFORE, "from": "spool"}]
-    assert sum("2025-03-01" in line for line in reading.texts(made, codes.EARLIER)) == 2
+    assert sum("2025-03-01" in line for line in read_back.texts(made, codes.EARLIER)) == 2
     assert [r.SOPInstanceUID for r in site.report(2)] == [made.SOPInstanceUID]
 
 
@@ -218,7 +218,7 @@ def test_the_reader_of_a_report_takes_no_priors_score_for_its_own(site: Site) ->
     site.analyse(image(1, BEFORE), networks=Networks({"Mass": 0.9}))
     site.analyse(image(2, NOW), networks=Networks({"Mass": 0.25}))
     (made,) = site.report(2)
-    ((finding,),) = reading.findings(made).values()
+    ((finding,),) = read_back.findings(made).values()
     assert finding.score == pytest.approx(0.25)
 
 

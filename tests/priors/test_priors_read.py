@@ -13,11 +13,11 @@ from priors_cases import BASIS, SCORES, present
 from pydicom import Dataset, dcmread
 from structlog.testing import capture_logs
 
-from xrv_node.audit.store import Store
+from xrv_node.db.store import Store
 from xrv_node.priors import archive
 from xrv_node.priors.subject import Basis, Earlier
-from xrv_node.receive.spool import Spool
 from xrv_node.report import codes
+from xrv_node.spool import Spool
 from xrv_node.values import Prior
 
 

@@ -9,9 +9,9 @@ import pytest
 from receiving import Receiver
 
 from xrv_node import settings
-from xrv_node.audit.store import Store
+from xrv_node.db.store import Store
 from xrv_node.receive import server
-from xrv_node.receive.spool import Spool
+from xrv_node.spool import Spool
 
 Start = Callable[[str], int]
 """Start a receiver with this configuration; returns its port."""

@@ -27,19 +27,17 @@ from pydicom.uid import (
 )
 from sqlalchemy import select
 
-from xrv_node.analyse import job as analyse
 from xrv_node.analyse.analyser import AnalysisInput
-from xrv_node.audit import queries
-from xrv_node.audit.store import Store
-from xrv_node.audit.tables import Instance, ResultRow, Study
+from xrv_node.db import progress, queries, queue
+from xrv_node.db.store import Store
+from xrv_node.db.tables import Instance, ResultRow, Study
 from xrv_node.deliver import scu
 from xrv_node.errors import ImageError
-from xrv_node.jobs import progress, queue
+from xrv_node.jobs import analyse, report
 from xrv_node.radiograph.prepare import prepare
 from xrv_node.radiograph.read import read
-from xrv_node.receive.spool import Spool
-from xrv_node.report import job as report
 from xrv_node.settings import Settings
+from xrv_node.spool import Spool
 from xrv_node.values import Analysis, Finding
 
 STORESCU = {

@@ -12,12 +12,12 @@ from made import incoming, radiograph
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 from pynetdicom import dsutils
 
-from xrv_node.audit.store import Store
+from xrv_node.db.store import Store
 from xrv_node.errors import RefusedError
 from xrv_node.radiograph import header as header_module
 from xrv_node.receive import intake
-from xrv_node.receive.spool import Spool
 from xrv_node.settings import FrontalSection
+from xrv_node.spool import Spool
 
 
 def element(number: int, vr: bytes, length: int) -> bytes:

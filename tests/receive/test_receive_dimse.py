@@ -21,13 +21,13 @@ from pynetdicom.association import Association
 from pynetdicom.sop_class import Verification
 from sqlalchemy import select
 
-from xrv_node.audit import queries
-from xrv_node.audit.store import Store
-from xrv_node.audit.tables import Instance, Study
-from xrv_node.deliver.commitment import STORAGE_COMMITMENT
+from xrv_node.db import queries
+from xrv_node.db.store import Store
+from xrv_node.db.tables import Instance, Study
 from xrv_node.errors import ConfigError
 from xrv_node.frontal.rules import load_rules
-from xrv_node.receive.spool import Spool
+from xrv_node.spool import Spool
+from xrv_node.values import STORAGE_COMMITMENT
 
 Listen = Callable[..., int]
 

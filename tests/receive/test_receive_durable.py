@@ -12,13 +12,13 @@ from made import encoded, incoming, radiograph
 from sqlalchemy import func, select
 
 from xrv_node import durable
-from xrv_node.audit import trail
-from xrv_node.audit.store import Store
-from xrv_node.audit.tables import AuditEvent, Instance, Job
+from xrv_node.db import trail
+from xrv_node.db.store import Store
+from xrv_node.db.tables import AuditEvent, Instance, Job
 from xrv_node.errors import RefusedError
 from xrv_node.receive import intake
-from xrv_node.receive.spool import Spool
 from xrv_node.settings import FrontalSection
+from xrv_node.spool import Spool
 
 RULES = FrontalSection()
 

@@ -28,8 +28,8 @@ from pynetdicom.pdu_primitives import (
 )
 from pynetdicom.sop_class import Verification
 
-from xrv_node.receive import crowd, dimse, server, wire
-from xrv_node.receive.spool import Spool
+from xrv_node.receive import dimse, peer_limits, server, wire
+from xrv_node.spool import Spool
 
 HOST = "127.0.0.1"
 ACCEPT, REJECT, DATA, ABORT = 2, 3, 4, 7
@@ -235,7 +235,7 @@ def test_a_peer_that_goes_too_fast_waits_and_is_not_refused(
     listen: Listen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waited: list[float] = []
-    monkeypatch.setattr(crowd, "ALLOWANCE_SECONDS", 0.0)
+    monkeypatch.setattr(peer_limits, "ALLOWANCE_SECONDS", 0.0)
     for module in (server, dimse):
         monkeypatch.setattr(module, "sleep", waited.append)
     port = listen("max_objects_per_minute = 1\nmax_associations_per_minute = 1")
@@ -247,14 +247,14 @@ def test_a_peer_that_goes_too_fast_waits_and_is_not_refused(
 
 def test_turns_are_counted_for_each_address(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [1000.0]
-    monkeypatch.setattr(crowd, "monotonic", lambda: now[0])
-    pace = crowd.Pace(60)
+    monkeypatch.setattr(peer_limits, "monotonic", lambda: now[0])
+    pace = peer_limits.Pace(60)
     assert [pace.turn("10.0.0.1") for _ in range(60)] == [0.0] * 60
     assert [pace.turn("10.0.0.1") for _ in range(3)] == pytest.approx([1.0, 2.0, 3.0])
     assert pace.turn("10.0.0.2") == 0.0
     now[0] += 63
     assert pace.turn("10.0.0.1") == 0.0
-    assert crowd.Pace(0).turn("10.0.0.1") == 0.0
+    assert peer_limits.Pace(0).turn("10.0.0.1") == 0.0
 
 
 @pytest.mark.parametrize("longest", [0, 7, 50, 0xFFFFFFFF])

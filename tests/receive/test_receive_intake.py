@@ -15,14 +15,13 @@ from made import SECRET, encoded, incoming, radiograph
 from pydicom import dcmread
 from sqlalchemy import event, func, select, text
 
-from xrv_node.audit import queries, trail
-from xrv_node.audit.store import Store
-from xrv_node.audit.tables import Instance, Job, ResultRow, Study
+from xrv_node.db import progress, queries, trail
+from xrv_node.db.store import Store
+from xrv_node.db.tables import Instance, Job, ResultRow, Study
 from xrv_node.errors import RefusedError
-from xrv_node.jobs import progress
 from xrv_node.receive import intake
-from xrv_node.receive.spool import Spool, is_uid
 from xrv_node.settings import FrontalSection
+from xrv_node.spool import Spool, is_uid
 
 RULES = FrontalSection()
 

@@ -15,8 +15,8 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, 
 from receiving import Receiver
 from sqlalchemy import select
 
-from xrv_node.audit import queries
-from xrv_node.audit.tables import Instance
+from xrv_node.db import queries
+from xrv_node.db.tables import Instance
 from xrv_node.radiograph.read import read
 
 

@@ -26,11 +26,11 @@ from pynetdicom import AE, dsutils
 from sqlalchemy import select
 
 from xrv_node import settings
-from xrv_node.audit.store import Store
-from xrv_node.audit.tables import Instance
+from xrv_node.db.store import Store
+from xrv_node.db.tables import Instance
 from xrv_node.receive import intake, server
-from xrv_node.receive.spool import Spool
 from xrv_node.settings import FrontalSection
+from xrv_node.spool import Spool
 
 STORE, ECHO, FIND = 0x0001, 0x0030, 0x0020
 

@@ -20,11 +20,11 @@ from pynetdicom.association import Association
 from pynetdicom.sop_class import Verification
 
 from xrv_node import tls
-from xrv_node.audit import queries
-from xrv_node.audit.store import Store
+from xrv_node.db import queries
+from xrv_node.db.store import Store
 from xrv_node.errors import ConfigError
-from xrv_node.receive.spool import Spool
-from xrv_node.setting_types import TlsSection
+from xrv_node.settings.types import TlsSection
+from xrv_node.spool import Spool
 
 Listen = Callable[[str], int]
 HOST = "127.0.0.1"

@@ -16,7 +16,7 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from xrv_node import report
-from xrv_node.report import codes, phrases, reading
+from xrv_node.report import codes, phrases, read_back
 from xrv_node.values import ImageOutcome, Language, Prior, StudyOutcome, Style
 
 LANGUAGES = get_args(Language)
@@ -64,8 +64,8 @@ def test_a_report_is_in_its_language_and_valid(language: Language, tmp_path: Pat
     path = tmp_path / "report.dcm"
     document.save_as(path)
     assert cases.errors_of(path) == []
-    assert EFFUSION[language] in reading.headline(document)
-    assert "82.3 %" in reading.headline(document).replace(",", ".")
+    assert EFFUSION[language] in read_back.headline(document)
+    assert "82.3 %" in read_back.headline(document).replace(",", ".")
     printed = cases.tool("dsrdump", "+U8", path)
     assert printed.returncode == 0
     assert f'"{EFFUSION[language]}")=(52101004,SCT,' in printed.stdout
@@ -81,12 +81,12 @@ def test_a_report_says_whose_the_operating_points_are(language: Language, tmp_pa
     document = made(cases.outcome(cases.frontal(cases.header(), models), models=models), language)
     document.save_as(tmp_path / "report.dcm")
     assert cases.errors_of(tmp_path / "report.dcm") == []
-    assert reading.texts(document, codes.SITE_POINTS) == ["Effusion 0.103247, Lung Lesion 1e-05"]
-    _, whose = reading.texts(document, codes.SCORES)
+    assert read_back.texts(document, codes.SITE_POINTS) == ["Effusion 0.103247, Lung Lesion 1e-05"]
+    _, whose = read_back.texts(document, codes.SCORES)
     assert f"{EFFUSION[language]}, {phrases.named('finding', 'Lung Lesion', language)}." in whose
     published = made(cases.outcome(cases.frontal(cases.header())), language)
-    assert reading.texts(published, codes.SITE_POINTS) == []
-    assert len(reading.texts(published, codes.SCORES)) == 1
+    assert read_back.texts(published, codes.SITE_POINTS) == []
+    assert len(read_back.texts(published, codes.SCORES)) == 1
 
 
 @pytest.mark.parametrize("language", LANGUAGES[1:])
@@ -133,12 +133,12 @@ def test_programs_read_the_same_from_every_language() -> None:
     for language in LANGUAGES[1:]:
         document = made(study(), language)
         read, same = (
-            {uid: [(f.label, f.score) for f in found] for uid, found in reading.findings(each).items()}
+            {uid: [(f.label, f.score) for f in found] for uid, found in read_back.findings(each).items()}
             for each in (document, expected)
         )
         assert read == same
         assert len(read) == 1
-        assert len(reading.texts(document, codes.MODEL)) == 3
+        assert len(read_back.texts(document, codes.MODEL)) == 3
 
 
 def test_each_language_is_an_object_of_its_own() -> None:
@@ -190,7 +190,7 @@ def test_every_character_set_holds_name_and_report(name: str, kind: str, tmp_pat
     document.save_as(path)
     assert cases.errors_of(path) == []
     if kind == "report":
-        assert "Épanchement pleural" in reading.headline(document)
+        assert "Épanchement pleural" in read_back.headline(document)
         if name != "japanese with latin 1":  # dcmtk on glibc's iconv reads no ISO 2022 IR 87
             assert "Épanchement pleural" in cases.tool("dsrdump", "+U8", path).stdout
 
@@ -208,7 +208,7 @@ def test_names_in_sequences_are_written_anew_with_the_rest() -> None:
     assert document.OtherPatientIDsSequence[0].IssuerOfPatientID == "Łódź"
     german = made(outcome, "de")  # the Polish set has all of German
     assert german.SpecificCharacterSet == "ISO_IR 101"
-    assert "Lungenödem" in reading.headline(german)
+    assert "Lungenödem" in read_back.headline(german)
 
 
 @pytest.mark.parametrize("declared", [None, "ISO_IR 999"])
@@ -222,7 +222,7 @@ def test_bytes_that_nobody_can_read_stay_and_the_words_give_way(declared: str | 
     read = dcmread(BytesIO(report.to_bytes(result.dataset)))
     assert read.get_item("PatientName").value.rstrip() == name
     assert read.get("SpecificCharacterSet") == declared
-    assert "Lungenoedem" in reading.headline(read)
+    assert "Lungenoedem" in read_back.headline(read)
 
 
 def test_english_never_changes_the_character_set() -> None:
@@ -239,13 +239,13 @@ def test_the_change_since_an_earlier_study_is_told_with_its_date(tmp_path: Path)
         cases.header(), scores={"Effusion": 0.712, "Cardiomegaly": 0.6125}, seg=cases.chest()
     )
     document = made(cases.outcome(image, priors=priors), "en")
-    assert reading.headline(document).startswith(
+    assert read_back.headline(document).startswith(
         "AI: Pleural effusion 71.2 % (2025-03-02: 44.0 %, +27.2), Cardiomegaly 61.2 % (2024-01-01: 61.2 %, +0.0) "
     )
-    told = reading.texts(document, codes.EARLIER)
+    told = read_back.texts(document, codes.EARLIER)
     assert told[:3] == ["2025-03-02: 44.0 %, +27.2", "2024-01-01: 61.2 %, +0.0", "2025-03-02: 30.0 %, -20.0"]
     assert "highest among the images" in told[3]
-    assert reading.texts(made(cases.outcome(image, priors=priors), "de"), codes.EARLIER)[0] == (
+    assert read_back.texts(made(cases.outcome(image, priors=priors), "de"), codes.EARLIER)[0] == (
         "2025-03-02: 44,0 %, +27,2"
     )
     path = tmp_path / "report.dcm"
@@ -257,4 +257,4 @@ def test_an_earlier_study_is_not_told_of_untrained_networks() -> None:
     models = cases.model_set(commissioning=True)
     priors = (Prior("1.2.3", "20250302", {"Effusion": 0.44}),)
     document = made(cases.outcome(cases.frontal(cases.header(), models), models=models, priors=priors), "en")
-    assert reading.texts(document, codes.EARLIER) == []
+    assert read_back.texts(document, codes.EARLIER) == []

@@ -11,9 +11,9 @@ from pydicom import Dataset
 from report_cases import STRUCTURES, analysis, disk, errors_of, frontal, header, model_set, outcome
 
 from xrv_node import report
-from xrv_node.report import codes, reading, summary
+from xrv_node.report import codes, read_back, summary
+from xrv_node.report.kinds.seg import SIDE_UNVERIFIED, build_segmentations
 from xrv_node.report.laterality import doubt, side
-from xrv_node.report.segmentation import SIDE_UNVERIFIED, build_segmentations
 from xrv_node.values import ImageOutcome
 
 N = 64
@@ -125,7 +125,7 @@ def test_a_doubtful_side_is_in_no_code(orientation: list[str], sure: bool, tmp_p
             assert segment.SegmentLabel.startswith(SIDE_UNVERIFIED) != sure
             assert len(segment.SegmentLabel) <= 64
     assert paired == 4
-    _, names, masks = reading.masks(made)
+    _, names, masks = read_back.masks(made)
     assert set(names) == {"Left Lung", "Right Lung", "Heart", "Left Clavicle", "Right Clavicle"}
     left, right = (
         masks[names.index(f"{side} Lung")].any(axis=0).nonzero()[0].mean() for side in ("Left", "Right")
@@ -139,7 +139,7 @@ def test_a_doubtful_side_is_in_no_code(orientation: list[str], sure: bool, tmp_p
 def texts(dataset: Dataset) -> list[tuple[str, str]]:
     return [
         (item.ConceptNameCodeSequence[0].CodeValue, item.TextValue)
-        for item in reading._below(dataset)
+        for item in read_back._below(dataset)
         if item.ValueType == "TEXT"
     ]
 
@@ -157,7 +157,7 @@ def test_what_is_unusual_stands_with_the_image_and_in_the_headline(tmp_path: Pat
     assert said[0] == "The anatomy network found one lung only."
     assert "Patient Orientation" in said[1]
     assert "unusual images: 1 of 1" in summary.headline(whole)
-    ssim = [i for i in reading._below(made.dataset) if reading._name(i) == codes.SIMILARITY.value]
+    ssim = [i for i in read_back._below(made.dataset) if read_back._name(i) == codes.SIMILARITY.value]
     assert float(ssim[0].MeasuredValueSequence[0].NumericValue) == 0.8125
     path = tmp_path / "report.dcm"
     path.write_bytes(report.to_bytes(made.dataset))
@@ -177,8 +177,8 @@ def test_what_the_gate_refused_has_no_findings_in_any_object() -> None:
     whole = outcome(image)
     made = {result.kind: result.dataset for result in report.build(whole, ["report", "sr", "seg"])}
     assert set(made) == {"report"}
-    assert reading.findings(made["report"]) == {}
-    assert reading.headline(made["report"]) == (
+    assert read_back.findings(made["report"]) == {}
+    assert read_back.headline(made["report"]) == (
         "AI: no result, the image is unlike those that the node is set up for. Not for diagnosis."
     )
     assert any(f"no findings reported: {why}" in value for _, value in texts(made["report"]))
@@ -190,5 +190,5 @@ def test_an_image_that_was_refused_does_not_hide_one_that_was_not() -> None:
     refused = dataclasses.replace(unusual(refused=why), error=why)
     whole = outcome(refused, frontal(header(number=2), seg=chest()))
     (made,) = report.build(whole, ["report"])
-    assert len(reading.findings(made.dataset)) == 1
+    assert len(read_back.findings(made.dataset)) == 1
     assert "1 of 2 images could not be analysed" in summary.headline(whole)

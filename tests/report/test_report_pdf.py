@@ -14,7 +14,7 @@ import report_cases as cases
 from pydicom import Dataset, dcmread
 
 from xrv_node import report
-from xrv_node.report import codes, phrases, reading
+from xrv_node.report import codes, phrases, read_back
 from xrv_node.values import ImageOutcome, Language, Prior, StudyOutcome, Style
 
 
@@ -56,9 +56,9 @@ def test_it_is_valid_and_says_what_the_readable_report_says(language: Language, 
     words = printed(document, tmp_path)
     (readable,) = report.build(outcome, ["report"], Style(language=language))
     for name in (codes.NOTICE, codes.NOT_ASSESSED, codes.SCORES, codes.IMAGE):
-        for said in reading.texts(readable.dataset, name):
+        for said in read_back.texts(readable.dataset, name):
             assert said in words
-    assert reading.headline(readable.dataset) in words
+    assert read_back.headline(readable.dataset) in words
     for label in codes.findings():
         assert phrases.named("finding", label, language) in words
     for shown in ("Muster, Maria", "P-0815", "1958-01-01", "2026-11-20", "A1"):

@@ -13,15 +13,15 @@ from made import SECRET, incoming
 from pydicom import Dataset
 from sqlalchemy import delete, select, update
 
-from xrv_node.audit.store import Store
-from xrv_node.audit.tables import AnalysisRow, Delivery, Instance, Job, ResultRow
-from xrv_node.frontal.exposures import NO_PREFERENCE, PREFERENCES
-from xrv_node.jobs import again
+from xrv_node.db.store import Store
+from xrv_node.db.tables import AnalysisRow, Delivery, Instance, Job, ResultRow
+from xrv_node.frontal.repeats import NO_PREFERENCE, PREFERENCES
+from xrv_node.jobs import rerun
+from xrv_node.jobs.outcomes import remarks
 from xrv_node.receive import intake
-from xrv_node.receive.spool import Spool
-from xrv_node.report import phrases, reading, to_bytes
-from xrv_node.report.outcomes import remarks
+from xrv_node.report import phrases, read_back, to_bytes
 from xrv_node.settings import FrontalSection
+from xrv_node.spool import Spool
 from xrv_node.values import Language
 
 OLD, NEW = Networks(classifier=CLASSIFIER), Networks({"Effusion": 0.9}, classifier="7c" * 32)
@@ -34,7 +34,7 @@ def site(store: Store, spool: Spool) -> Site:
 
 def reprocessed(site: Site, networks: Networks) -> list[Dataset]:
     with site.store.begin() as db:
-        again.reprocess(db, site.spool, "1.2.3.1")
+        rerun.reprocess(db, site.spool, "1.2.3.1")
     site.analyse(networks=networks)
     return site.report(1, networks)
 
@@ -46,7 +46,7 @@ def predecessor(report: Dataset) -> str:
 
 
 def said(report: Dataset) -> str:
-    return reading.headline(report)
+    return read_back.headline(report)
 
 
 def texts(item: Dataset) -> str:

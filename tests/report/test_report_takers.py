@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import report_cases as cases
 
-from xrv_node.report.job import takers, wanted
+from xrv_node.jobs.report import takers, wanted
 from xrv_node.settings import Settings
 from xrv_node.values import ImageOutcome
 

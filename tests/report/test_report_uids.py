@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.uid import UID
 
-from xrv_node import IMPLEMENTATION_CLASS_UID
+from xrv_node.product import IMPLEMENTATION_CLASS_UID
 from xrv_node.report import uids
 
 ARGUMENTS = ("report", ["1.2.3", "1.2.4"], "f" * 64, "0" * 64)

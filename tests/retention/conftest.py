@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from analysed import Site
 
-from xrv_node.audit.store import Store
-from xrv_node.receive.spool import Spool
+from xrv_node.db.store import Store
+from xrv_node.spool import Spool
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from pathlib import Path
 from analysed import Site, image
 from sqlalchemy import update
 
-from xrv_node.audit.tables import Delivery, Job, Study
+from xrv_node.db.tables import Delivery, Job, Study
 from xrv_node.retention import purge
 from xrv_node.settings import Settings
 

@@ -12,9 +12,9 @@ from retained import done, files, kinds
 from sqlalchemy import update
 from typer.testing import CliRunner
 
-from xrv_node.audit import queries
-from xrv_node.audit.tables import Delivery
 from xrv_node.cli import app
+from xrv_node.db import queries
+from xrv_node.db.tables import Delivery
 from xrv_node.errors import XrvNodeError
 
 

@@ -18,10 +18,10 @@ from sqlalchemy.exc import DBAPIError
 from typer.testing import CliRunner
 
 from xrv_node import durable
-from xrv_node.audit import queries, trail
-from xrv_node.audit.store import Store
-from xrv_node.audit.tables import AuditEvent, AuditHead, AuditSent
 from xrv_node.cli import app
+from xrv_node.db import queries, trail
+from xrv_node.db.store import Store
+from xrv_node.db.tables import AuditEvent, AuditHead, AuditSent
 from xrv_node.retention import events
 from xrv_node.settings import Settings
 

@@ -13,12 +13,12 @@ from made import incoming, radiograph
 from retained import aged, done, expire, files, kinds
 from sqlalchemy import func, select, update
 
-from xrv_node import seats
-from xrv_node.audit import queries, trail
-from xrv_node.audit.tables import Delivery, Instance, Job, ResultRow, Study
+from xrv_node import role_locks
+from xrv_node.db import queries, trail
+from xrv_node.db.tables import Delivery, Instance, Job, ResultRow, Study
 from xrv_node.errors import XrvNodeError
+from xrv_node.jobs import outcomes
 from xrv_node.receive import intake
-from xrv_node.report import outcomes
 from xrv_node.retention import orphans, purge
 from xrv_node.settings import FrontalSection, Settings
 
@@ -165,8 +165,8 @@ def test_a_purge_that_is_killed_is_finished_later(site: Site, moment: str, left:
     script = f"""
 import os, signal
 from pathlib import Path
-from xrv_node.audit.store import Store
-from xrv_node.receive.spool import Spool
+from xrv_node.db.store import Store
+from xrv_node.spool import Spool
 from xrv_node.retention import orphans, purge
 {KILLS[moment]}
 store = Store({str(site.store.engine.url)!r})
@@ -313,7 +313,7 @@ def test_the_sweep_removes_what_killed_processes_left_and_nothing_else(site: Sit
         (root / place).parent.mkdir(parents=True, exist_ok=True)
         (root / place).write_bytes(b"x")
         aged(root / place, seconds)
-    with seats.lock(site.spool.root / "run" / "receiver-0.lock"):
+    with role_locks.lock(site.spool.root / "run" / "receiver-0.lock"):
         assert orphans.sweep(site.store, site.spool) == 4
     assert sorted(set(files(site)) - set(kept)) == [
         "spool/incoming/receiver-0/.b.part",

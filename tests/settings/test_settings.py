@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from xrv_node import report, settings
-from xrv_node.deliver.settings import RESULT_KINDS
 from xrv_node.errors import ConfigError
 from xrv_node.report.kinds import KINDS
+from xrv_node.settings.destinations import RESULT_KINDS
 
 WEB = "[[destinations]]\nname='a'\nkind='web'\n"
 PEER = "[[peers]]\nname='p'\nae_title='P'\nhost='h'\nport=104\n"

@@ -16,13 +16,14 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import text
 
-from xrv_node import __version__, seats
-from xrv_node.audit import trail
-from xrv_node.audit.store import Store
+from xrv_node import role_locks
+from xrv_node.db import trail
+from xrv_node.db.store import Store
 from xrv_node.errors import ConfigError
+from xrv_node.product import VERSION
 from xrv_node.receive import intake
-from xrv_node.receive.spool import Spool
 from xrv_node.settings import FrontalSection, Settings, load
+from xrv_node.spool import Spool
 from xrv_node.web import server as web
 from xrv_node.web.metrics import METRICS
 
@@ -78,8 +79,8 @@ def test_it_is_live_and_says_what_is_missing_to_be_ready(client: Client, tmp_pat
     assert client.ask("/health/ready") == (503, "not running: receiver, worker, courier\n")
     with ExitStack() as stack:
         for role in ("receiver", "worker", "courier"):
-            stack.enter_context(seats.seat(tmp_path, role))
-        stack.enter_context(seats.seat(tmp_path, "worker"))
+            stack.enter_context(role_locks.seat(tmp_path, role))
+        stack.enter_context(role_locks.seat(tmp_path, "worker"))
         assert client.ask("/health/ready") == (200, "ready\n")
         assert client.metrics()["xrv_node_up", "worker"] == 2
     assert client.metrics()["xrv_node_up", "worker"] == 0
@@ -116,7 +117,7 @@ def test_the_numbers_follow_what_happens(client: Client, store: Store, spool: Sp
     assert after["xrv_node_oldest_job_seconds", "analyse"] > 0
     assert after["xrv_node_oldest_job_seconds", "deliver"] == 0
     assert 0 < after["xrv_node_disk_free_bytes",] < after["xrv_node_disk_bytes",]
-    assert ("xrv_node_info", "true", __version__) in after
+    assert ("xrv_node_info", "true", VERSION) in after
     assert client.metrics()["xrv_node_events_total", "instance.received"] == 2  # not counted again
 
 

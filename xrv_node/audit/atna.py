@@ -32,12 +32,12 @@ from sqlalchemy.orm import Session
 
 from xrv_node.attributes import text
 from xrv_node.audit.message import MINOR_FAILURE, SUCCESS, Code, Message, Participant, Subject, xml
-from xrv_node.audit.queries import Row
-from xrv_node.audit.tables import Instance, ResultRow, Study
+from xrv_node.db.queries import Row
+from xrv_node.db.tables import Instance, ResultRow, Study
 from xrv_node.errors import ImageError
 from xrv_node.radiograph.header import read_header
-from xrv_node.receive.spool import Spool
 from xrv_node.settings import Settings
+from xrv_node.spool import Spool
 
 APPLICATION_ACTIVITY: Code = ("110100", "Application Activity")
 STUDY_DELETED: Code = ("110105", "DICOM Study Deleted")

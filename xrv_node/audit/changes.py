@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from xrv_node.audit import queries, trail
+from xrv_node.db import queries, trail
 from xrv_node.settings import Settings
 from xrv_node.values import ModelSet
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from xrv_node.audit.queries import Row, events
+from xrv_node.db.queries import Row, events
 from xrv_node.errors import XrvNodeError
 
 AROUND = ("configuration.changed", "models.changed")

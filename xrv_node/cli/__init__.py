@@ -10,7 +10,6 @@ import sys
 
 import typer
 
-from xrv_node import __version__
 from xrv_node.cli import audit, config, datasets, destinations, jobs, models, monitor, node, studies
 from xrv_node.cli.classify import classify
 from xrv_node.cli.demo import demo
@@ -23,6 +22,7 @@ from xrv_node.cli.send import send
 from xrv_node.cli.train import train
 from xrv_node.cli.validate import validate
 from xrv_node.errors import XrvNodeError
+from xrv_node.product import VERSION
 
 app = typer.Typer(
     name="xrv-node",
@@ -45,7 +45,7 @@ for group in (config, jobs, studies, audit, models, destinations, datasets, moni
 
 def _version(wanted: bool) -> None:
     if wanted:
-        print(f"xrv-node {__version__}")
+        print(f"xrv-node {VERSION}")
         raise typer.Exit
 
 

@@ -32,7 +32,7 @@ def list_(
     as_json: JsonOption = False,
 ) -> None:
     """The newest events, oldest of them first."""
-    from xrv_node.audit import queries
+    from xrv_node.db import queries
 
     with opened(config) as store, store.read() as db:
         rows = list(queries.events(db, study=study, event=event, limit=limit))
@@ -63,7 +63,7 @@ def show(
 @app.command()
 def verify(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Check that no event was changed or removed; exit code 1 when one was."""
-    from xrv_node.audit import trail
+    from xrv_node.db import trail
 
     with opened(config) as store, store.read() as db:
         found, gone = trail.verify(db), trail.beginning(db)
@@ -106,8 +106,9 @@ def export(
 ) -> None:
     """Write the whole trail to standard output."""
     from xrv_node import settings
-    from xrv_node.audit import atna, queries
-    from xrv_node.receive.spool import Spool
+    from xrv_node.audit import atna
+    from xrv_node.db import queries
+    from xrv_node.spool import Spool
 
     with opened(config) as store, store.read() as db:
         if format_ is Format.atna and not as_json:

@@ -31,8 +31,8 @@ from xrv_node.cli.networks import (
 )
 
 if TYPE_CHECKING:
-    from xrv_node.images.classify import Classified
-    from xrv_node.images.files import Unread
+    from xrv_node.lab.images.classify import Classified
+    from xrv_node.lab.images.files import Unread
 
 
 class Format(StrEnum):
@@ -63,7 +63,7 @@ def classify(
     config: ConfigOption = None,
 ) -> None:
     """Score local images, also in folders below; exit code 1 when a file cannot be read."""
-    from xrv_node.images.classify import classify as run
+    from xrv_node.lab.images.classify import classify as run
 
     place = model_directory(directory, config)
     results: list[Classified] = []

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from xrv_node.audit.store import Store
+    from xrv_node.db.store import Store
 
 ConfigOption = Annotated[
     Path | None,
@@ -24,13 +24,14 @@ JsonOption = Annotated[bool, typer.Option("--json", help="JSON for programs.")]
 def opened(config: Path | None) -> Iterator[Store]:
     """The configured node's database, for a command; what it changes is on record with who ran it."""
     from xrv_node import settings
-    from xrv_node.audit import person, trail
-    from xrv_node.audit.store import Store
+    from xrv_node.audit import command_user
+    from xrv_node.db import trail
+    from xrv_node.db.store import Store
 
     store = Store(settings.load(config).database_url)
     try:
         store.require_current()
-        with trail.asked_by(person.operator()):
+        with trail.asked_by(command_user.operator()):
             yield store
     finally:
         store.close()

@@ -45,7 +45,7 @@ def list_(
     as_json: JsonOption = False,
 ) -> None:
     """The datasets, their terms, and where they are obtained."""
-    from xrv_node.datasets.catalog import entries, find
+    from xrv_node.lab.datasets.catalog import entries, find
 
     rows = [asdict(entry) for entry in (entries() if name is None else (find(name),))]
     if as_json:
@@ -67,8 +67,8 @@ def stats(
     as_json: JsonOption = False,
 ) -> None:
     """Images, patients, views and labels of one dataset. No image is opened."""
-    from xrv_node.datasets.load import load
-    from xrv_node.datasets.statistics import statistics
+    from xrv_node.lab.datasets.load import load
+    from xrv_node.lab.datasets.statistics import statistics
 
     table = load(
         name, folder, part=part, views=view, unique_patients=unique_patients, xrv_compatible=xrv_compatible
@@ -103,9 +103,9 @@ def verify(
     as_json: JsonOption = False,
 ) -> None:
     """Open every image: is it there, whole, of the size its owner says? Exit code 1 where one is not."""
-    from xrv_node.datasets.load import load
-    from xrv_node.datasets.verify import require_images
-    from xrv_node.datasets.verify import verify as run
+    from xrv_node.lab.datasets.load import load
+    from xrv_node.lab.datasets.verify import require_images
+    from xrv_node.lab.datasets.verify import verify as run
 
     table = load(name, folder, part=part, views=view, unique_patients=unique_patients)
     require_images(table)
@@ -137,10 +137,10 @@ def sample(
     """Draw some images with their labels and outlines on one sheet."""
     import numpy as np
 
-    from xrv_node.datasets.load import load
-    from xrv_node.datasets.sheet import sheet
-    from xrv_node.datasets.verify import require_images
-    from xrv_node.images.drawing import save
+    from xrv_node.lab.datasets.contact_sheet import sheet
+    from xrv_node.lab.datasets.load import load
+    from xrv_node.lab.datasets.verify import require_images
+    from xrv_node.lab.images.drawing import save
 
     table = load(name, folder, part=part, views=view, unique_patients=unique_patients)
     require_images(table)
@@ -162,9 +162,9 @@ def to_dicom(
     workers: WorkersOption = 4,
 ) -> None:
     """Write the images as DICOM objects, and their labels in a table beside them."""
-    from xrv_node.datasets.export import export
-    from xrv_node.datasets.load import load
-    from xrv_node.datasets.verify import require_images
+    from xrv_node.lab.datasets.dicom_folder import export
+    from xrv_node.lab.datasets.load import load
+    from xrv_node.lab.datasets.verify import require_images
 
     table = load(name, folder, part=part, views=view, unique_patients=unique_patients)
     require_images(table)

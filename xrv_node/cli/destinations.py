@@ -31,8 +31,8 @@ def check(
 ) -> None:
     """Connect to each destination as a delivery would, and say what it takes; exit code 1 when one fails."""
     from xrv_node import settings
-    from xrv_node.deliver import outbox
     from xrv_node.errors import ConfigError, DestinationError
+    from xrv_node.jobs import outbox
 
     loaded = settings.load(config)
     chosen = [loaded.destination(n) for n in names] if names else list(loaded.destinations)

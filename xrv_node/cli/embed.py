@@ -20,7 +20,7 @@ from xrv_node.cli.networks import (
 )
 
 if TYPE_CHECKING:
-    from xrv_node.images.embed import Embedded
+    from xrv_node.lab.images.embed import Embedded
 
 
 def embed(
@@ -37,7 +37,7 @@ def embed(
     config: ConfigOption = None,
 ) -> None:
     """Turn images into feature vectors, kept in one file with their paths as ids."""
-    from xrv_node.images import embed as images
+    from xrv_node.lab.images import embed as images
 
     images.check(out)
     results: list[Embedded] = []

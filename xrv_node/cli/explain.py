@@ -24,7 +24,7 @@ from xrv_node.cli.networks import (
 )
 
 if TYPE_CHECKING:
-    from xrv_node.images.explain import Explained
+    from xrv_node.lab.images.explain import Explained
 
 
 def explain(
@@ -47,7 +47,7 @@ def explain(
     config: ConfigOption = None,
 ) -> None:
     """Show where scores come from: a heat map for each finding as PNG, and the numbers as .npz."""
-    from xrv_node.images import explain as images
+    from xrv_node.lab.images import explain as images
 
     place = model_directory(directory, config)
 

@@ -27,7 +27,7 @@ def list_(
     as_json: JsonOption = False,
 ) -> None:
     """The jobs, newest first."""
-    from xrv_node.audit import queries
+    from xrv_node.db import queries
 
     with opened(config) as store, store.read() as db:
         rows = queries.jobs(db, state=state, kind=kind, limit=limit)
@@ -40,7 +40,7 @@ def list_(
 @app.command()
 def show(job_id: int, config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """One job, with all that happened to it."""
-    from xrv_node.audit import queries
+    from xrv_node.db import queries
 
     with opened(config) as store, store.read() as db:
         row = queries.job(db, job_id)
@@ -58,8 +58,7 @@ def retry(
     as_json: JsonOption = False,
 ) -> None:
     """Queue parked or cancelled jobs again."""
-    from xrv_node.audit import queries
-    from xrv_node.jobs import progress
+    from xrv_node.db import progress, queries
 
     with opened(config) as store:
         with store.read() as db:
@@ -80,7 +79,7 @@ def cancel(
     as_json: JsonOption = False,
 ) -> None:
     """Give jobs up that are queued or parked; what else there is to do for their studies goes on."""
-    from xrv_node.jobs import progress
+    from xrv_node.db import progress
 
     with opened(config) as store, store.begin() as db:
         for job_id in job_ids:

@@ -50,11 +50,11 @@ def _row(entry: Entry, record: Installed | None) -> dict[str, Any]:
 def list_(config: ConfigOption = None, directory: DirOption = None, as_json: JsonOption = False) -> None:
     """The networks that the node can run, which of them are here, and how the others are got."""
     from xrv_node.errors import WeightsError
-    from xrv_node.models import catalog, own, weights
+    from xrv_node.models import catalog, trained_here, weights
 
     place = model_directory(directory, config)
     rows = []
-    for entry in (*catalog.entries(), *own.entries(place)):
+    for entry in (*catalog.entries(), *trained_here.entries(place)):
         try:
             record = weights.installed(entry, place)
         except WeightsError as error:
@@ -84,12 +84,12 @@ def import_(
     as_json: JsonOption = False,
 ) -> None:
     """Convert a weights file that is on this machine. Nothing in it is executed."""
-    from xrv_node.models import catalog, importing, own
+    from xrv_node.models import catalog, importing, trained_here
 
     place = model_directory(directory, config)
-    if (described := own.described(file)) is not None:
-        entry = own.entry(described)
-        record = own.import_file(file, described, place, force=force)
+    if (described := trained_here.described(file)) is not None:
+        entry = trained_here.entry(described)
+        record = trained_here.import_file(file, described, place, force=force)
     else:
         entry = catalog.find(name) if name else importing.recognise(file)
         record = importing.import_file(file, entry, place, force=force)
@@ -131,11 +131,11 @@ def pull(
 def verify(config: ConfigOption = None, directory: DirOption = None, as_json: JsonOption = False) -> None:
     """Read all weights that are here and compare their digests; exit code 1 when one is not as it was."""
     from xrv_node.errors import WeightsError
-    from xrv_node.models import catalog, own, weights
+    from xrv_node.models import catalog, trained_here, weights
 
     place = model_directory(directory, config)
     rows = []
-    for entry in (*catalog.entries(), *own.entries(place)):
+    for entry in (*catalog.entries(), *trained_here.entries(place)):
         try:
             if weights.installed(entry, place) is None:
                 continue
@@ -164,8 +164,9 @@ def fit_gate(
     from statistics import median
 
     from xrv_node import settings
-    from xrv_node.analyse import fitting, gate
-    from xrv_node.images.files import listed
+    from xrv_node.analyse import gate
+    from xrv_node.lab.images import fit_gate as fitting
+    from xrv_node.lab.images.files import listed
     from xrv_node.models import load_set, sharing
 
     chosen, place = settings.load(config).models, model_directory(directory, config)

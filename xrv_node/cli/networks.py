@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Protocol, TypeVar
 import typer
 
 if TYPE_CHECKING:
-    from xrv_node.images.files import Unread
-    from xrv_node.images.through import Provenance
+    from xrv_node.lab.images.batches import Provenance
+    from xrv_node.lab.images.files import Unread
 
 PathsArgument = Annotated[list[Path], typer.Argument(help="PNG, JPEG or DICOM files, or folders of them.")]
 FolderOption = Annotated[Path, typer.Option("--out", help="A folder for the results.")]
@@ -109,7 +109,7 @@ def progress_bar(words: str) -> Iterator[Callable[[int, int], None]]:
 
 def sorted_out(items: Iterator[Result | Unread], use: Callable[[Result], Any]) -> tuple[int, list[Unread]]:
     """Use each result as it comes; return how many there were, and the files that gave none."""
-    from xrv_node.images.files import Unread
+    from xrv_node.lab.images.files import Unread
 
     count, unread = 0, []
     for item in items:

@@ -50,17 +50,16 @@ def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """What the node is doing, now."""
     import shutil
 
-    from xrv_node import seats, settings
-    from xrv_node.audit import queries
-    from xrv_node.receive import room
+    from xrv_node import disk, role_locks, settings
+    from xrv_node.db import queries
 
     loaded = settings.load(config)
     with opened(config) as store, store.read() as db:
         found = {
             "name": loaded.node.name,
-            "serving": seats.is_serving(loaded.data_dir),
+            "serving": role_locks.is_serving(loaded.data_dir),
             "receives": f"{loaded.receive.ae_title} at {loaded.receive.host}:{loaded.receive.port}",
-            "refuses": room.why_paused(loaded, store),
+            "refuses": disk.why_paused(loaded, store),
             "free_bytes": shutil.disk_usage(loaded.data_dir).free,
         } | queries.counts(db)
     if as_json:

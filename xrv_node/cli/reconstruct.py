@@ -21,7 +21,7 @@ from xrv_node.cli.networks import (
 )
 
 if TYPE_CHECKING:
-    from xrv_node.images.reconstruct import Reconstructed
+    from xrv_node.lab.images.reconstruct import Reconstructed
 
 
 def reconstruct(
@@ -36,7 +36,7 @@ def reconstruct(
     config: ConfigOption = None,
 ) -> None:
     """Show input, reconstruction and difference as PNG, and say how far they are apart."""
-    from xrv_node.images import reconstruct as images
+    from xrv_node.lab.images import reconstruct as images
 
     def keep(result: Reconstructed) -> str:
         file = images.write(result, out)

@@ -22,7 +22,7 @@ from xrv_node.cli.networks import (
 )
 
 if TYPE_CHECKING:
-    from xrv_node.images.segment import Segmented
+    from xrv_node.lab.images.segment import Segmented
 
 
 def segment(
@@ -41,7 +41,7 @@ def segment(
     config: ConfigOption = None,
 ) -> None:
     """Outline anatomy: for each image an overlay and a mask of each structure, as PNG."""
-    from xrv_node.images import segment as images
+    from xrv_node.lab.images import segment as images
 
     def keep(result: Segmented) -> str:
         files = images.write(result, out, structure or (), seg=seg)

@@ -19,7 +19,7 @@ from xrv_node.cli.console import (
 from xrv_node.errors import XrvNodeError
 
 if TYPE_CHECKING:
-    from xrv_node.audit.store import Store
+    from xrv_node.db.store import Store
     from xrv_node.settings import Settings
 
 app = typer.Typer(help="Look at studies, send their results again, analyse them again.", no_args_is_help=True)
@@ -33,7 +33,7 @@ def list_(
     as_json: JsonOption = False,
 ) -> None:
     """The studies, newest first."""
-    from xrv_node.audit import queries
+    from xrv_node.db import queries
 
     with opened(config) as store, store.read() as db:
         rows = queries.studies(db, state=state, limit=limit)
@@ -46,7 +46,7 @@ def list_(
 @app.command()
 def show(study_instance_uid: str, config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """One study: each object's verdict and scores, each result and its deliveries."""
-    from xrv_node.audit import queries
+    from xrv_node.db import queries
 
     with opened(config) as store, store.read() as db:
         row = queries.study(db, study_instance_uid)
@@ -83,8 +83,8 @@ def purge(
     from rich.progress import track
 
     from xrv_node import settings
-    from xrv_node.receive.spool import Spool
     from xrv_node.retention import purge as retention
+    from xrv_node.spool import Spool
 
     if not study_instance_uids and older_than is None:
         raise XrvNodeError("name studies, or say how old they must be with --older-than DAYS")
@@ -131,13 +131,13 @@ def resend(
 ) -> None:
     """Send a study's newest results again, the same objects under the same UIDs."""
     from xrv_node import settings
-    from xrv_node.jobs import again
-    from xrv_node.receive.spool import Spool
+    from xrv_node.jobs import rerun
+    from xrv_node.spool import Spool
 
     chosen = settings.load(config)
     destinations = chosen.destinations if to is None else (chosen.destination(to),)
     with opened(config) as store, store.begin() as db:
-        queued = again.resend(
+        queued = rerun.resend(
             db,
             Spool(chosen.data_dir),
             study_instance_uid,
@@ -172,9 +172,9 @@ def reprocess(
 ) -> None:
     """Analyse studies again with the present models; their new results supersede the old."""
     from xrv_node import settings
-    from xrv_node.jobs import again
+    from xrv_node.jobs import rerun
     from xrv_node.models import weights
-    from xrv_node.receive.spool import Spool
+    from xrv_node.spool import Spool
 
     if sum((bool(study_instance_uids), all_failed, all_)) != 1:
         raise typer.BadParameter("name studies, or give --all-failed, or --all")
@@ -190,15 +190,15 @@ def reprocess(
     with opened(config) as store:
         with store.read() as db:
             day = None if since is None else since.astimezone()
-            found = again.choose(db, failed=all_failed, since=day, not_by=present)
+            found = rerun.choose(db, failed=all_failed, since=day, not_by=present)
         if study_instance_uids:
             narrowed = since is not None or older_models
             found = [uid for uid in study_instance_uids if uid in found or not narrowed]
         for uid in found:
             try:
                 with store.begin() as db:
-                    results[uid] = again.made(db, uid)[1]
-                    again.reprocess(db, spool, uid)
+                    results[uid] = rerun.made(db, uid)[1]
+                    rerun.reprocess(db, spool, uid)
             except XrvNodeError as error:
                 refused[uid] = str(error)
         queued = [uid for uid in results if uid not in refused]
@@ -219,22 +219,22 @@ def _outcomes(
     """What became of the studies that are analysed again; waits for the node, if there is one, to do it."""
     from time import sleep
 
-    from xrv_node import seats
+    from xrv_node import role_locks
     from xrv_node.cli.networks import progress_bar
-    from xrv_node.jobs import again
+    from xrv_node.jobs import rerun
 
     with progress_bar("analysing again") as show:
         while True:
             with store.read() as db:
-                left = again.unfinished(db, list(before))
+                left = rerun.unfinished(db, list(before))
             show(len(before) - len(left), len(before))
-            if not left or not wait or not seats.is_serving(settings.data_dir):
+            if not left or not wait or not role_locks.is_serving(settings.data_dir):
                 break
             sleep(0.5)
     rows = []
     with store.read() as db:
         for uid, count in before.items():
-            state, now = again.made(db, uid)
+            state, now = rerun.made(db, uid)
             says = (
                 f"{now - count} new results"
                 if now > count

@@ -13,7 +13,7 @@ from xrv_node.cli.datasets import UniqueOption, ViewOption
 from xrv_node.cli.networks import DeviceOption, DirOption, model_directory, progress_bar
 
 if TYPE_CHECKING:
-    from xrv_node.train.run import Trained
+    from xrv_node.lab.train.run import Trained
 
 COLUMNS = ("stage", "epoch", "loss", "valid_loss", "auc", "best", "rate")
 
@@ -50,11 +50,11 @@ def train(
     config: ConfigOption = None,
 ) -> None:
     """Fine-tune a classifier on one or more datasets; `models import` takes what comes out."""
-    from xrv_node.datasets.load import load
     from xrv_node.errors import ConfigError
-    from xrv_node.train import recipe as recipes
-    from xrv_node.train.run import train as run
-    from xrv_node.train.splits import PARTS
+    from xrv_node.lab.datasets.load import load
+    from xrv_node.lab.train import recipe as recipes
+    from xrv_node.lab.train.run import train as run
+    from xrv_node.lab.train.splits import PARTS
 
     if len(images) != len(datasets):
         raise ConfigError(f"{len(datasets)} datasets and {len(images)} folders: give --images once for each")

@@ -116,7 +116,7 @@ def validate(
     The same command goes on where it was stopped, and makes the report anew from scores that are there.
     """
     from xrv_node import settings
-    from xrv_node.datasets.catalog import find
+    from xrv_node.lab.datasets.catalog import find
     from xrv_node.models import catalog
 
     configured = settings.load(config).models
@@ -129,11 +129,11 @@ def validate(
     # torch takes seconds to load: what is wrong with the above is said before, and what is waited for
     print(f"reading labels, loading networks; results go to {folder}", file=sys.stderr)
 
-    from xrv_node.validate import metrics_json
-    from xrv_node.validate.run import Plan
-    from xrv_node.validate.through_node import Way
-    from xrv_node.validate.validation import Receiver
-    from xrv_node.validate.validation import validate as carry_out
+    from xrv_node.lab.validate import metrics_json
+    from xrv_node.lab.validate.run import Plan
+    from xrv_node.lab.validate.through_node import Way
+    from xrv_node.lab.validate.validation import Receiver
+    from xrv_node.lab.validate.validation import validate as carry_out
 
     plan = Plan(
         dataset,
@@ -214,7 +214,7 @@ def _print(told: Any, written: list[Path]) -> None:
 
 
 def _print_findings(told: Any) -> None:
-    from xrv_node.validate.verdict import VERDICTS, verdict
+    from xrv_node.lab.validate.verdict import VERDICTS, verdict
 
     areas = told.published.auc if told.published else {}
     print_table(

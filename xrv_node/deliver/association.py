@@ -12,9 +12,10 @@ from pynetdicom.association import Association
 from pynetdicom.events import Event
 from pynetdicom.pdu import A_ASSOCIATE_RJ
 
-from xrv_node import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, tls
-from xrv_node.deliver.settings import DestinationSection
+from xrv_node import tls
 from xrv_node.errors import DestinationError
+from xrv_node.product import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from xrv_node.settings.destinations import DestinationSection
 
 CONNECT_SECONDS = 10
 """An unreachable host is known after this, not after the system's two minutes."""

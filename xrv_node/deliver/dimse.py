@@ -15,11 +15,10 @@ from pynetdicom.association import Association
 from xrv_node import verbatim
 from xrv_node.deliver.association import Context, NotNowError, open_to, tls_context
 from xrv_node.deliver.attempt import Attempt, Outcome, from_status
-from xrv_node.deliver.commitment import STORAGE_COMMITMENT
-from xrv_node.deliver.settings import DestinationSection
 from xrv_node.errors import ConfigError, DestinationError
 from xrv_node.report.kinds import KINDS, sop_classes
-from xrv_node.values import VERIFICATION, StoredResult
+from xrv_node.settings.destinations import DestinationSection
+from xrv_node.values import STORAGE_COMMITMENT, VERIFICATION, StoredResult
 
 _config.STORE_SEND_CHUNKED_DATASET = True  # of files, which pynetdicom would decode and encode again
 

@@ -12,9 +12,9 @@ from pydicom.filereader import read_file_meta_info
 
 from xrv_node import durable, verbatim
 from xrv_node.deliver.attempt import Attempt, Outcome
-from xrv_node.deliver.settings import DestinationSection
 from xrv_node.errors import DestinationError
 from xrv_node.report.envelope import to_bytes
+from xrv_node.settings.destinations import DestinationSection
 from xrv_node.values import StoredResult
 
 CHUNK = 1 << 20

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from xrv_node.attributes import text
-from xrv_node.deliver.settings import WhenSection
+from xrv_node.settings.destinations import WhenSection
 from xrv_node.values import ImageOutcome
 
 

@@ -14,10 +14,10 @@ from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.pdu import A_ASSOCIATE_RJ
 
-from xrv_node import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from xrv_node.deliver.association import note_rejection
 from xrv_node.errors import DestinationError, XrvNodeError
-from xrv_node.receive.spool import is_uid
+from xrv_node.product import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from xrv_node.spool import is_uid
 
 MAXIMUM_CONTEXTS = 128
 """Presentation context IDs are the odd numbers below 256 (PS3.8 9.3.2.2)."""

@@ -22,8 +22,8 @@ from requests.auth import HTTPBasicAuth
 from xrv_node import tls
 from xrv_node.deliver.association import CONNECT_SECONDS, tls_context
 from xrv_node.deliver.attempt import Attempt, Outcome, from_status
-from xrv_node.deliver.settings import DestinationSection
 from xrv_node.errors import ConfigError, DestinationError
+from xrv_node.settings.destinations import DestinationSection
 from xrv_node.values import StoredResult
 
 JSON = "application/dicom+json"

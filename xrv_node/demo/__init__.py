@@ -14,8 +14,8 @@ from pathlib import Path
 from time import monotonic, sleep
 
 from xrv_node import models, settings
-from xrv_node.audit import queries
-from xrv_node.audit.store import Store
+from xrv_node.db import queries
+from xrv_node.db.store import Store
 from xrv_node.deliver import scu
 from xrv_node.demo import peers, samples
 from xrv_node.demo.collect import ImageResult, StudyReport, image_results, returned

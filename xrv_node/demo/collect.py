@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import dcmread
 
-from xrv_node.report import reading
+from xrv_node.report import read_back
 from xrv_node.report.kinds import kind_of
 from xrv_node.values import Finding, Point
 
@@ -59,14 +59,14 @@ def returned(objects: Sequence[Path]) -> Returned:
         dataset = dcmread(path)
         kind = kind_of(dataset)
         if kind == "report":
-            findings |= reading.findings(dataset)
-            reports[str(dataset.StudyInstanceUID)] = StudyReport(path, reading.headline(dataset))
+            findings |= read_back.findings(dataset)
+            reports[str(dataset.StudyInstanceUID)] = StudyReport(path, read_back.headline(dataset))
         elif kind == "sr":
-            outlines |= reading.regions(dataset)
+            outlines |= read_back.regions(dataset)
         elif kind == "sc":
-            image, pixels = reading.picture(dataset)
+            image, pixels = read_back.picture(dataset)
             pictures[image] = pixels
-    whole = {uid: reading.outlined(found, outlines.get(uid, {})) for uid, found in findings.items()}
+    whole = {uid: read_back.outlined(found, outlines.get(uid, {})) for uid, found in findings.items()}
     return Returned(whole, pictures, reports)
 
 

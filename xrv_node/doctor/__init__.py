@@ -11,8 +11,8 @@ from contextlib import closing
 
 import structlog
 
-from xrv_node.audit.store import Store
-from xrv_node.doctor import configuration, machine, networks, peers, record
+from xrv_node.db.store import Store
+from xrv_node.doctor import configuration, database, machine, networks, peers
 from xrv_node.doctor.finding import Examined, Finding, Found, State
 from xrv_node.settings import Settings
 
@@ -22,10 +22,10 @@ CHECKS: dict[str, Callable[[Examined], Found]] = {
     "configuration": configuration.configuration,
     "disk": machine.disk,
     "ports": peers.ports,
-    "database": record.database,
-    "audit": record.repository,
+    "database": database.database,
+    "audit": database.repository,
     "clock": machine.clock,
-    "spool": record.spool,
+    "spool": database.spool,
     "models": networks.models,
     "devices": networks.devices,
     "destinations": peers.destinations,

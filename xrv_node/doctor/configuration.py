@@ -14,8 +14,8 @@ from pathlib import Path
 from xrv_node import tls
 from xrv_node.doctor.finding import Examined, Found, State
 from xrv_node.errors import ConfigError
-from xrv_node.setting_types import TlsClientSection, TlsSection, is_loopback
 from xrv_node.settings import Settings
+from xrv_node.settings.types import TlsClientSection, TlsSection, is_loopback
 
 SOON = timedelta(days=30)
 """Before its end a certificate is warned of: a hospital's authority may need weeks for a new one."""

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from xrv_node import seats
-from xrv_node.audit.store import Store
+from xrv_node import role_locks
+from xrv_node.db.store import Store
 from xrv_node.errors import ConfigError
 from xrv_node.settings import Settings
 
@@ -41,7 +41,7 @@ class Examined:
     @property
     def serving(self) -> bool:
         """Whether it runs here."""
-        return seats.is_serving(self.settings.data_dir)
+        return role_locks.is_serving(self.settings.data_dir)
 
     @property
     def has_record(self) -> bool:

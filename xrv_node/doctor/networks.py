@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-from xrv_node.audit import queries
-from xrv_node.audit.store import Store
+from xrv_node.db import queries
+from xrv_node.db.store import Store
 from xrv_node.doctor.finding import Examined, Found, State
 from xrv_node.errors import ConfigError, WeightsError
 

@@ -27,7 +27,7 @@ def ports(node: Examined) -> Found:
 
 def destinations(node: Examined) -> Found:
     """Whether each would take results: C-ECHO and negotiation, as a delivery does it."""
-    from xrv_node.deliver import outbox
+    from xrv_node.jobs import outbox
 
     destinations = node.settings.destinations
     if not destinations:

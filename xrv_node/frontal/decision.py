@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pydicom import Dataset
 
+from xrv_node.frontal.evidence import Sign, part_signs, view_signs
 from xrv_node.frontal.gates import ADULT_YEARS, age_years, barriers
 from xrv_node.frontal.rules import PART_KINDS, Rules, load_rules
-from xrv_node.frontal.signs import Sign, part_signs, view_signs
 from xrv_node.values import FrontalDecision, Verdict
 
 

@@ -12,13 +12,13 @@ import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy import select, update
 
-from xrv_node.audit.store import Store
-from xrv_node.audit.tables import Study, StudyState
-from xrv_node.jobs import progress
-from xrv_node.receive import room
-from xrv_node.receive.spool import Spool
+from xrv_node import disk
+from xrv_node.db import progress
+from xrv_node.db.store import Store
+from xrv_node.db.tables import Study, StudyState
 from xrv_node.retention import events, orphans, purge
 from xrv_node.settings import Settings
+from xrv_node.spool import Spool
 
 log = structlog.get_logger("schedule")
 
@@ -92,7 +92,7 @@ def park_abandoned(store: Store) -> int:
 def mind_the_disk(settings: Settings, store: Store, spool: Spool) -> int:
     """Notice that the disk fills or has room again, whoever sends or does not; where it fills, purge what has
     expired at once; returns how many studies were purged."""
-    return purge.expire(settings, store, spool) if room.look(settings, store) else 0
+    return purge.expire(settings, store, spool) if disk.look(settings, store) else 0
 
 
 def _safely(action: Callable[..., int], *arguments: Any) -> None:

@@ -11,10 +11,10 @@ from time import monotonic
 
 import structlog
 
-from xrv_node.audit.store import Store, no_room
+from xrv_node.db import progress, queue
+from xrv_node.db.queue import Claim, Kind, LeaseLostError
+from xrv_node.db.store import Store, no_room
 from xrv_node.errors import XrvNodeError
-from xrv_node.jobs import progress, queue
-from xrv_node.jobs.queue import Claim, Kind, LeaseLostError
 
 log = structlog.get_logger("worker")
 

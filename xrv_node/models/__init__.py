@@ -61,7 +61,7 @@ class Networks:
             Operating-point-normalised scores and sigmoids, both ``[B, len(labels)]``, in [0, 1], in the order
             of ``labels`` (see ``calibration.op_norm``).
         """
-        from xrv_node.models.calibration import op_norm
+        from xrv_node.models.operating_points import op_norm
 
         sigmoid = logits[:, list(self.heads)].sigmoid()
         return op_norm(sigmoid, self.thresholds), sigmoid

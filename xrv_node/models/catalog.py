@@ -184,7 +184,7 @@ def find(name: str, role: Role | None = None, directory: Path | None = None) -> 
         if name.lower() in {known.lower() for known in (entry.name, *entry.aliases)}:
             return entry
     if directory is not None and role in (None, "classifier"):
-        from xrv_node.models import own
+        from xrv_node.models import trained_here as own
 
         if (made := own.find(name, directory)) is not None:
             return made

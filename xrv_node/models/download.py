@@ -9,11 +9,11 @@ import urllib.request
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
-from xrv_node import __version__
 from xrv_node.errors import WeightsError
 from xrv_node.models import sharing
 from xrv_node.models.importing import file_sha256, import_file
 from xrv_node.models.weights import installed, remedy
+from xrv_node.product import VERSION
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -208,7 +208,7 @@ def _open(url: str, headers: dict[str, str]) -> http.client.HTTPResponse:
         urllib.request.UnknownHandler,
     ):
         opener.add_handler(handler())
-    opener.addheaders = [("User-Agent", f"xrv-node/{__version__}"), *headers.items()]
+    opener.addheaders = [("User-Agent", f"xrv-node/{VERSION}"), *headers.items()]
     response: http.client.HTTPResponse = opener.open(url, timeout=TIMEOUT)
     return response
 

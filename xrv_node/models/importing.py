@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from xrv_node import __version__
 from xrv_node.errors import WeightsError
 from xrv_node.models import catalog, sharing
 from xrv_node.models.weights import Installed, installed
+from xrv_node.product import VERSION
 
 if TYPE_CHECKING:
     from xrv_node.models.catalog import Entry
@@ -96,7 +96,7 @@ def import_file(source: Path, entry: Entry, directory: Path, *, force: bool = Fa
         "source_file": source.name,
         "source_sha256": digest,
         "imported_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "xrv_node": __version__,
+        "xrv_node": VERSION,
         "settings": json.dumps(settings),
     }
     try:

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from xrv_node.errors import ConfigError
-from xrv_node.models.calibration import op_norm
+from xrv_node.models.operating_points import op_norm
 
 if TYPE_CHECKING:
     from torch import Tensor

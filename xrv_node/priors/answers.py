@@ -8,8 +8,8 @@ from itertools import islice
 from pydicom import Dataset
 
 from xrv_node.attributes import text
-from xrv_node.receive.spool import is_uid
 from xrv_node.report.kinds import KINDS
+from xrv_node.spool import is_uid
 
 MAX_ANSWERS = 2000
 """Studies of a patient, or series of a study: more than any patient's whole life makes."""

@@ -19,11 +19,11 @@ from pydicom import Dataset
 from xrv_node.attributes import text
 from xrv_node.errors import DestinationError
 from xrv_node.priors.subject import Basis, Earlier, Subject, highest, newest, precedes, subject_of
-from xrv_node.receive.spool import is_uid
-from xrv_node.report import codes, equipment, reading
+from xrv_node.report import codes, equipment, read_back
 from xrv_node.report.kinds import kind_of
 from xrv_node.report.summary import COMMISSIONING, plain
 from xrv_node.settings import PriorsSection
+from xrv_node.spool import is_uid
 from xrv_node.values import Prior
 
 log = structlog.get_logger("priors")
@@ -183,16 +183,16 @@ def _read(document: Dataset, subject: Subject, basis: Basis) -> Report | None:
         return None
     if not precedes(whose.date, whose.time, subject):
         return None
-    digests = re.findall(r"\b[0-9a-f]{64}\b", " ".join(reading.texts(document, codes.MODEL)))
+    digests = re.findall(r"\b[0-9a-f]{64}\b", " ".join(read_back.texts(document, codes.MODEL)))
     own = [equipment.points_line(basis.site_thresholds)] if basis.site_thresholds else []
     comparable = (
         basis.classifier in digests
-        and reading.texts(document, codes.RESAMPLING) == [plain(basis.resampler)]
-        and reading.texts(document, codes.SITE_POINTS) == own
+        and read_back.texts(document, codes.RESAMPLING) == [plain(basis.resampler)]
+        and read_back.texts(document, codes.SITE_POINTS) == own
     )
     if not comparable:
         return None
-    found = [(f.label, f.score) for image in reading.findings(document).values() for f in image]
+    found = [(f.label, f.score) for image in read_back.findings(document).values() for f in image]
     if not found or not all(0 <= score <= 1 for _, score in found):
         return None
     prior = Prior(text(document, "StudyInstanceUID"), whose.date, highest(found))
@@ -200,7 +200,7 @@ def _read(document: Dataset, subject: Subject, basis: Basis) -> Report | None:
         Earlier(prior, whose.time, "archive"),
         text(document, "SOPInstanceUID"),
         text(document, "ContentDate") + text(document, "ContentTime"),
-        reading.predecessors(document),
+        read_back.predecessors(document),
     )
 
 

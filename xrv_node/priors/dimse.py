@@ -11,9 +11,9 @@ from pynetdicom import AE, build_role, evt
 from pynetdicom.association import Association
 from pynetdicom.events import Event
 
-from xrv_node import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from xrv_node.errors import DestinationError
 from xrv_node.priors.answers import MAX_ANSWERS, MAX_BYTES, report_series
+from xrv_node.product import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from xrv_node.report.kinds import KINDS
 from xrv_node.settings import PriorsSection
 

@@ -9,12 +9,12 @@ from pydicom import Dataset
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from xrv_node.analyse.store import load
-from xrv_node.audit.store import Store
-from xrv_node.audit.tables import AnalysisRow, Instance, InstanceState, Study
+from xrv_node.analyse.analysis_file import load
+from xrv_node.db.store import Store
+from xrv_node.db.tables import AnalysisRow, Instance, InstanceState, Study
 from xrv_node.errors import XrvNodeError
 from xrv_node.priors.subject import Basis, Earlier, Subject, basis_of, highest, precedes, subject_of
-from xrv_node.receive.spool import Spool
+from xrv_node.spool import Spool
 from xrv_node.values import Analysis, Prior
 
 log = structlog.get_logger("priors")

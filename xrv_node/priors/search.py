@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 import structlog
 
-from xrv_node.audit.store import Store
+from xrv_node.db.store import Store
 from xrv_node.errors import DestinationError
 from xrv_node.priors import archive, local
 from xrv_node.priors.subject import Earlier, basis_of, newest, subject_of
-from xrv_node.receive.spool import Spool
 from xrv_node.settings import Settings
+from xrv_node.spool import Spool
 from xrv_node.values import ImageOutcome
 
 log = structlog.get_logger("priors")

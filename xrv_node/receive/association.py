@@ -26,13 +26,12 @@ from pynetdicom.pdu_primitives import (
 )
 from pynetdicom.presentation import PresentationContext, negotiate_as_acceptor, negotiate_unrestricted
 
-from xrv_node import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from xrv_node.deliver.commitment import STORAGE_COMMITMENT
+from xrv_node.product import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from xrv_node.radiograph.syntaxes import decodes
 from xrv_node.receive import command
 from xrv_node.receive import wire as pdus
 from xrv_node.receive.wire import MAXIMUM_PDU, BrokenOffError, Wire
-from xrv_node.values import VERIFICATION
+from xrv_node.values import STORAGE_COMMITMENT, VERIFICATION
 
 SLOWEST = 1024
 """Bytes a second that an object must come with, the patience for one PDU aside: a peer that sends a byte a

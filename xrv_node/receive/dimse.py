@@ -20,21 +20,19 @@ from pydicom.uid import UID
 from pynetdicom import dsutils
 from sqlalchemy import select
 
-from xrv_node.audit import trail
-from xrv_node.audit.store import Store, is_busy
-from xrv_node.audit.tables import Study
-from xrv_node.deliver import commitment
+from xrv_node.db import commitments, progress, trail
+from xrv_node.db.store import Store, is_busy
+from xrv_node.db.tables import Study
+from xrv_node.disk import Gate
 from xrv_node.errors import RefusedError
-from xrv_node.jobs import progress
 from xrv_node.receive import association as acse
 from xrv_node.receive import intake
 from xrv_node.receive.association import Association, Message, Rejection
-from xrv_node.receive.crowd import Crowd, Pace
-from xrv_node.receive.record import Incoming
-from xrv_node.receive.room import Gate
-from xrv_node.receive.spool import Spool
+from xrv_node.receive.instance_rows import Incoming
+from xrv_node.receive.peer_limits import Crowd, Pace
 from xrv_node.receive.wire import INVALID_PARAMETER, UNEXPECTED_PDU, BrokenOffError, Wire
 from xrv_node.settings import Settings
+from xrv_node.spool import Spool
 
 log = structlog.get_logger("receive")
 
@@ -45,7 +43,7 @@ UNRECOGNIZED_OPERATION = 0x0211
 """PS3.7 C.5.28."""
 
 MAXIMUM_REPORT = 1 << 20
-"""Bytes of the report on one storage commitment request, which has at most `commitment.MOST` objects."""
+"""Bytes of the report on one storage commitment request, which has at most `commitments.MOST` objects."""
 
 
 @dataclass(frozen=True)
@@ -210,7 +208,7 @@ def event_report(association: Association, message: Message, sender: Sender) -> 
     Returns
     -------
     int
-        As `commitment.answered` has it; 0x0115 for what cannot be read, 0x0110 for what cannot be recorded.
+        As `commitments.answered` has it; 0x0115 for what cannot be read, 0x0110 for what cannot be recorded.
 
     Raises
     ------
@@ -231,9 +229,9 @@ def event_report(association: Association, message: Message, sender: Sender) -> 
             pass
     except Exception:  # the parser meets bytes from outside and has no error class of its own
         log.warning("an answer on storage commitment cannot be read", calling_ae=sender.calling_ae)
-        return commitment.INVALID_ARGUMENT
+        return commitments.INVALID_ARGUMENT
     try:
-        return commitment.answered(sender.receiver.store, information)
+        return commitments.answered(sender.receiver.store, information)
     except Exception:
         log.exception("an answer on storage commitment cannot be recorded", calling_ae=sender.calling_ae)
         return PROCESSING_FAILURE

@@ -15,19 +15,20 @@ from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import UID
 from pynetdicom.dsutils import create_file_meta
 
-from xrv_node import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, durable, frontal
+from xrv_node import durable, frontal
 from xrv_node.attributes import text
-from xrv_node.audit import trail
-from xrv_node.audit.store import Store, is_busy, no_room
+from xrv_node.db import trail
+from xrv_node.db.store import Store, is_busy, no_room
+from xrv_node.disk import Gate
 from xrv_node.errors import ImageError, RefusedError
 from xrv_node.frontal.rules import load_rules
+from xrv_node.product import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from xrv_node.radiograph.header import MAX_FILE_BYTES, read_header
 from xrv_node.receive.digest import Digest
-from xrv_node.receive.record import Accepted, Incoming, Received, record, seen
-from xrv_node.receive.room import Gate
-from xrv_node.receive.settings import ReceiveSection
-from xrv_node.receive.spool import Spool, is_uid
+from xrv_node.receive.instance_rows import Accepted, Incoming, Received, record, seen
 from xrv_node.settings import FrontalSection
+from xrv_node.settings.receive import ReceiveSection
+from xrv_node.spool import Spool, is_uid
 
 OUT_OF_RESOURCES = 0xA700
 DOES_NOT_MATCH = 0xA900

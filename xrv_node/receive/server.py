@@ -15,14 +15,14 @@ from typing import Any
 import structlog
 
 from xrv_node import tls
-from xrv_node.audit.store import Store
+from xrv_node.db.store import Store
 from xrv_node.errors import ConfigError
 from xrv_node.receive import dimse
-from xrv_node.receive.crowd import Crowd, Pace
 from xrv_node.receive.dimse import Receiver
-from xrv_node.receive.spool import Spool
+from xrv_node.receive.peer_limits import Crowd, Pace
 from xrv_node.receive.wire import Wire
 from xrv_node.settings import Settings
+from xrv_node.spool import Spool
 
 log = structlog.get_logger("receive")
 

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from pydicom import Dataset
 
 from xrv_node.errors import ConfigError
-from xrv_node.report.capture import build_captures
 from xrv_node.report.envelope import to_bytes
-from xrv_node.report.keys import build_keys
-from xrv_node.report.parametric_map import build_maps
-from xrv_node.report.pdf import build_pdf
-from xrv_node.report.presentation import build_presentations
-from xrv_node.report.readable import build_report
-from xrv_node.report.regions import build_regions
-from xrv_node.report.segmentation import build_segmentations
-from xrv_node.report.whole_image import build_scores
+from xrv_node.report.kinds.gsps import build_presentations
+from xrv_node.report.kinds.ko import build_keys
+from xrv_node.report.kinds.pdf import build_pdf
+from xrv_node.report.kinds.pm import build_maps
+from xrv_node.report.kinds.report import build_report
+from xrv_node.report.kinds.sc import build_captures
+from xrv_node.report.kinds.seg import build_segmentations
+from xrv_node.report.kinds.sr import build_regions
+from xrv_node.report.kinds.sr_image import build_scores
 from xrv_node.values import DEFAULT_STYLE, StudyOutcome, Style
 
 __all__ = ["BUILDERS", "Result", "build", "to_bytes"]

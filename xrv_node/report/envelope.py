@@ -16,8 +16,7 @@ from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
-import xrv_node
-from xrv_node import verbatim
+from xrv_node import product, verbatim
 from xrv_node.attributes import text
 from xrv_node.report import charset, codes, equipment, phrases, source, uids
 from xrv_node.report.kinds import KINDS
@@ -220,6 +219,6 @@ def _file_meta(done: Dataset) -> FileMetaDataset:
     meta.FileMetaInformationVersion = b"\x00\x01"
     meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = done.SOPClassUID, done.SOPInstanceUID
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.ImplementationClassUID = UID(xrv_node.IMPLEMENTATION_CLASS_UID)
-    meta.ImplementationVersionName = xrv_node.IMPLEMENTATION_VERSION_NAME
+    meta.ImplementationClassUID = UID(product.IMPLEMENTATION_CLASS_UID)
+    meta.ImplementationVersionName = product.IMPLEMENTATION_VERSION_NAME
     return meta

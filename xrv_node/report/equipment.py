@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from pydicom import Dataset
 from pydicom.sr.coding import Code
 
-import xrv_node
+from xrv_node import product
 from xrv_node.report.uids import device_uid
 from xrv_node.values import ModelIdentity, ModelSet
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     import highdicom as hd
 
-MANUFACTURER = xrv_node.MANUFACTURER
-NAME = xrv_node.MODEL_NAME
+MANUFACTURER = product.MANUFACTURER
+NAME = product.MODEL_NAME
 """Manufacturer's Model Name, device observer name and model, and algorithm name."""
 _PROCESSING_EQUIPMENT = Code("109102", "DCM", "Processing Equipment")
 _ARTIFICIAL_INTELLIGENCE = Code("123110", "DCM", "Artificial Intelligence")
@@ -31,7 +31,7 @@ _ARTIFICIAL_INTELLIGENCE = Code("123110", "DCM", "Artificial Intelligence")
 
 def version(models: ModelSet) -> str:
     """Return the software version with the model set's identity: other weights are another version."""
-    return f"{xrv_node.__version__}+models.{models.digest[:12]}"
+    return f"{product.VERSION}+models.{models.digest[:12]}"
 
 
 def serial_number(models: ModelSet) -> str:

@@ -17,8 +17,8 @@ from pydicom.sr.coding import Code
 from xrv_node.attributes import text
 from xrv_node.report import codes, equipment, summary
 from xrv_node.report.envelope import finish, numbers, stand_in
+from xrv_node.report.kinds.report import call, finding_concept, score_item
 from xrv_node.report.laterality import doubt, side
-from xrv_node.report.readable import call, finding_concept, score_item
 from xrv_node.report.uids import tracking_uid
 from xrv_node.values import OPERATING_POINT, Analysis, Finding, ImageOutcome, ModelSet, StudyOutcome
 

@@ -16,9 +16,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from xrv_node import durable
-from xrv_node.audit import trail
-from xrv_node.audit.store import Store
-from xrv_node.audit.tables import AuditEvent, AuditHead, AuditSent
+from xrv_node.db import trail
+from xrv_node.db.store import Store
+from xrv_node.db.tables import AuditEvent, AuditHead, AuditSent
 from xrv_node.settings import Settings
 
 log = structlog.get_logger("retention")

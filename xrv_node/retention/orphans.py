@@ -19,10 +19,10 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from xrv_node import durable, seats
-from xrv_node.audit.store import Store
-from xrv_node.audit.tables import AnalysisRow, Instance, ResultRow
-from xrv_node.receive.spool import Spool
+from xrv_node import durable, role_locks
+from xrv_node.db.store import Store
+from xrv_node.db.tables import AnalysisRow, Instance, ResultRow
+from xrv_node.spool import Spool
 
 SETTLED_SECONDS = 600
 """Younger files are let be: what is being received has a file before it has a row. Ten minutes are far beyond
@@ -132,7 +132,7 @@ def _older(directory: Path, seconds: float) -> Iterator[Path]:
 def _abandoned_drafts(spool: Spool) -> Iterator[Path]:
     """Of desks that nobody holds: a receiver clears only the desk that it sits down at."""
     for path in _older(Spool(spool.root).drafts, SETTLED_SECONDS):
-        if not seats.is_held(spool.root, path.parent.name):
+        if not role_locks.is_held(spool.root, path.parent.name):
             yield path
 
 

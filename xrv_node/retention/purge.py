@@ -17,9 +17,9 @@ import structlog
 from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
-from xrv_node.audit import trail
-from xrv_node.audit.store import Store
-from xrv_node.audit.tables import (
+from xrv_node.db import progress, queue, trail
+from xrv_node.db.store import Store
+from xrv_node.db.tables import (
     AnalysisRow,
     Delivery,
     DeliveryState,
@@ -31,10 +31,9 @@ from xrv_node.audit.tables import (
     StudyState,
 )
 from xrv_node.errors import XrvNodeError
-from xrv_node.jobs import progress, queue
-from xrv_node.receive.spool import Spool
 from xrv_node.retention import orphans
 from xrv_node.settings import Settings
+from xrv_node.spool import Spool
 
 log = structlog.get_logger("retention")
 

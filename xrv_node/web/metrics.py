@@ -20,11 +20,12 @@ from prometheus_client.registry import Collector
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from xrv_node import __version__, seats
-from xrv_node.audit import forward
-from xrv_node.audit.queries import events, grouped
-from xrv_node.audit.store import Store
-from xrv_node.audit.tables import (
+from xrv_node import role_locks
+from xrv_node.audit import forwarder
+from xrv_node.db.queries import events, grouped
+from xrv_node.db.queue import POLICIES
+from xrv_node.db.store import Store
+from xrv_node.db.tables import (
     AuditEvent,
     Delivery,
     DeliveryState,
@@ -35,8 +36,8 @@ from xrv_node.audit.tables import (
     Study,
     StudyState,
 )
-from xrv_node.jobs.queue import POLICIES
-from xrv_node.receive.room import is_paused
+from xrv_node.disk import is_paused
+from xrv_node.product import VERSION
 from xrv_node.settings import Settings
 
 Sample = tuple[tuple[str, ...], float]
@@ -110,8 +111,10 @@ class NodeCollector(Collector):
         disk = shutil.disk_usage(self._settings.data_dir)
         outbox = [(d.name, s) for d in self._settings.destinations for s in DeliveryState]
         return {
-            "xrv_node_info": [((_commissioning(db), __version__), 1)],
-            "xrv_node_up": [((role,), seats.held(self._settings.data_dir, role)) for role in seats.ROLES],
+            "xrv_node_info": [((_commissioning(db), VERSION), 1)],
+            "xrv_node_up": [
+                ((role,), role_locks.held(self._settings.data_dir, role)) for role in role_locks.ROLES
+            ],
             "xrv_node_studies": _by(db, (Study.state,), [(s,) for s in StudyState]),
             "xrv_node_instances": _by(db, (Instance.state,), [(s,) for s in InstanceState]),
             "xrv_node_jobs": _by(db, (Job.kind, Job.state), [(k, s) for k in POLICIES for s in JobState]),
@@ -127,7 +130,7 @@ class NodeCollector(Collector):
 
     def _lag(self, db: Session) -> list[Sample]:
         audit = self._settings.audit
-        return [((), forward.lag_seconds(db, audit.repository) if audit.host else 0.0)]
+        return [((), forwarder.lag_seconds(db, audit.repository) if audit.host else 0.0)]
 
     def _count(self, db: Session) -> dict[str, int]:
         with self._lock:

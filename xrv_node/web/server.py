@@ -13,10 +13,9 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 import structlog
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
-from xrv_node import seats
-from xrv_node.audit.store import Store
+from xrv_node import disk, role_locks
+from xrv_node.db.store import Store
 from xrv_node.errors import ConfigError
-from xrv_node.receive import room
 from xrv_node.settings import Settings
 from xrv_node.web.metrics import NodeCollector
 
@@ -137,9 +136,9 @@ def not_ready(settings: Settings, store: Store) -> str | None:
         store.require_current()
     except ConfigError:
         return "the database does not answer or has another schema; see the log"
-    if why := room.why_paused(settings, store):
+    if why := disk.why_paused(settings, store):
         return why
-    missing = [role for role in seats.ROLES if not seats.held(settings.data_dir, role)]
+    missing = [role for role in role_locks.ROLES if not role_locks.held(settings.data_dir, role)]
     return f"not running: {', '.join(missing)}" if missing else None
 
 

@@ -1,0 +1,1 @@
+"""The database: tables, transactions, the trail, the queue, and what follows from what."""

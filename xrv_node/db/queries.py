@@ -1,0 +1,245 @@
+"""What the command line shows of the record: plain dictionaries, ready for a table or JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import Select, func, select
+from sqlalchemy.orm import Session
+
+from xrv_node.db.tables import AnalysisRow, AuditEvent, Delivery, Instance, Job, ResultRow, Study
+from xrv_node.errors import QueueError, XrvNodeError
+
+Row = dict[str, Any]
+
+
+def jobs(
+    db: Session, *, state: str | None = None, kind: str | None = None, limit: int | None = 100
+) -> list[Row]:
+    """Jobs, newest first."""
+    query = _job_query().order_by(Job.id.desc()).limit(limit)
+    if state is not None:
+        query = query.where(Job.state == state)
+    if kind is not None:
+        query = query.where(Job.kind == kind)
+    return [_job(*row) for row in db.execute(query)]
+
+
+def job(db: Session, job_id: int) -> Row:
+    """One job with its events.
+
+    Raises
+    ------
+    QueueError
+        When there is no such job.
+    """
+    found = db.execute(_job_query().where(Job.id == job_id)).one_or_none()
+    if found is None:
+        raise QueueError(f"there is no job {job_id}; `xrv-node jobs list` shows them")
+    row = _job(*found)
+    events_ = db.scalars(
+        select(AuditEvent)
+        .where(AuditEvent.event.like("job.%"), AuditEvent.detail.contains(f'"job":{job_id},'))
+        .order_by(AuditEvent.id)
+    )
+    # `contains` above only narrows: the detail's own field decides.
+    row["events"] = [e for e in map(_event, events_) if e["detail"].get("job") == job_id]
+    return row
+
+
+def parked(db: Session) -> list[int]:
+    """The ids of the parked jobs."""
+    return list(db.scalars(select(Job.id).where(Job.state == "parked").order_by(Job.id)))
+
+
+def studies(db: Session, *, state: str | None = None, limit: int | None = 100) -> list[Row]:
+    """Studies, newest first, with how many objects and results they have."""
+    query = select(Study).order_by(Study.id.desc()).limit(limit)
+    if state is not None:
+        query = query.where(Study.state == state)
+    rows = []
+    for row in db.scalars(query):
+        objects = select(Instance.state, func.count()).where(Instance.study_id == row.id)
+        sent = (
+            select(Delivery.state, func.count())
+            .join(ResultRow, ResultRow.id == Delivery.result_id)
+            .where(ResultRow.study_id == row.id)
+        )
+        rows.append(
+            _study(row)
+            | {
+                "instances": {s: n for s, n in db.execute(objects.group_by(Instance.state))},
+                "deliveries": {s: n for s, n in db.execute(sent.group_by(Delivery.state))},
+            }
+        )
+    return rows
+
+
+def study(db: Session, uid: str) -> Row:
+    """One study: every object, score, result and delivery.
+
+    Raises
+    ------
+    XrvNodeError
+        When the node has no such study.
+    """
+    found = db.scalars(select(Study).where(Study.study_instance_uid == uid)).one_or_none()
+    if found is None:
+        raise XrvNodeError(f"no study {uid} came here; `xrv-node studies list` shows them")
+    results = db.scalars(select(ResultRow).where(ResultRow.study_id == found.id).order_by(ResultRow.id)).all()
+    return _study(found) | {
+        "inputs purged on": max((i.purged_at for i in found.instances if i.purged_at), default=None),
+        "results purged on": max((r.purged_at for r in results if r.purged_at), default=None),
+        "instances": [_instance(db, i) for i in sorted(found.instances, key=lambda i: i.id)],
+        "results": [_result(db, r) for r in results],
+    }
+
+
+def events(
+    db: Session,
+    *,
+    study: str | None = None,
+    event: str | None = None,
+    limit: int | None = None,
+    after: int = 0,
+    first: int | None = None,
+) -> Iterator[Row]:
+    """Audit events in order.
+
+    Parameters
+    ----------
+    study, event
+        Only of this Study Instance UID; only of this name.
+    limit
+        So many of the newest; None: all.
+    after
+        Only those with a greater number.
+    first
+        So many of the oldest that are left then; None: all.
+    """
+    query = select(AuditEvent).where(AuditEvent.id > after)
+    if study is not None:
+        query = query.where(AuditEvent.study_instance_uid == study)
+    if event is not None:
+        query = query.where(AuditEvent.event == event)
+    if limit is None:
+        query = query.order_by(AuditEvent.id).limit(first)
+        yield from map(_event, db.scalars(query.execution_options(yield_per=1000)))
+    else:
+        newest: Sequence[AuditEvent] = db.scalars(query.order_by(AuditEvent.id.desc()).limit(limit)).all()
+        yield from map(_event, reversed(newest))
+
+
+def counts(db: Session) -> Row:
+    """How many there are of everything, by state."""
+    return {
+        "studies": _count(db, Study.state),
+        "instances": _count(db, Instance.state),
+        "jobs": {f"{k} {s}": n for k, s, n in grouped(db, Job.kind, Job.state)},
+        "deliveries": {f"{d}: {s}": n for d, s, n in grouped(db, Delivery.destination, Delivery.state)},
+        "audit_events": db.scalar(select(func.count()).select_from(AuditEvent)),
+    }
+
+
+def _count(db: Session, column: Any) -> dict[str, int]:
+    return {state: n for state, n in grouped(db, column)}
+
+
+def grouped(db: Session, *columns: Any) -> list[Any]:
+    """The distinct values of `columns`, in order, each with how many rows have them."""
+    return list(db.execute(select(*columns, func.count()).group_by(*columns).order_by(*columns)))
+
+
+def _job_query() -> Select[Job, str, str, str]:
+    return (
+        select(Job, Study.study_instance_uid, Instance.sop_instance_uid, Delivery.destination)
+        .join(Study, Study.id == Job.study_id)
+        .outerjoin(Instance, Instance.id == Job.instance_id)
+        .outerjoin(Delivery, Delivery.id == Job.delivery_id)
+    )
+
+
+def _job(row: Job, study_uid: str, instance_uid: str | None, destination: str | None) -> Row:
+    return {
+        "id": row.id,
+        "kind": row.kind,
+        "state": row.state,
+        "attempts": row.attempts,
+        "study": study_uid,
+        "instance": instance_uid,
+        "destination": destination,
+        "error": row.error,
+        "not_before": row.not_before,
+        "created_at": row.created_at,
+        "updated_at": row.updated_at,
+    }
+
+
+def _study(row: Study) -> Row:
+    return {
+        "study": row.study_instance_uid,
+        "state": row.state,
+        "revision": row.revision,
+        "received_at": row.received_at,
+        "closed_at": row.closed_at,
+        "reported_at": row.reported_at,
+    }
+
+
+def _instance(db: Session, row: Instance) -> Row:
+    analyses = db.scalars(select(AnalysisRow).where(AnalysisRow.instance_id == row.id))
+    return {
+        "instance": row.sop_instance_uid,
+        "state": row.state,
+        "verdict": row.verdict,
+        "view": row.view,
+        "reasons": row.reasons,
+        "evidence": row.evidence,
+        "error": row.error,
+        "calling_ae": row.calling_ae,
+        "received_at": row.received_at,
+        "size": row.size,
+        "sha256": row.sha256,
+        "path": row.path,
+        "purged_at": row.purged_at,
+        "analyses": [
+            {
+                "models": {role: m["name"] for role, m in a.models.items()},
+                "commissioning": a.commissioning,
+                "scores": a.scores,
+                "reconstruction_error": a.reconstruction_error,
+            }
+            for a in analyses
+        ],
+    }
+
+
+def _result(db: Session, row: ResultRow) -> Row:
+    deliveries = db.scalars(select(Delivery).where(Delivery.result_id == row.id))
+    return {
+        "kind": row.kind,
+        "instance": row.sop_instance_uid,
+        "revision": row.revision,
+        "size": row.size,
+        "path": row.path,
+        "purged_at": row.purged_at,
+        "created_at": row.created_at,
+        "deliveries": [
+            {"destination": d.destination, "state": d.state, "status": d.status, "error": d.error}
+            for d in deliveries
+        ],
+    }
+
+
+def _event(row: AuditEvent) -> Row:
+    return {
+        "id": row.id,
+        "at": row.at,
+        "event": row.event,
+        "study": row.study_instance_uid,
+        "instance": row.sop_instance_uid,
+        "detail": json.loads(row.detail),
+        "hash": row.hash,
+    }

@@ -1,0 +1,101 @@
+"""Whether the disk has room for more: below one mark nothing is taken, above a higher one it is again.
+
+The state is the newest of two events of the trail, so that every process sees the same and a restart changes
+nothing.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from time import monotonic
+
+import structlog
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from xrv_node.db import trail
+from xrv_node.db.store import Store
+from xrv_node.db.tables import AuditEvent
+from xrv_node.settings import Settings
+
+log = structlog.get_logger("receive")
+
+PAUSED, RESUMED = "receive.paused", "receive.resumed"
+
+LOOK_SECONDS = 1.0
+"""Between two looks of a receiver at the disk: at a gigabit a second brings less than 120 MB."""
+
+
+def is_paused(db: Session) -> bool:
+    """Whether objects are refused for lack of room, as far as is known."""
+    newest = [
+        db.scalar(select(func.max(AuditEvent.id)).where(AuditEvent.event == e)) for e in (PAUSED, RESUMED)
+    ]
+    return (newest[0] or 0) > (newest[1] or 0)
+
+
+def free_mb(settings: Settings) -> int:
+    """MiB on the file system of ``node.data_dir`` that this user may fill."""
+    return shutil.disk_usage(settings.data_dir).free >> 20
+
+
+def why_paused(settings: Settings, store: Store) -> str | None:
+    """Say, changing nothing, why objects are refused for lack of room; None when they are not."""
+    with store.read() as db:
+        return _says(settings, free_mb(settings)) if is_paused(db) else None
+
+
+def look(settings: Settings, store: Store) -> str | None:
+    """Compare the disk with the marks, and put a change on record and into the log.
+
+    Returns
+    -------
+    str or None
+        Why objects are refused now; None when they are taken.
+    """
+    receive, free = settings.receive, free_mb(settings)
+    with store.read() as db:
+        before = is_paused(db)
+    now = free < (receive.resume_free_mb if before else receive.min_free_mb) and receive.min_free_mb > 0
+    if now != before:
+        with store.begin() as db:
+            if is_paused(db) == before:  # no other process was first
+                trail.record(
+                    db,
+                    PAUSED if now else RESUMED,
+                    free_mb=free,
+                    min_free_mb=receive.min_free_mb,
+                    resume_free_mb=receive.resume_free_mb,
+                )
+                says = _says(settings, free) if now else f"{free} MB are free: objects are taken again"
+                (log.error if now else log.info)("the disk fills" if now else "room again", says=says)
+    return _says(settings, free) if now else None
+
+
+def _says(settings: Settings, free: int) -> str:
+    receive = settings.receive
+    return (
+        f"{free} MB are free in node.data_dir: below receive.min_free_mb = {receive.min_free_mb} nothing is "
+        f"taken until receive.resume_free_mb = {receive.resume_free_mb} are"
+    )
+
+
+@dataclass
+class Gate:
+    """What a receiver asks before it takes something; it looks at most once in `LOOK_SECONDS`."""
+
+    settings: Settings
+    store: Store
+    _next: float = 0.0
+    _why: str | None = None
+
+    def refusal(self) -> str | None:
+        """Why nothing can be taken now, or None."""
+        if monotonic() >= self._next:
+            self._next = monotonic() + LOOK_SECONDS
+            try:
+                self._why = look(self.settings, self.store)
+            except Exception:  # the database itself may be what has no room: then the object says so
+                log.exception("the disk could not be looked at")
+        return self._why

@@ -1,0 +1,213 @@
+"""The analyse job: received images in, stored analyses out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from time import perf_counter
+from typing import TYPE_CHECKING, Literal
+
+import structlog
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from xrv_node.analyse.analyser import Analyser, AnalysisInput
+from xrv_node.analyse.analysis_file import save
+from xrv_node.db import progress, queue, trail
+from xrv_node.db.queue import Claim, LeaseLostError
+from xrv_node.db.store import Store
+from xrv_node.db.tables import AnalysisRow, Instance, InstanceState, JobState
+from xrv_node.errors import ImageError
+from xrv_node.jobs.worker import ProcessSpoiledError
+from xrv_node.priors.local import remember
+from xrv_node.radiograph.header import read_header
+from xrv_node.spool import Spool
+from xrv_node.values import Analysis, Evidence, FrontalDecision, Verdict
+
+if TYPE_CHECKING:
+    from xrv_node.analyse.view import Reader
+
+log = structlog.get_logger("analyse")
+
+
+def run(
+    store: Store,
+    spool: Spool,
+    analyser: Analyser,
+    claims: Sequence[Claim],
+    views: Reader | None = None,
+    unknown: Literal["skip", "analyse"] = "analyse",
+) -> None:
+    """Analyse a batch of images; each ends its own job, so one that cannot be read harms no other.
+
+    Parameters
+    ----------
+    views
+        Tells the view of an image from its pixels, where the header left it open.
+    unknown
+        What becomes of such an image where there is no such reader.
+
+    Raises
+    ------
+    ProcessSpoiledError
+        The device failed under the networks.
+    """
+    wanted = []
+    with _device():
+        for claim in claims:
+            with _own_job(store, claim):
+                if _frontal(store, spool, claim, views, unknown):
+                    wanted.append(claim)
+        if wanted:
+            _analyse(store, spool, analyser, wanted)
+
+
+@contextmanager
+def _device() -> Iterator[None]:
+    """Tell a lost device from everything else: after an error of CUDA's own, not the allocator's, every
+    further call of the process fails, whatever image it is for (CUDA Runtime API, "sticky" errors)."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not str(error).startswith("CUDA error"):
+            raise
+        raise ProcessSpoiledError(f"the GPU failed: {str(error).splitlines()[0]}") from error
+
+
+def _analyse(store: Store, spool: Spool, analyser: Analyser, claims: Sequence[Claim]) -> None:
+    with store.read() as db:
+        instances = [db.get_one(Instance, c.instance_id) for c in claims]
+    began = perf_counter()
+    outcomes = analyser.analyse(
+        [AnalysisInput(i.sop_instance_uid, spool.absolute(i.path)) for i in instances]
+    )
+    seconds = round((perf_counter() - began) / len(claims), 3)
+    for claim, outcome in zip(claims, outcomes, strict=True):
+        with _own_job(store, claim):
+            if isinstance(outcome, ImageError):
+                raise outcome
+            _keep(store, spool, claim, outcome, seconds)
+
+
+@contextmanager
+def _own_job(store: Store, claim: Claim) -> Iterator[None]:
+    """End the job of an image that can never be analysed, and no other job."""
+    try:
+        try:
+            yield
+        except ImageError as error:
+            with store.begin() as db:
+                progress.failed(db, claim, str(error), final=True)
+            log.error("not analysed", instance=claim.instance_id, why=str(error))
+    except LeaseLostError:
+        log.warning("analysed late, another process has the job now", job=claim.job_id)
+
+
+def _frontal(
+    store: Store, spool: Spool, claim: Claim, views: Reader | None, unknown: Literal["skip", "analyse"]
+) -> bool:
+    """Tell whether an image is to be analysed: decide what its header left open, end the job if it is not."""
+    with store.read() as db:
+        instance = db.get_one(Instance, claim.instance_id)
+    if instance.verdict != Verdict.UNKNOWN or (views is None and unknown == "analyse"):
+        return True
+    decision = FrontalDecision(
+        Verdict.UNKNOWN,
+        instance.view,
+        tuple(instance.reasons),
+        tuple(Evidence(**e) for e in instance.evidence),
+    )
+    if views is not None:
+        decision = views(spool.absolute(instance.path), decision)
+    _decided(store, claim, decision)
+    return decision.verdict == Verdict.FRONTAL
+
+
+def _decided(store: Store, claim: Claim, decision: FrontalDecision) -> None:
+    analyse = decision.verdict == Verdict.FRONTAL
+    with store.begin() as db:
+        job = queue.hold(db, claim)
+        study = progress.study_of(db, claim.study_id)
+        instance = db.get_one(Instance, claim.instance_id)
+        instance.verdict, instance.reasons = decision.verdict, list(decision.reasons)
+        instance.evidence = [asdict(e) for e in decision.evidence]
+        trail.record(
+            db,
+            "instance.view_decided",
+            study=study.study_instance_uid,
+            instance=instance.sop_instance_uid,
+            verdict=decision.verdict,
+            reasons=instance.reasons,
+            evidence=instance.evidence,
+            analyse=analyse,
+        )
+        if not analyse:
+            instance.state = InstanceState.SKIPPED
+            queue.close(job, JobState.DONE)
+            progress.report_when_ready(db, study)
+
+
+def _keep(store: Store, spool: Spool, claim: Claim, analysis: Analysis, seconds: float) -> None:
+    with store.read() as db:
+        study_uid = progress.study_of(db, claim.study_id).study_instance_uid
+        header = read_header(spool.absolute(db.get_one(Instance, claim.instance_id).path))
+    digest = analysis.model_set.digest
+    path = spool.analysis(study_uid, analysis.sop_instance_uid, digest)
+    save(analysis, path)
+    with store.begin() as db:
+        job = queue.hold(db, claim)
+        study = progress.study_of(db, claim.study_id)
+        instance = db.get_one(Instance, claim.instance_id)
+        remember(study, header, spool.root)
+        known = _known(db, instance, digest)
+        if known is None:
+            db.add(_row(analysis, instance, spool.relative(path)))
+        else:
+            known.purged_at = None
+            known.scores = _scores(analysis)  # the site may have fitted another engine or gate since
+            known.reconstruction_error = analysis.reconstruction_error
+        instance.state, instance.error = InstanceState.ANALYSED, None
+        queue.close(job, JobState.DONE)
+        trail.record(
+            db,
+            "instance.analysed",
+            study=study_uid,
+            instance=instance.sop_instance_uid,
+            models={m.role: m.name for m in analysis.model_set.models},
+            model_set=digest,
+            site_thresholds=dict(analysis.model_set.classifier.site_thresholds),
+            commissioning=analysis.model_set.commissioning,
+            resampler=analysis.resampler,
+            reconstruction_error=round(analysis.reconstruction_error, 4),
+            ssim=round(analysis.ssim, 5),
+            quality=list(analysis.quality),
+            refused=analysis.refused is not None,
+            present=[f.label for f in analysis.findings if f.present],
+            seconds=seconds,
+        )
+        progress.report_when_ready(db, study)
+    log.info("analysed", study=study_uid, instance=analysis.sop_instance_uid, seconds=seconds)
+
+
+def _known(db: Session, instance: Instance, digest: str) -> AnalysisRow | None:
+    same = select(AnalysisRow).where(AnalysisRow.instance_id == instance.id, AnalysisRow.model_set == digest)
+    return db.scalars(same).one_or_none()
+
+
+def _scores(analysis: Analysis) -> dict[str, float]:
+    return {f.label: round(f.score, 6) for f in analysis.findings}
+
+
+def _row(analysis: Analysis, instance: Instance, path: str) -> AnalysisRow:
+    return AnalysisRow(
+        instance_id=instance.id,
+        model_set=analysis.model_set.digest,
+        models={m.role: asdict(m) for m in analysis.model_set.models},
+        commissioning=analysis.model_set.commissioning,
+        scores=_scores(analysis),
+        reconstruction_error=analysis.reconstruction_error,
+        path=path,
+        created_at=datetime.now(UTC),
+    )

@@ -1,0 +1,194 @@
+"""The outbox: takes deliver jobs of one destination, sends their objects, records what the peer said."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from time import monotonic
+from typing import Protocol
+
+import structlog
+from sqlalchemy.orm import Session
+
+from xrv_node.db import progress, queue, trail
+from xrv_node.db.queue import Claim, LeaseLostError
+from xrv_node.db.store import Store
+from xrv_node.db.tables import Delivery, DeliveryState, JobState, ResultRow
+from xrv_node.deliver.attempt import Attempt, Outcome
+from xrv_node.deliver.dimse import DimseSender
+from xrv_node.deliver.folder import FolderSender
+from xrv_node.deliver.stow import StowSender
+from xrv_node.jobs import commitment
+from xrv_node.jobs.worker import Handler, work
+from xrv_node.settings import Settings
+from xrv_node.settings.destinations import DestinationSection
+from xrv_node.spool import Spool
+from xrv_node.values import StoredResult
+
+log = structlog.get_logger("deliver")
+
+BATCH = 20
+"""Objects claimed at once: few enough that a lease outlasts them on a slow line."""
+
+
+HOLD_SECONDS = 5.0
+"""How long an association is held with nothing to send, for the next results. Peers end idle ones
+later: Orthanc after 30 s unless configured otherwise (``DicomScpTimeout``)."""
+
+RECORD_SECONDS = 0.5
+"""How long outcomes may wait to be recorded together. What a kill loses of them is sent again, under the same
+UIDs, which an archive has then already."""
+
+
+class Sender(Protocol):
+    """A kind of destination."""
+
+    def send(self, results: Sequence[StoredResult]) -> Iterator[Attempt]:
+        """Try each, one :class:`Attempt` an object, in order; never raises for what the peer does."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what is held open."""
+        ...
+
+    def check(self) -> list[str]:
+        """What the destination says of itself; DestinationError when results would not arrive."""
+        ...
+
+
+SENDERS: dict[str, type[DimseSender] | type[StowSender] | type[FolderSender]] = {
+    "dimse": DimseSender,
+    "web": StowSender,
+    "folder": FolderSender,
+}
+"""By the destination's ``kind``."""
+
+
+def sender(destination: DestinationSection, calling_ae: str) -> Sender:
+    """The sender for a destination."""
+    return SENDERS[destination.kind](destination, calling_ae)
+
+
+def run(settings: Settings, store: Store, spool: Spool, *, owner: str, stop: threading.Event) -> None:
+    """Deliver until `stop` is set: one thread a destination, so that a slow peer delays no other.
+
+    Raises
+    ------
+    ConfigError
+        Before anything is sent, when a file that a destination names is missing or wrong.
+    """
+    calling_ae = settings.receive.ae_title
+    threads = [
+        threading.Thread(
+            target=_deliver, args=(d, sender(d, calling_ae), store, spool, owner, stop), name=d.name
+        )
+        for d in settings.destinations
+    ]
+    threads += [
+        threading.Thread(
+            target=commitment.run, args=(d, calling_ae, store, stop), name=f"{d.name} commitment"
+        )
+        for d in settings.destinations
+        if d.commitment
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def _deliver(
+    destination: DestinationSection,
+    peer: Sender,
+    store: Store,
+    spool: Spool,
+    owner: str,
+    stop: threading.Event,
+) -> None:
+    used = monotonic()
+
+    def run(claims: Sequence[Claim]) -> None:
+        nonlocal used
+        deliver(store, spool, destination.name, peer, claims)
+        used = monotonic()
+
+    def idle() -> None:
+        if monotonic() > used + HOLD_SECONDS:
+            peer.close()
+
+    handler = Handler("deliver", run, limit=BATCH, destination=destination.name)
+    try:
+        work(store, [handler], owner=owner, stop=stop, idle=idle)
+    finally:
+        peer.close()
+
+
+def deliver(store: Store, spool: Spool, destination: str, peer: Sender, claims: Sequence[Claim]) -> None:
+    """Send what the claims are about, and record the outcomes, those of half a second in one transaction."""
+    with store.read() as db:
+        results = [_result(spool, db.get_one(ResultRow, _delivery(db, c).result_id)) for c in claims]
+    known: list[tuple[Claim, Attempt]] = []
+    recorded = monotonic()
+    try:
+        for claim, attempt in zip(claims, peer.send(results), strict=True):
+            known.append((claim, attempt))
+            if monotonic() > recorded + RECORD_SECONDS:
+                _record(store, destination, known)
+                known, recorded = [], monotonic()
+    finally:
+        if known:
+            _record(store, destination, known)
+
+
+_STATES = {Outcome.DELIVERED: DeliveryState.DELIVERED, Outcome.WARNING: DeliveryState.WARNING}
+
+
+def _record(store: Store, destination: str, known: Sequence[tuple[Claim, Attempt]]) -> None:
+    with store.begin() as db:
+        for claim, attempt in known:
+            try:
+                _record_one(db, destination, claim, attempt)
+            except LeaseLostError:
+                log.warning("delivered late, another process has the job now", job=claim.job_id)
+    for _, attempt in known:
+        log.info(
+            "sent" if attempt.outcome in _STATES else "not sent",
+            destination=destination,
+            kind=attempt.result.kind,
+            instance=attempt.result.sop_instance_uid,
+            outcome=attempt.outcome.value,
+            why=attempt.message or None,
+        )
+
+
+def _record_one(db: Session, destination: str, claim: Claim, attempt: Attempt) -> None:
+    job = queue.hold(db, claim)  # before anything is changed: a lost lease leaves no trace
+    status = None if attempt.status is None else f"0x{attempt.status:04X}"
+    delivery = _delivery(db, claim)
+    delivery.status, delivery.error = status, attempt.message or None
+    delivery.updated_at = datetime.now(UTC)
+    if attempt.outcome not in _STATES:
+        progress.failed(db, claim, attempt.message, final=attempt.outcome == Outcome.REJECTED)
+        return
+    queue.close(job, JobState.DONE)
+    delivery.state = _STATES[attempt.outcome]
+    study = progress.study_of(db, claim.study_id)
+    trail.record(
+        db,
+        "result.delivered",
+        study=study.study_instance_uid,
+        instance=attempt.result.sop_instance_uid,
+        kind=attempt.result.kind,
+        destination=destination,
+        status=status,
+        remark=attempt.message,
+    )
+
+
+def _delivery(db: Session, claim: Claim) -> Delivery:
+    return db.get_one(Delivery, claim.delivery_id)
+
+
+def _result(spool: Spool, row: ResultRow) -> StoredResult:
+    return StoredResult(row.kind, row.sop_class_uid, row.sop_instance_uid, spool.absolute(row.path))

@@ -1,0 +1,191 @@
+"""A closed study as its reports see it: whose its images are, and which of them are reported."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pydicom import Dataset
+from sqlalchemy import func, or_, select
+from sqlalchemy.orm import Session
+
+from xrv_node import verbatim
+from xrv_node.analyse.analysis_file import load
+from xrv_node.attributes import integer, text
+from xrv_node.db.tables import AnalysisRow, Instance, InstanceState, Study
+from xrv_node.errors import XrvNodeError
+from xrv_node.frontal.header import fold
+from xrv_node.frontal.repeats import Repeat, repeats
+from xrv_node.radiograph.header import read_header
+from xrv_node.spool import Spool
+from xrv_node.values import Evidence, FrontalDecision, ImageOutcome, ModelSet, Verdict
+
+
+def images_of(db: Session, spool: Spool, study: Study, model_set: ModelSet) -> tuple[ImageOutcome, ...]:
+    """Read what is still there of a study, each image with its analysis by this model set, else with the
+    newest.
+
+    Returns
+    -------
+    tuple of ImageOutcome
+        In the order (series number, series, instance number, SOP Instance UID, arrival).
+
+    Raises
+    ------
+    XrvNodeError
+        When a received object or an analysis cannot be read, or nothing is left of the study.
+    """
+    of_study = select(Instance).where(Instance.study_id == study.id).order_by(Instance.id)
+    rows = db.scalars(of_study.where(Instance.purged_at.is_(None))).all()
+    if not rows:
+        raise XrvNodeError("the images of the study were purged: send them again to have them reported")
+    images = [_image(db, spool, row, model_set) for row in rows]
+    return tuple(sorted(images, key=lambda i: _order(i.header)))
+
+
+def outdated(db: Session, study: Study, model_set: ModelSet) -> list[Instance]:
+    """Return the images of a study that only other models have analysed, before it was closed: the models, or
+    the operating points, were changed and then a late image came. A report is by one model set.
+
+    What was analysed since by others is not among them: two workers of different models would go on for ever.
+    """
+    by_it = select(AnalysisRow.id).where(
+        AnalysisRow.instance_id == Instance.id,
+        AnalysisRow.purged_at.is_(None),
+        or_(AnalysisRow.model_set == model_set.digest, AnalysisRow.created_at > study.closed_at),
+    )
+    images = select(Instance).where(
+        Instance.study_id == study.id,
+        Instance.state == InstanceState.ANALYSED,
+        Instance.purged_at.is_(None),
+        ~by_it.exists(),
+    )
+    return list(db.scalars(images.order_by(Instance.id)))
+
+
+def by_patient(images: Sequence[ImageOutcome]) -> list[tuple[ImageOutcome, ...]]:
+    """Part a study's images by whose they are: a registration that was mixed up, or merged, or corrected in
+    the archive, leaves images of one Study Instance UID that name different patients.
+
+    Parameters
+    ----------
+    images : sequence of ImageOutcome
+        In the order of the report.
+
+    Returns
+    -------
+    list of tuple of ImageOutcome
+        One for each patient, none for no images; an image that names nobody is with the first.
+    """
+    patients: list[list[ImageOutcome]] = []
+    for image in images:
+        for group in patients:
+            if all(same_patient(image.header, other.header) for other in group):
+                group.append(image)
+                break
+        else:
+            patients.append([image])
+    return [tuple(group) for group in patients]
+
+
+def same_patient(one: Dataset, other: Dataset) -> bool:
+    """Whether two objects may be of one patient: both state no two identifiers, issuers, birth dates or, but
+    for letter case, accents and punctuation, names."""
+    pairs = zip(_identity(one), _identity(other), strict=True)
+    return all(a == b for a, b in pairs if a and b)
+
+
+def once_each(images: Sequence[ImageOutcome]) -> tuple[tuple[ImageOutcome, ...], tuple[Repeat, ...]]:
+    """Report each exposure once: take the analyses of all its images but one out of the report.
+
+    Parameters
+    ----------
+    images : sequence of ImageOutcome
+        Of one patient, in the order of the report.
+
+    Returns
+    -------
+    tuple of ImageOutcome
+        All of them; those that are not reported have no analysis, and their decision says why.
+    tuple of Repeat
+        Which they are, by their numbers from 1.
+    """
+    headers = {n: i.header for n, i in enumerate(images, 1) if i.analysis is not None and i.error is None}
+    found = repeats(headers)
+    kept = list(images)
+    for repeat in found:
+        image = kept[repeat.number - 1]
+        decision = replace(
+            image.decision,
+            reasons=(repeat.reason, *image.decision.reasons),
+            evidence=(repeat.evidence, *image.decision.evidence),
+        )
+        kept[repeat.number - 1] = replace(image, decision=decision, analysis=None)
+    return tuple(kept), found
+
+
+def purged(db: Session, study: Study) -> int:
+    """Return how many objects of a study retention has removed."""
+    gone = select(func.count()).where(Instance.study_id == study.id, Instance.purged_at.is_not(None))
+    return db.scalar(gone) or 0
+
+
+def remarks(images: Sequence[ImageOutcome], patients: int, gone: int = 0) -> tuple[str, ...]:
+    """Say what a reader must know of a study as a whole, a sentence each, without patient data.
+
+    Parameters
+    ----------
+    images : sequence of ImageOutcome
+        All of the study.
+    patients : int
+        How many its headers name.
+    gone : int
+        How many objects of the study are no longer here.
+    """
+    again = len(images) - len({text(image.header, "SOPInstanceUID") for image in images})
+    said = []
+    if patients > 1:
+        said.append(f"CAUTION: the images of this study name {patients} patients; this is about one of them.")
+    if again:
+        said.append(
+            "CAUTION: not analysed, for they came again under the same SOP Instance UID with other content: "
+            f"{again}."
+        )
+    if gone:
+        said.append(f"Came earlier and was removed since, so it is in earlier reports only: {gone} objects.")
+    return tuple(said)
+
+
+def _identity(header: Dataset) -> tuple[str, ...]:
+    """Identifier, issuer, name and birth date; empty what is not stated."""
+    name = fold(text(header, "PatientName").partition("=")[0])
+    birth_date = text(header, "PatientBirthDate").replace(".", "")
+    return (text(header, "PatientID"), text(header, "IssuerOfPatientID"), name, birth_date)
+
+
+def _image(db: Session, spool: Spool, row: Instance, model_set: ModelSet) -> ImageOutcome:
+    decision = FrontalDecision(
+        Verdict(row.verdict), row.view, tuple(row.reasons), tuple(Evidence(**e) for e in row.evidence)
+    )
+    header = read_header(spool.absolute(row.path))
+    verbatim.remember(header)  # the results have the patient's and the study's text as it came
+    if row.state != InstanceState.ANALYSED:
+        return ImageOutcome(header, decision, error=row.error if row.state == InstanceState.FAILED else None)
+    analysis = db.scalars(
+        select(AnalysisRow)
+        .where(AnalysisRow.instance_id == row.id, AnalysisRow.purged_at.is_(None))
+        .order_by(AnalysisRow.model_set != model_set.digest, AnalysisRow.id.desc())
+    ).first()
+    if analysis is None:
+        return ImageOutcome(header, decision, error="its analysis is missing; reprocess the study")
+    kept = load(spool.absolute(analysis.path))
+    return ImageOutcome(header, decision, kept, error=kept.refused)
+
+
+def _order(header: Dataset) -> tuple[int, str, int, str]:
+    return (
+        integer(header, "SeriesNumber"),
+        text(header, "SeriesInstanceUID"),
+        integer(header, "InstanceNumber"),
+        text(header, "SOPInstanceUID"),
+    )

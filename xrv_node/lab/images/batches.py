@@ -1,0 +1,155 @@
+"""Files through one network, in batches: what the five tasks share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from xrv_node.errors import ConfigError, XrvNodeError
+from xrv_node.lab.images.files import READERS, Opened, Paths, Unread, listed, opened
+from xrv_node.radiograph import resample
+from xrv_node.radiograph.prepare import DEFAULT
+from xrv_node.report.summary import COMMISSIONING
+from xrv_node.values import ModelIdentity
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from xrv_node.models.model import Model
+
+BATCH = 8
+"""Images that go through a network at a time."""
+
+Progress = Callable[[int, int], None]
+"""Is told how many files are done, and of how many."""
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """What made a result."""
+
+    model: ModelIdentity
+    commissioning: bool
+    """The network is untrained: nothing that comes out is a result."""
+    resampler: str
+    """How the pixels were brought to the network's size; it moves scores (say so with the result)."""
+
+    @property
+    def notice(self) -> str:
+        """What has to stand on the result; empty for a trained network."""
+        return COMMISSIONING if self.commissioning else ""
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """How files go through a network."""
+
+    resampler: str = DEFAULT
+    """A name of ``resample.RESAMPLERS``."""
+    batch: int = BATCH
+    """Images at a time, at least 1."""
+    progress: Progress | None = None
+
+    def __post_init__(self) -> None:
+        if self.batch < 1:
+            raise ConfigError(f"a batch of {self.batch} images is none: use 1 or more")
+        resample.find(self.resampler)
+
+
+def provenance(model: Model, how: How, *, commissioning: bool) -> Provenance:
+    """Say what makes the results of a model."""
+    entry = model.entry
+    identity = ModelIdentity(entry.role, model.name, model.sha256, entry.site_thresholds)
+    return Provenance(identity, commissioning, resample.find(how.resampler).words)
+
+
+def through(
+    paths: Paths,
+    model: Model,
+    how: How,
+    forward: Callable[[Tensor], tuple[Tensor, ...]],
+    finish: Callable[..., Result],
+) -> Iterator[Result | Unread]:
+    """Run files through a network.
+
+    Parameters
+    ----------
+    paths
+        Files and folders.
+    model
+        In evaluation mode; its ``size`` is that to which images are brought, its device where they go.
+    how
+        Resampler, batch and who is told of the progress.
+    forward
+        From ``[B, 1, size, size]`` to tensors whose first axis is the image. Runs without gradients.
+    finish
+        Of an ``Opened`` and, for each of these tensors, the image's part as an array: its result.
+
+    Yields
+    ------
+    Result or Unread
+        For each file in order; paths that are not there come last. An image for which the network gives
+        infinite or no numbers is ``Unread``, and leaves the others as they are.
+
+    Raises
+    ------
+    XrvNodeError
+        The device has not enough memory for a batch.
+    """
+    sources, missing = listed(paths)
+    done = 0
+    images = opened(sources, model.size, how.resampler, ahead=how.batch + READERS)
+    for batch in _batches(images, how.batch):
+        good = [image for image in batch if isinstance(image, Opened)]
+        results = iter(_computed(good, model, forward, finish))
+        for image in batch:
+            yield image if isinstance(image, Unread) else next(results)
+        done += len(batch)
+        if how.progress is not None:
+            how.progress(done, len(sources))
+    yield from missing
+
+
+def _batches(images: Iterator[Opened | Unread], most: int) -> Iterator[list[Opened | Unread]]:
+    batch: list[Opened | Unread] = []
+    for image in images:
+        batch.append(image)
+        if len(batch) == most:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _computed(
+    images: Sequence[Opened],
+    model: Model,
+    forward: Callable[[Tensor], tuple[Tensor, ...]],
+    finish: Callable[..., Result],
+) -> list[Result | Unread]:
+    import numpy as np
+    import torch
+
+    if not images:
+        return []
+    # TF32 would round every input of a convolution to 10 bits; a repeated run must give the same numbers
+    exact = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
+    try:
+        with torch.no_grad(), exact:
+            x = torch.from_numpy(np.stack([image.pixels for image in images])[:, np.newaxis])
+            outputs = forward(x.to(next(model.parameters()).device))
+            finite = torch.ones(len(images), dtype=torch.bool, device=outputs[0].device)
+            for output in outputs:
+                finite &= output.reshape(len(images), -1).isfinite().all(dim=1)
+            arrays: list[Any] = [output.cpu().numpy() for output in outputs]
+    except torch.OutOfMemoryError as error:
+        raise XrvNodeError(
+            f"the device has not enough memory for {len(images)} images at a time: use a smaller batch"
+        ) from error
+    overflow = "The network gave no number for this image: its arithmetic overflowed on it."
+    return [
+        finish(image, *(array[row] for array in arrays)) if ok else Unread(image.source.path, overflow)
+        for row, (image, ok) in enumerate(zip(images, finite.tolist(), strict=True))
+    ]

@@ -1,0 +1,231 @@
+"""Structures in a user's own images."""
+
+from __future__ import annotations
+
+import colorsys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pydicom import Dataset
+
+from xrv_node import report
+from xrv_node.attributes import text
+from xrv_node.errors import ConfigError
+from xrv_node.lab.images import drawing
+from xrv_node.lab.images.batches import How, Progress, Provenance, provenance, through
+from xrv_node.lab.images.files import Opened, Paths, Source, Unread
+from xrv_node.models import get_model
+from xrv_node.radiograph.display import display
+from xrv_node.radiograph.image import Radiograph
+from xrv_node.radiograph.prepare import DEFAULT, frame
+from xrv_node.report import codes
+from xrv_node.report.laterality import doubt
+from xrv_node.report.lettering import GREY, RED, WHITE, Color, Rgb, band, enlarge, enlargement, panel
+from xrv_node.report.masks import source_masks
+from xrv_node.report.overlay import outline
+from xrv_node.report.summary import COMMISSIONING
+from xrv_node.values import Analysis, FrontalDecision, ImageOutcome, ModelIdentity, ModelSet, StudyOutcome
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+WEIGHTS = "chestx_det"
+_GOLDEN = 0.618034
+"""Steps of the golden ratio around the circle of hues keep neighbours in a long list apart."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Segmented:
+    """The structures in one image."""
+
+    source: Source
+    radiograph: Radiograph
+    structures: tuple[str, ...]
+    """torchxrayvision's names, in channel order."""
+    masks: NDArray[np.bool_]
+    """``[len(structures), size, size]`` over the square in the middle; structures may overlap."""
+    decision: FrontalDecision | None
+    note: str
+    """Also why left and right may not be the patient's."""
+    by: Provenance
+
+    @property
+    def path(self) -> Path:
+        """The image."""
+        return self.source.path
+
+    def mask(self, structure: str) -> NDArray[np.bool_]:
+        """Return the mask of a structure on the image's own matrix, ``[rows, columns]``.
+
+        Raises
+        ------
+        ConfigError
+            The network does not know the structure; names are taken in any case.
+        """
+        known = [name.lower() for name in self.structures]
+        if structure.lower() not in known:
+            raise ConfigError(
+                f"no structure is called {structure!r}: use one of {', '.join(self.structures)}"
+            )
+        row = known.index(structure.lower())
+        alone = replace(_analysis(self), masks=self.masks[row : row + 1])
+        mask: NDArray[np.bool_] = source_masks(alone)[0]
+        return mask
+
+
+def segment(
+    paths: Paths,
+    weights: str = WEIGHTS,
+    *,
+    directory: Path | None = None,
+    device: str = "cpu",
+    batch: int = 1,
+    resampler: str = DEFAULT,
+    commissioning: bool = False,
+    progress: Progress | None = None,
+) -> Iterator[Segmented | Unread]:
+    """Outline anatomical structures.
+
+    Parameters
+    ----------
+    paths, weights, directory, device, batch, resampler, commissioning, progress
+        As for ``classify.classify``; `weights` names a segmenter.
+
+    Returns
+    -------
+    iterator
+        A ``Segmented`` or ``Unread`` for each file, in order.
+
+    Raises
+    ------
+    WeightsError, ConfigError
+        As `classify`; also for a network that is no segmenter.
+    """
+    from xrv_node.models.model import Segmenter
+
+    how = How(resampler, batch, progress)
+    model = get_model(weights, directory, device, commissioning=commissioning)
+    if not isinstance(model, Segmenter):
+        raise ConfigError(
+            f"{model.name} ({model.entry.role}) outlines nothing: name a segmenter, for example {WEIGHTS}"
+        )
+    by = provenance(model, how, commissioning=commissioning)
+
+    def forward(x: Tensor) -> tuple[Tensor, ...]:
+        logits = model(x)
+        # sigmoid(x) > 0.5; the mean is no number where any logit is none
+        return logits > 0, logits.flatten(1).mean(dim=1)
+
+    def finish(image: Opened, masks: NDArray[np.bool_], _: NDArray[np.float32]) -> Segmented:
+        made = Segmented(image.source, image.radiograph, model.targets, masks, image.decision, image.note, by)
+        sides = doubt(image.radiograph.header or Dataset(), _analysis(made))
+        return made if sides is None else replace(made, note=f"{image.note} {sides}".strip())
+
+    return through(paths, model, how, forward, finish)
+
+
+def write(
+    segmented: Segmented, out: Path, structures: Sequence[str] = (), *, seg: bool = False
+) -> list[Path]:
+    """Write the structures of an image.
+
+    Parameters
+    ----------
+    segmented
+        As `segment` yields it.
+    out
+        A folder; the files go into one of the image's name inside it.
+    structures
+        Those to draw and write as PNG; none: all.
+    seg
+        Make a DICOM Segmentation of all structures too, where the image is DICOM and one was found.
+
+    Returns
+    -------
+    list of Path
+        ``overlay.png``; ``<structure>.png`` for each structure, 255 inside and 0 outside, on the image's
+        matrix, empty ones too; ``seg.dcm``.
+
+    Raises
+    ------
+    ConfigError
+        A structure is not known, or has no codes to be named with in DICOM.
+    XrvNodeError
+        A file cannot be written.
+    """
+    folder, lines = out / segmented.source.name, _heading(segmented)
+    pixels = display(segmented.radiograph)
+    factor = enlargement(len(pixels))
+    picture: Rgb = np.repeat(enlarge(pixels, factor)[..., np.newaxis], 3, axis=2)
+    paths = [folder / "overlay.png"]
+    for number, name in enumerate(structures or segmented.structures):
+        mask = segmented.mask(name)
+        paths.append(folder / f"{name.replace(' ', '_').replace('/', '-')}.png")
+        drawing.save(paths[-1], mask.astype(np.uint8) * 255)
+        if mask.any():
+            outline(picture, mask, factor, _color(name, number))
+            lines.append((name, _color(name, number)))
+    by = segmented.by
+    lines += [("", WHITE), (by.model.name, GREY), (by.resampler, GREY)]
+    beside = np.hstack([picture, panel(len(picture), lines)])
+    drawing.save(paths[0], np.vstack([beside, band(beside.shape[1], len(picture), by.commissioning)]))
+    for data in _objects(segmented) if seg else ():
+        paths.append(folder / "seg.dcm")
+        drawing.write_bytes(paths[-1], data)
+    return paths
+
+
+def _heading(segmented: Segmented) -> list[tuple[str, Color]]:
+    lines: list[tuple[str, Color]] = []
+    if segmented.by.commissioning:
+        lines += [(COMMISSIONING, RED), ("", RED)]
+    if doubt(segmented.radiograph.header or Dataset(), _analysis(segmented)) is not None:
+        lines += [("Left and right are not verified", RED), ("", RED)]
+    return [*lines, ("Anatomy", WHITE)]
+
+
+def _color(structure: str, number: int) -> Color:
+    """Return the colour that the structure has in DICOM, or one of its own."""
+    row = codes.structures().get(structure)
+    if row is not None:
+        return row.color
+    red, green, blue = (round(255 * part) for part in colorsys.hsv_to_rgb(number * _GOLDEN % 1, 0.7, 1))
+    return red, green, blue
+
+
+def _objects(segmented: Segmented) -> list[bytes]:
+    """Make the DICOM Segmentation, if there is a header to make it for and something in it."""
+    header, decision = segmented.radiograph.header, segmented.decision
+    if header is None or decision is None or not text(header, "SOPInstanceUID"):
+        return []
+    analysis = _analysis(segmented)
+    outcome = StudyOutcome(
+        study_instance_uid=text(header, "StudyInstanceUID"),
+        images=(ImageOutcome(header, decision, analysis),),
+        model_set=analysis.model_set,
+        closed_at=datetime.now().astimezone(),
+    )
+    return [report.to_bytes(result.dataset) for result in report.build(outcome, ["seg"])]
+
+
+def _analysis(segmented: Segmented) -> Analysis:
+    """Put the masks into the value that the report room takes; the other networks did not run, and say so."""
+    image = segmented.radiograph
+    absent = ModelIdentity("classifier", "not run", ""), ModelIdentity("autoencoder", "not run", "")
+    return Analysis(
+        sop_instance_uid="" if image.header is None else text(image.header, "SOPInstanceUID"),
+        model_set=ModelSet(absent[0], segmented.by.model, absent[1], segmented.by.commissioning),
+        findings=(),
+        structures=segmented.structures,
+        masks=segmented.masks,
+        frame=frame(image.rows, image.columns),
+        reconstruction_error=0.0,
+        embedding=np.zeros(0, np.float32),
+        resampler=segmented.by.resampler,
+        ssim=0.0,
+    )

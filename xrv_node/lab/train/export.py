@@ -1,0 +1,94 @@
+"""The trained network as a file that `models import` takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import TypeAdapter, ValidationError
+
+from xrv_node.errors import ConfigError
+from xrv_node.models import trained_here
+from xrv_node.models.trained_here import Described
+from xrv_node.models.weights import Installed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
+    from xrv_node.lab.train.network import Start
+
+CAUTIONS = (
+    "Trained by its user, for research; nobody but them has checked it.",
+    "Scores are rescaled so that 0.5 is the operating point; they are not probabilities, and the operating "
+    "points come from the validation part of the training data, not from your patients.",
+)
+
+
+def check_name(name: str) -> str:
+    """Return a name that a trained network can have, before hours are spent on it.
+
+    Raises
+    ------
+    ConfigError
+        It is that of a released network, or no name of a file.
+    """
+    try:
+        TypeAdapter[str](trained_here.Name).validate_python(name)
+    except ValidationError as error:
+        raise ConfigError(
+            f"a network cannot be called {name!r}: take a name that no released one has, of small letters, "
+            "digits, '.', '_' and '-', with --name"
+        ) from error
+    return name
+
+
+def write(
+    name: str,
+    start: Start,
+    best: Mapping[str, Tensor],
+    labels: tuple[str, ...],
+    points: tuple[float | None, ...],
+    datasets: tuple[str, ...],
+    out: Path,
+) -> Installed:
+    """Write the network, what its outputs mean and their operating points.
+
+    Parameters
+    ----------
+    name
+        As `check_name` returned it.
+    start
+        What it began as.
+    best
+        Its state dict, on the CPU.
+    labels, points
+        Of each output, in order; None: no operating point, and so no such finding in results.
+    datasets
+        Titles of what it was trained on here.
+    out
+        The folder.
+
+    Returns
+    -------
+    Installed
+        The file and its digests.
+    """
+    known = Described.model_validate(
+        {
+            "name": name,
+            "network": start.architecture,
+            "input_size": start.size,
+            "training_data": (
+                *datasets,
+                *(f"before: {title.removeprefix('before: ')}" for title in start.training_data),
+            ),
+            "cautions": (*CAUTIONS, start.caution) if start.caution else CAUTIONS,
+            "labels": labels,
+            "thresholds": points,
+        }
+    )
+    return trained_here.write(
+        {key: value.numpy() for key, value in best.items()}, known, out / f"{name}.safetensors"
+    )

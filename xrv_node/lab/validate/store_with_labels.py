@@ -1,0 +1,213 @@
+"""A store's results beside the dataset's labels: what the statistics, the report and the monitor take."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xrv_node.lab.datasets import tools
+from xrv_node.lab.datasets.table import LabelTable
+from xrv_node.lab.monitor.headers import columns
+from xrv_node.lab.monitor.sample import Sample
+from xrv_node.lab.validate.intervals import Estimate, share
+from xrv_node.lab.validate.labelled_scores import Scored, numbered
+from xrv_node.lab.validate.returned import Masks, OverlapFigures, added
+from xrv_node.lab.validate.run import Scores
+from xrv_node.lab.validate.run_store import Result, Returned, Store
+from xrv_node.lab.validate.structures import StructureFigures, figures
+
+
+def scored(table: LabelTable, labels: tuple[str, ...], store: Store, rows: NDArray[np.int64]) -> Scored:
+    """Put scores beside labels.
+
+    Parameters
+    ----------
+    table
+        The dataset.
+    labels
+        Names of the scores' columns.
+    store
+        With results of the table's rows.
+    rows
+        Those that count, in order; the ones without scores are left out.
+    """
+    shape = (len(rows), len(labels))
+    scores, sigmoids = np.full(shape, np.nan, np.float32), np.full(shape, np.nan, np.float32)
+    answered, judged, unusual = (np.zeros(len(rows), dtype=bool) for _ in range(3))
+    for result in store.results():
+        at = int(np.searchsorted(rows, result.row))
+        if result.scores is None or at == len(rows) or rows[at] != result.row:
+            continue
+        answered[at], scores[at] = True, result.scores
+        if result.sigmoids is not None:
+            sigmoids[at] = result.sigmoids
+        judged[at], unusual[at] = result.unusual is not None, bool(result.unusual)
+    chosen = tools.relabel(labels, table.take(rows[answered]))
+    whole = not np.isnan(sigmoids[answered]).any()
+    return Scored(
+        labels,
+        scores[answered],
+        chosen.labels,
+        chosen.csv["patientid"].to_numpy(dtype=str),
+        chosen.csv["sex"].to_numpy(dtype=str),
+        chosen.csv["age_years"].to_numpy(dtype=np.float64),
+        chosen.csv["view"].to_numpy(dtype=str),
+        sigmoids=sigmoids[answered] if whole else None,
+        unusual=unusual[answered] if judged[answered].any() else None,
+    )
+
+
+def left_out(store: Store, rows: NDArray[np.int64]) -> dict[str, int]:
+    """Count the images without scores by the sentence that says why, the most frequent first."""
+    wanted = set(rows.tolist())
+    reasons = Counter(r.why_not for r in store.results() if r.why_not and r.row in wanted)
+    return dict(reasons.most_common())
+
+
+@dataclass(frozen=True, slots=True)
+class Localisation:
+    """How often a finding's heat map points at what annotators marked."""
+
+    finding: str
+    number: int
+    """Images with a region of it."""
+    hits: Estimate
+    """Share of them on which the map's highest value lies in the region, with its interval over patients."""
+    by_chance: float
+    """Share that a blind guess would hit: the regions' mean share of the square."""
+    iou: float
+    """Mean of region and the part of the map at or over half of its maximum."""
+    energy: float
+    """Mean share of the map's sum that lies in the region."""
+
+
+def localisation(run: Scores) -> tuple[Localisation, ...]:
+    """Sum up what was marked on a run's rows, finding by finding; findings without a region are left out."""
+    wanted, patients = set(run.rows.tolist()), numbered(run.table.csv["patientid"].to_numpy(dtype=str))
+    by_finding: dict[str, list[tuple[int, bool, float, float, float]]] = {label: [] for label in run.labels}
+    for result in run.store.results():
+        for one in result.marked if result.row in wanted else ():
+            if one.finding in by_finding:
+                p = one.pointing
+                by_finding[one.finding].append((result.row, p.hit, one.share, p.iou, p.energy))
+    found = []
+    for finding, measured in by_finding.items():
+        if measured:
+            rows, hits, *means = map(np.array, zip(*measured, strict=True))
+            chance, iou, energy = (float(mean.mean()) for mean in means)
+            found.append(Localisation(finding, len(rows), share(hits, patients[rows]), chance, iou, energy))
+    return tuple(found)
+
+
+def structures(run: Scores, results: Iterable[Result | Returned]) -> tuple[StructureFigures, ...]:
+    """Sum up how well masks agree with the dataset's, structure by structure; those that no image has are
+    left out.
+
+    Parameters
+    ----------
+    run
+        A finished run.
+    results
+        Of its rows; those of others are left out.
+    """
+    wanted, patients = set(run.rows.tolist()), numbered(run.table.csv["patientid"].to_numpy(dtype=str))
+    found: dict[str, list[tuple[int, float, float]]] = {name: [] for name in run.structures}
+    for result in results:
+        for one in result.structures if result.row in wanted else ():
+            if one.structure in found:  # masks may have been taken away since
+                found[one.structure].append((result.row, one.dice, one.iou))
+    summed = []
+    for name, measured in found.items():
+        if measured:
+            rows, *agreements = map(np.array, zip(*measured, strict=True))
+            here = np.unique(patients[rows], return_inverse=True)[1]
+            summed.append(figures(name, np.stack(agreements, axis=1), here))
+    return tuple(summed)
+
+
+def masks(run: Scores, back: Store, rows: NDArray[np.int64]) -> Masks:
+    """Sum up the segmentations that came back.
+
+    Parameters
+    ----------
+    run
+        A finished run.
+    back
+        With what came back, of rows that the run has results of.
+    rows
+        Those that count.
+    """
+    wanted, answered = set(rows.tolist()), set(back.done(answered=True).tolist())
+    came: set[int] = set()
+    compared: set[int] = set()
+    label_maps, not_compared = 0, Counter[str]()
+    overlaps: dict[str, OverlapFigures] = {}
+    greatest_dice = greatest_iou = None
+    direct = run.store.results()
+    for one in back.returned():
+        if one.row not in wanted:
+            continue
+        came.add(one.row)
+        if one.why_not:
+            not_compared[one.why_not] += 1
+            continue
+        compared.add(one.row)
+        label_maps += one.label_map
+        for overlap in one.overlaps:
+            overlaps[overlap.structure] = added(overlaps.get(overlap.structure), overlap)
+        # both are in the order of the rows: neither is read twice, nor kept
+        own = {a.structure: a for a in next(r for r in direct if r.row == one.row).structures}
+        for agreement in one.structures:
+            if beside := own.get(agreement.structure):
+                greatest_dice = max(greatest_dice or 0.0, abs(agreement.dice - beside.dice))
+                greatest_iou = max(greatest_iou or 0.0, abs(agreement.iou - beside.iou))
+    return Masks(
+        len(compared),
+        len(wanted & answered - came),
+        dict(not_compared.most_common()),
+        label_maps,
+        tuple(overlaps.values()),
+        structures(run, (one for one in back.returned() if one.row in compared)),
+        structures(run, (one for one in run.store.results() if one.row in compared)),
+        greatest_dice,
+        greatest_iou,
+    )
+
+
+def baseline(run: Scores, what: str) -> Sample | None:
+    """Return what the monitor compares a node's images with, an image of each patient; None unless all three
+    networks were there, and labels to give scores of.
+
+    Parameters
+    ----------
+    run
+        A finished run.
+    what
+        Names it, e.g. ``nih, validated 2026-03-01``.
+    """
+    if run.networks.model_set is None or not run.labels:
+        return None
+    patients, first = numbered(run.table.csv["patientid"].to_numpy(dtype=str)), dict[int, Result]()
+    for result in run.store.results():
+        if result.embedding is not None and result.scores is not None:
+            first.setdefault(int(patients[result.row]), result)
+    kept = list(first.values())
+    if not kept:
+        return None
+    scores = np.array([r.scores for r in kept], np.float32)
+    # a picture has no header, and one without fields would read as a shift
+    headers = [r.header for r in kept if r.header is not None]
+    numbers, words = columns(headers) if len(headers) == len(kept) else ({}, {})
+    return Sample(
+        what,
+        run.networks.model_set.digest,
+        {label: scores[:, i] for i, label in enumerate(run.labels)},
+        np.array([r.reconstruction_error for r in kept], np.float32),
+        np.stack([r.embedding for r in kept if r.embedding is not None]),
+        numbers,
+        words,
+    )

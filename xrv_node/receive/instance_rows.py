@@ -1,0 +1,223 @@
+"""What is written of a received object: its row, its study's, its job and its audit event."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from pydicom import Dataset
+from sqlalchemy import bindparam, insert, literal, select, union_all, update
+from sqlalchemy.orm import Session
+
+from xrv_node.attributes import text
+from xrv_node.db import progress, queue, trail
+from xrv_node.db.tables import AnalysisRow, Instance, InstanceState, ResultRow, Study, StudyState
+from xrv_node.product import MANUFACTURER, MODEL_NAME
+from xrv_node.spool import Spool
+from xrv_node.values import FrontalDecision, Verdict
+
+Outcome = Literal["stored", "duplicate", "conflict", "own result"]
+
+_CONFLICT = FrontalDecision(
+    Verdict.NOT_SUITABLE,
+    None,
+    ("another object with the same SOP Instance UID came before, with other content",),
+)
+
+_KNOWN = union_all(
+    select(literal("own result"))
+    .select_from(ResultRow)
+    .where(ResultRow.sop_instance_uid == bindparam("uid")),
+    select(Instance.sha256).where(Instance.sop_instance_uid == bindparam("uid")),
+)
+_TOUCH = (
+    update(Study)
+    .where(Study.study_instance_uid == bindparam("uid"))
+    .values(received_at=bindparam("now"))
+    .returning(Study.id, Study.state)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """An object as the network hands it over."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+    calling_ae: str
+    data: Iterable[bytes | memoryview]
+    """The encoded dataset, without preamble and file meta information, in pieces; read once and not held."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What became of it."""
+
+    outcome: Outcome
+    study_instance_uid: str
+    decision: FrontalDecision | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """An object that is whole and on disk, and not yet on record."""
+
+    incoming: Incoming
+    header: Dataset
+    sha256: str
+    size: int
+    decision: FrontalDecision
+
+    @property
+    def study(self) -> str:
+        """Study Instance UID."""
+        return text(self.header, "StudyInstanceUID")
+
+
+def seen(db: Session, received: Received) -> Outcome | None:
+    """Whether this object is known already: byte for byte, or with other content; or is a result."""
+    uid = {"uid": received.incoming.sop_instance_uid}
+    digests = db.connection().execute(_KNOWN, uid).scalars().all()
+    if "own result" in digests or _is_result(received.header):
+        return "own result"
+    if received.sha256 in digests:
+        return "duplicate"
+    return "conflict" if digests else None
+
+
+def _is_result(header: Dataset) -> bool:
+    """Whether some xrv-node made the object: this one, of which the record may be purged, or another.
+
+    Were it an image of its study, the study would be reported again, and two nodes behind one PACS would
+    answer each other for ever.
+    """
+    equipment = (header, *_items(header, "ContributingEquipmentSequence"))
+    return any(
+        (text(e, "Manufacturer"), text(e, "ManufacturerModelName")) == (MANUFACTURER, MODEL_NAME)
+        for e in equipment
+    )
+
+
+def _items(header: Dataset, keyword: str) -> list[Dataset]:
+    try:
+        return list(header.get(keyword) or ())
+    except Exception:  # the parser has no error class of its own
+        return []
+
+
+def record(db: Session, spool: Spool, received: Received, path: Path, *, undecided: bool) -> Accepted:
+    """Write the object's row and what follows from it; `undecided`: queue it though its view is unknown.
+
+    It runs under the write lock: another association may be bringing the same object. It goes past the
+    session's unit of work, whose processor time every object would pay.
+    """
+    incoming, known = received.incoming, seen(db, received)
+    common = {
+        "study": received.study,
+        "instance": incoming.sop_instance_uid,
+        "calling_ae": incoming.calling_ae,
+    }
+    if known == "own result":
+        path.unlink(missing_ok=True)
+        trail.record(db, "instance.own_result", **common)
+        return Accepted(known, received.study)
+    if known == "duplicate":
+        if (purged := _purged(db, received)) is not None:
+            return _again(db, purged, received, path)
+        trail.record(db, "instance.duplicate", **common)
+        return Accepted(known, received.study)
+    decision = _CONFLICT if known == "conflict" else received.decision
+    analyse = decision.verdict == Verdict.FRONTAL or (undecided and decision.verdict == Verdict.UNKNOWN)
+    now = datetime.now(UTC)
+    study = _study(db, received.study, now)
+    judged: dict[str, Any] = {
+        "verdict": decision.verdict,
+        "view": decision.view,
+        "reasons": list(decision.reasons),
+        "evidence": [asdict(e) for e in decision.evidence],
+    }
+    fields = {
+        "study_id": study,
+        "sop_instance_uid": incoming.sop_instance_uid,
+        "sop_class_uid": incoming.sop_class_uid,
+        "series_instance_uid": text(received.header, "SeriesInstanceUID"),
+        "transfer_syntax_uid": incoming.transfer_syntax_uid,
+        "modality": text(received.header, "Modality")[:16],
+        "sha256": received.sha256,
+        "size": received.size,
+        "path": spool.relative(path),
+        "calling_ae": incoming.calling_ae,
+        "received_at": now,
+        "state": InstanceState.QUEUED if analyse else InstanceState.SKIPPED,
+    }
+    row = db.connection().execute(insert(Instance).returning(Instance.id), fields | judged).scalar_one()
+    event = "instance.conflict" if known else "instance.received"
+    trail.record(db, event, **common, **judged, sha256=received.sha256, analyse=analyse)
+    if analyse:
+        queue.enqueue(db, "analyse", study=study, instance=row)
+    return Accepted(known or "stored", received.study, decision)
+
+
+def _purged(db: Session, received: Received) -> Instance | None:
+    """The row of an object that was purged, under its lock."""
+    uid = received.incoming.sop_instance_uid
+    return db.scalars(
+        select(Instance)
+        .where(Instance.sop_instance_uid == uid, Instance.sha256 == received.sha256)
+        .where(Instance.purged_at.is_not(None))
+        .with_for_update()
+    ).one_or_none()
+
+
+def _again(db: Session, row: Instance, received: Received, path: Path) -> Accepted:
+    """An object comes again after it was purged: it is kept again. It is analysed, and its study reported,
+    only if what was made of it is gone too, or was never made.
+
+    Raises
+    ------
+    FileNotFoundError
+        When the purge has removed the new file with the old: the sender tries again.
+    """
+    path.stat()
+    analysis = select(AnalysisRow.id).where(
+        AnalysisRow.instance_id == row.id, AnalysisRow.purged_at.is_(None)
+    )
+    analyse = row.state == InstanceState.FAILED or (
+        row.state == InstanceState.ANALYSED and db.scalar(analysis.limit(1)) is None
+    )
+    row.purged_at, row.received_at = None, datetime.now(UTC)
+    row.calling_ae = received.incoming.calling_ae
+    if analyse:
+        _study(db, received.study, row.received_at)  # open again
+        progress.analyse_again(db, row)
+    else:
+        db.connection().execute(_TOUCH, {"uid": received.study, "now": row.received_at})
+    trail.record(
+        db,
+        "instance.received",
+        study=received.study,
+        instance=row.sop_instance_uid,
+        calling_ae=row.calling_ae,
+        verdict=row.verdict,
+        sha256=row.sha256,
+        analyse=analyse,
+        after_purge=True,
+    )
+    return Accepted("stored", received.study, received.decision)
+
+
+def _study(db: Session, uid: str, now: datetime) -> int:
+    """The id of the study, open: new, or opened again by a late image."""
+    connection = db.connection()
+    found = connection.execute(_TOUCH, {"uid": uid, "now": now}).one_or_none()
+    if found is None:
+        fields = {"study_instance_uid": uid, "received_at": now}
+        return int(connection.execute(insert(Study).returning(Study.id), fields).scalar_one())
+    if found.state != StudyState.OPEN:
+        progress.reopen(db, db.get_one(Study, found.id))
+        db.flush()
+    return int(found.id)

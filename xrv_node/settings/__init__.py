@@ -1,0 +1,253 @@
+"""The node's configuration: one TOML file, each key also an environment variable.
+
+It is checked before anything starts. The commented default is ``dicom_config/node.toml``. Unknown keys are
+errors: a misspelt key that is silently ignored is a route that silently does not work.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from xrv_node.errors import ConfigError
+from xrv_node.settings.audit import AuditSection
+from xrv_node.settings.complaints import complaint
+from xrv_node.settings.destinations import DestinationSection, PeerSection, replies
+from xrv_node.settings.receive import ReceiveSection
+from xrv_node.settings.retention import RetentionSection
+from xrv_node.settings.types import AETitle, PathText, Section
+from xrv_node.settings.web import WebSection
+
+ENV_PREFIX = "XRV_NODE__"
+CONFIG_VARIABLE = "XRV_NODE_CONFIG"
+
+
+class NodeSection(Section):
+    name: str = Field(default="xrv-node", min_length=1)
+    data_dir: PathText = Path("data")
+
+
+class StudySection(Section):
+    quiet_seconds: float = Field(default=10.0, ge=0, le=86400)
+    close_on_release: bool = False
+    report_skipped: bool = False
+
+
+class FrontalSection(Section):
+    unknown: Literal["skip", "analyse"] = "skip"
+    min_age_years: float = Field(default=18, ge=0, le=150)
+
+
+class ModelsSection(Section):
+    classifier: str = "densenet121-res224-all"
+    segmenter: str = "chestx_det"
+    autoencoder: str = "101-elastic"
+    view: str = "xinario"
+    device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$")
+    dir: str = ""
+    thresholds: dict[str, Annotated[float, Field(gt=0, lt=1)]] = Field(default_factory=dict)
+
+    @property
+    def names(self) -> tuple[str, str, str]:
+        """The three chosen: classifier, segmenter, autoencoder."""
+        return (self.classifier, self.segmenter, self.autoencoder)
+
+
+class PriorsSection(Section):
+    max_studies: int = Field(default=3, ge=0, le=10)
+    kind: Literal["none", "dimse", "web"] = "none"
+    ae_title: AETitle = "ARCHIVE"
+    host: str = ""
+    port: int = Field(default=104, ge=1, le=65535)
+    url: str = Field(default="", pattern=r"^($|https?://[^\s/@?#]+(/[^\s@?#]*)?$)")
+    token: SecretStr = SecretStr("")
+    timeout_seconds: float = Field(default=10, gt=0, le=300)
+
+    @model_validator(mode="after")
+    def _complete(self) -> PriorsSection:
+        needed = {"dimse": "host", "web": "url"}.get(self.kind)
+        if needed and not getattr(self, needed):
+            raise ValueError(f"a {self.kind} archive needs {needed}")
+        return self
+
+
+class DatabaseSection(Section):
+    url: str = Field(default="", pattern=r"^($|sqlite(\+\w+)?:|postgresql(\+\w+)?:)")
+
+
+class LogSection(Section):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    as_json: bool = Field(default=False, alias="json")
+
+
+class Settings(BaseSettings):
+    """Everything the node can be told. See ``dicom_config/node.toml`` for what each key means."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    node: NodeSection = NodeSection()
+    receive: ReceiveSection = ReceiveSection()
+    study: StudySection = StudySection()
+    frontal: FrontalSection = FrontalSection()
+    models: ModelsSection = ModelsSection()
+    destinations: tuple[DestinationSection, ...] = ()
+    peers: tuple[PeerSection, ...] = ()
+    priors: PriorsSection = PriorsSection()
+    database: DatabaseSection = DatabaseSection()
+    audit: AuditSection = AuditSection()
+    retention: RetentionSection = RetentionSection()
+    web: WebSection = WebSection()
+    log: LogSection = LogSection()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment wins over the file: a container is configured without editing it."""
+        return (env_settings, init_settings)
+
+    @model_validator(mode="after")
+    def _one_name_each(self) -> Settings:
+        for table, named in (("destinations", self.destinations), ("peers", self.peers)):
+            names = [one.name for one in named]
+            twice = sorted({n for n in names if names.count(n) > 1})
+            if twice:
+                raise ValueError(f"two {table} are named {twice[0]}: give each its own name")
+        if not self.peers and any(d.kind == "reply" for d in self.destinations):
+            raise ValueError("a reply destination needs [[peers]]: whom to reply to, and where")
+        known = sorted({p.ae_title for p in self.peers})
+        for destination in self.destinations:
+            strange = sorted(set(destination.when.calling_ae) - set(known))
+            if destination.kind == "reply" and strange:
+                raise ValueError(
+                    f"destinations.{destination.name}.when.calling_ae: {strange[0]} is none of the [[peers]] "
+                    f"({', '.join(known)})"
+                )
+        return self
+
+    @property
+    def data_dir(self) -> Path:
+        """The directory that holds all state."""
+        return self.node.data_dir
+
+    @property
+    def models_dir(self) -> Path:
+        """Where the weights are read from."""
+        return Path(self.models.dir) if self.models.dir else self.data_dir / "models"
+
+    @property
+    def database_url(self) -> str:
+        """SQLAlchemy URL of the audit database."""
+        return self.database.url or f"sqlite:///{self.data_dir / 'xrv-node.sqlite'}"
+
+    def destination(self, name: str) -> DestinationSection:
+        """The destination of that name.
+
+        Raises
+        ------
+        ConfigError
+            When there is none.
+        """
+        for destination in self.destinations:
+            if destination.name == name:
+                return destination
+        known = ", ".join(d.name for d in self.destinations) or "none"
+        raise ConfigError(f"there is no destination named {name!r}; configured: {known}")
+
+
+def default_text() -> str:
+    """The commented default configuration, as ``xrv-node init`` writes it."""
+    return (files("dicom_config") / "node.toml").read_text(encoding="utf-8")
+
+
+def find(path: Path | None) -> Path | None:
+    """The configuration file to use: the one given, ``$XRV_NODE_CONFIG``, ``./node.toml``, or none."""
+    if path is not None:
+        return path
+    if named := os.environ.get(CONFIG_VARIABLE):
+        return Path(named)
+    here = Path("node.toml")
+    return here if here.is_file() else None
+
+
+def load(path: Path | None = None) -> Settings:
+    """Read and check the configuration.
+
+    Parameters
+    ----------
+    path
+        The TOML file; see :func:`find` for what is used when it is None.
+
+    Raises
+    ------
+    ConfigError
+        With one line for each thing that is wrong: file, key, and what is accepted.
+    """
+    file = find(path)
+    table: dict[str, Any] = {}
+    if file is not None:
+        try:
+            table = tomllib.loads(file.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ConfigError(
+                f"{file}: cannot be read ({error.strerror}); `xrv-node init` writes one to start from"
+            ) from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{file}: not valid TOML: {error}") from error
+    _unknown_variables()
+    try:
+        settings = Settings(**table)
+    except ValidationError as error:
+        where = str(file) if file else "environment"
+        raise ConfigError("\n".join(f"{where}: {complaint(Settings, e)}" for e in error.errors())) from error
+    except (
+        ValueError
+    ) as error:  # pydantic-settings: an environment value that is not JSON where a list is needed
+        raise ConfigError(f"environment: {error}") from error
+    return _absolute(settings, file.resolve().parent if file else Path.cwd())
+
+
+def _unknown_variables() -> None:
+    """Complain of ``XRV_NODE__...`` variables that name no table (pydantic-settings ignores them)."""
+    known = tuple(f"{ENV_PREFIX}{name.upper()}" for name in Settings.model_fields)
+    for variable in os.environ:
+        if variable.upper().startswith(ENV_PREFIX) and not any(
+            variable.upper() == k or variable.upper().startswith(k + "__") for k in known
+        ):
+            raise ConfigError(
+                f"environment: {variable} names no table; accepted: {', '.join(Settings.model_fields)}"
+            )
+
+
+def _absolute(settings: Settings, base: Path) -> Settings:
+    """Make every path absolute, relative ones from the file's own directory: a service starts in ``/``; and a
+    destination of each peer that is replied to."""
+    models = settings.models
+    if models.dir:
+        models = models.model_copy(update={"dir": str(base / Path(models.dir).expanduser())})
+    destinations = tuple(d.below(base) for d in replies(settings.destinations, settings.peers))
+    return settings.model_copy(
+        update={
+            "node": settings.node.below(base),
+            "receive": settings.receive.below(base),
+            "models": models,
+            "destinations": destinations,
+            "audit": settings.audit.below(base),
+            "web": settings.web.below(base),
+        }
+    )

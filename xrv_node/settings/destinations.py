@@ -1,0 +1,148 @@
+"""The tables ``[[destinations]]`` and ``[[peers]]``: where results go, and which."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Annotated, Literal, get_args
+
+from pydantic import AfterValidator, Field, model_validator
+
+from xrv_node.settings.types import AETitle, PathText, Section, TlsClientSection
+from xrv_node.values import Language, Style
+
+ResultKind = Literal["report", "sr", "sr-image", "seg", "sc", "pm", "gsps", "ko", "pdf"]
+RESULT_KINDS: tuple[str, ...] = get_args(ResultKind)
+
+PeerPort = Annotated[int, Field(ge=1, le=65535)]
+
+_NEEDED = {
+    "dimse": ("ae_title", "host", "port"),
+    "web": ("url",),
+    "folder": ("path",),
+    "reply": (),
+}
+"""The keys without which a kind of destination cannot be."""
+
+_NETWORK = ("dimse", "reply")
+REPLY_NAME = 32
+"""Characters: with the peer's name and what stands between them they fit the database's 64."""
+
+
+def _label(value: str) -> str:
+    """A name of the classifier's, for a misspelt one would never be found."""
+    table = tomllib.loads((files("dicom_config") / "findings.toml").read_text(encoding="utf-8"))
+    labels = [row["label"] for row in table["finding"]]
+    if value not in labels:
+        raise ValueError(f"no finding has this name; accepted: {', '.join(labels)}")
+    return value
+
+
+class WhenSection(Section):
+    """What a study must be like for a destination to get its results. Every key that is given must match;
+    one does when any image of the study has any of its values."""
+
+    calling_ae: tuple[AETitle, ...] = ()
+    """AE titles that the images came from."""
+    station: tuple[str, ...] = ()
+    """Station Name (0008,1010)."""
+    modality: tuple[str, ...] = ()
+    """Modality (0008,0060)."""
+    finding: tuple[Annotated[str, AfterValidator(_label)], ...] = ()
+    """Findings whose score reaches the operating point."""
+
+
+class PeerSection(Section):
+    """Where a calling AE listens itself, for replies to it."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9._-]{1,31}$")
+    ae_title: AETitle
+    host: str = Field(min_length=1)
+    port: PeerPort
+    tls: TlsClientSection | None = None
+
+
+class DestinationSection(Section):
+    name: str = Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")
+    kind: Literal["dimse", "web", "folder", "reply"]
+    ae_title: AETitle | None = None
+    host: str | None = None
+    port: PeerPort | None = None
+    url: str | None = Field(default=None, pattern=r"^https?://[^\s/@?#]+(/[^\s@?#]*)?$")
+    token_file: PathText | None = None
+    token_variable: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    user: str | None = Field(default=None, pattern=r"^[^:\s]+$")
+    password_file: PathText | None = None
+    timeout_seconds: float = Field(default=60, gt=0, le=3600)
+    tls: TlsClientSection | None = None
+    path: PathText | None = None
+    send: tuple[ResultKind, ...] = ("report", "sr", "seg", "sc")
+    when: WhenSection = WhenSection()
+    commitment: bool = False
+    commitment_minutes: float = Field(default=60, gt=0, le=10080)
+    report_skipped: bool | None = None
+    language: Language = "en"
+    seg_geometry: Literal["nominal", "none"] = "nominal"
+    seg_type: Literal["binary", "labelmap"] = "binary"
+    deflate: bool = False
+
+    @model_validator(mode="after")
+    def _complete(self) -> DestinationSection:
+        missing = [key for key in _NEEDED[self.kind] if getattr(self, key) in (None, "")]
+        if missing:
+            raise ValueError(f"a {self.kind} destination needs {', '.join(missing)}")
+        if self.commitment and self.kind not in _NETWORK:
+            raise ValueError(f"a {self.kind} destination has no storage commitment; leave `commitment` out")
+        if self.kind == "reply" and len(self.name) > REPLY_NAME:
+            raise ValueError(f"the name of a reply destination has at most {REPLY_NAME} characters")
+        return self
+
+    @model_validator(mode="after")
+    def _one_secret(self) -> DestinationSection:
+        if (self.user is None) != (self.password_file is None):
+            raise ValueError("user and password_file go together: give both, or neither")
+        given = [k for k in ("token_file", "token_variable", "user") if getattr(self, k) is not None]
+        if len(given) > 1:
+            raise ValueError(f"{' and '.join(given)}: a destination has one way to log in; keep one of them")
+        return self
+
+    @property
+    def style(self) -> Style:
+        """How it wants its results."""
+        return Style(self.language, self.seg_geometry, self.seg_type)
+
+
+def replies(
+    destinations: Sequence[DestinationSection], peers: Sequence[PeerSection]
+) -> tuple[DestinationSection, ...]:
+    """Put an ordinary destination for each peer in place of every ``reply`` destination.
+
+    Results go to a calling AE's address only where a person has written that address down: a connection
+    tells neither the port that the caller listens on nor, behind a translated address, the caller.
+
+    Parameters
+    ----------
+    destinations, peers
+        The tables as they are written.
+
+    Returns
+    -------
+    tuple of DestinationSection
+        None of kind ``reply``. Of one named ``back`` and a peer named ``dx1`` it is ``back@dx1``, a name that
+        no written destination can have.
+    """
+    found: list[DestinationSection] = []
+    for destination in destinations:
+        if destination.kind != "reply":
+            found.append(destination)
+            continue
+        callers = destination.when.calling_ae
+        for peer in peers:
+            if callers and peer.ae_title not in callers:
+                continue
+            where = {key: getattr(peer, key) for key in ("ae_title", "host", "port", "tls")}
+            when = destination.when.model_copy(update={"calling_ae": (peer.ae_title,)})
+            name = f"{destination.name}@{peer.name}"
+            found.append(destination.model_copy(update=where | {"name": name, "kind": "dimse", "when": when}))
+    return tuple(found)
