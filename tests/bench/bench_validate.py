@@ -69,7 +69,7 @@ def ours(folder: Path, workers: int, score: bool) -> Iterator[int]:
         read_images.begin()
     table = load("nih", folder, views=("*",), unique_patients=False)
     run = networks.load(("all", "chestx_det", "101-elastic"), Path(), "cpu", commissioning=True)
-    images = read_images.Images(table, np.arange(len(table)), run.sizes, "skimage")
+    images = read_images.PreparedImages(table, np.arange(len(table)), run.sizes, "skimage")
     yield 0
     for batch in read_images.batches(images, BATCH, workers):
         if score:

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from xrv_node import settings
 from xrv_node.cli import app
 from xrv_node.errors import ConfigError
-from xrv_node.lab.validate import thresholds
+from xrv_node.lab.statistics import thresholds
 from xrv_node.models import Networks, catalog, get_model, load_set
 
 NAMES = ("densenet121-res224-all", "chestx_det", "101-elastic")

@@ -12,7 +12,7 @@ import typer
 from xrv_node.cli.console import ConfigOption, JsonOption, opened, print_json, print_table
 
 if TYPE_CHECKING:
-    from xrv_node.lab.monitor.sample import Sample
+    from xrv_node.lab.baseline.sample import Sample
 
 app = typer.Typer(help="Watch for drift of images, patients and equipment.", no_args_is_help=True)
 
@@ -26,8 +26,8 @@ def baseline(
     config: ConfigOption = None,
 ) -> None:
     """Keep what the node received lately as a baseline, where no validation run has written one."""
+    from xrv_node.lab.baseline.sample import save
     from xrv_node.lab.monitor.drift import FEWEST
-    from xrv_node.lab.monitor.sample import save
 
     sample = _recent(config, days, None)
     save(sample, out)
@@ -46,9 +46,9 @@ def report(
 ) -> None:
     """Compare what the node received lately with a baseline."""
     from xrv_node.errors import XrvNodeError
+    from xrv_node.lab.baseline.sample import load
     from xrv_node.lab.monitor import page
     from xrv_node.lab.monitor.drift import compare
-    from xrv_node.lab.monitor.sample import load
 
     before = load(baseline)
     try:

@@ -130,31 +130,30 @@ def validate(
     print(f"reading labels, loading networks; results go to {folder}", file=sys.stderr)
 
     from xrv_node.lab.validate import metrics_json
-    from xrv_node.lab.validate.run import Plan
+    from xrv_node.lab.validate.run import validate as carry_out
+    from xrv_node.lab.validate.score_dataset import Plan
     from xrv_node.lab.validate.through_node import Way
-    from xrv_node.lab.validate.validation import Receiver
-    from xrv_node.lab.validate.validation import validate as carry_out
 
     plan = Plan(
-        dataset,
-        images,
-        classifier,
-        configured.segmenter,
-        configured.autoencoder,
-        part,
-        tuple(view) if view else None,
-        unique_patients,
-        xrv_compatible,
-        limit,
-        resampler,
-        batch,
-        workers,
-        device,
-        localise,
-        segment,
-        commissioning,
-        run_code,
-        tuple(site_thresholds(classifier, place, config).items()),
+        dataset=dataset,
+        images=images,
+        classifier=classifier,
+        segmenter=configured.segmenter,
+        autoencoder=configured.autoencoder,
+        part=part,
+        views=tuple(view) if view else None,
+        unique_patients=unique_patients,
+        xrv_compatible=xrv_compatible,
+        limit=limit,
+        resampler=resampler,
+        batch=batch,
+        workers=workers,
+        device=device,
+        localise=localise,
+        segment=segment,
+        commissioning=commissioning,
+        run_code=run_code,
+        thresholds=tuple(site_thresholds(classifier, place, config).items()),
     )
     try:
         told, written = carry_out(
@@ -164,8 +163,7 @@ def validate(
             progress_bar,
             threshold=threshold,
             rule=write_thresholds,
-            way=Way(site, wait) if site else None,
-            receiver=Receiver(receive_host, receive_port),
+            way=Way(site, wait, receive_host, receive_port) if site else None,
         )
     except KeyboardInterrupt:
         print(f"stopped: what is scored is kept in {folder}; the same command goes on", file=sys.stderr)

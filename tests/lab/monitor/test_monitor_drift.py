@@ -7,8 +7,8 @@ import pytest
 from scipy import stats
 
 from xrv_node.errors import XrvNodeError
+from xrv_node.lab.baseline.sample import Sample, load, save
 from xrv_node.lab.monitor.drift import compare, mmd, of_numbers, of_words, psi, shift
-from xrv_node.lab.monitor.sample import Sample, load, save
 
 
 def sample(n: int = 400, seed: int = 0, shift: float = 0.0, models: str = "m1") -> Sample:

@@ -10,8 +10,8 @@ from made import radiograph
 from pydicom import Dataset
 from validate_node import results
 
-from xrv_node.lab.validate.overlap import Overlap, packed
-from xrv_node.lab.validate.read_images import Prepared
+from xrv_node.lab.statistics.overlap import Overlap, packed
+from xrv_node.lab.validate.read_images import PreparedImage
 from xrv_node.models import catalog
 from xrv_node.models.model import Segmenter
 from xrv_node.report import codes
@@ -72,12 +72,12 @@ class Answers(torch.nn.Module):
 SEGMENTER = Segmenter(catalog.find("chestx_det"), Answers())
 
 
-def prepared(square: Frame = SQUARE, truth: Mapping[str, np.ndarray] | None = None) -> Prepared:
+def prepared(square: Frame = SQUARE, truth: Mapping[str, np.ndarray] | None = None) -> PreparedImage:
     """An image that is bright where the lungs are, with masks of the dataset."""
     lungs = masks()["Left Lung"] | masks()["Right Lung"]
     inputs = {SIDE: np.where(lungs, 1024, -1024).astype(np.float32)}
     drawn = {name: packed(mask) for name, mask in (truth or {}).items()}
-    return Prepared(3, inputs=inputs, structures=drawn, square=square)
+    return PreparedImage(3, inputs=inputs, structures=drawn, square=square)
 
 
 def segmentation(

@@ -12,11 +12,11 @@ import pytest
 import torch
 from pydicom import Dataset
 
-from xrv_node.lab.monitor import sample
-from xrv_node.lab.monitor.headers import Facts, facts
-from xrv_node.lab.validate import run, store_with_labels
-from xrv_node.lab.validate.run_store import Result, Store
-from xrv_node.lab.validate.validation import validate
+from xrv_node.lab.baseline import sample
+from xrv_node.lab.baseline.headers import Facts, facts
+from xrv_node.lab.validate import score_dataset, store_with_labels
+from xrv_node.lab.validate.run import validate
+from xrv_node.lab.validate.run_store import ImageResult, RunStore
 from xrv_node.models import catalog, convert, sharing, weights
 from xrv_node.models.architectures import layout
 from xrv_node.models.commissioning import seeded_state
@@ -50,8 +50,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-def plan(dataset: Path) -> run.Plan:
-    return run.Plan(
+def plan(dataset: Path) -> score_dataset.Plan:
+    return score_dataset.Plan(
         "nih",
         dataset,
         "all",
@@ -74,8 +74,8 @@ def test_the_baseline_holds_the_runs_scores_and_torchxrayvisions_reconstruction(
     found = sample.load(tmp_path / "baseline.npz")
     assert found.what == f"nih, validated {told.about.date[:10]}"
     assert found.model_set == weights.model_set(NETWORKS, installed).digest
-    again = run.score(plan(dataset), installed, tmp_path)
-    scores = store_with_labels.scored(again.table, again.labels, again.store, again.rows)
+    again = score_dataset.score(plan(dataset), installed, tmp_path)
+    scores = store_with_labels.labelled_scores(again.table, again.labels, again.store, again.rows)
     again.store.close()
     assert (len(found), tuple(found.scores)) == (ROWS, scores.pathologies)
     np.testing.assert_array_equal(np.stack(list(found.scores.values()), axis=1), scores.scores)
@@ -98,14 +98,14 @@ def test_the_baseline_holds_the_runs_scores_and_torchxrayvisions_reconstruction(
 def test_headers_are_in_it_where_every_image_has_one_and_a_patient_is_in_it_once(
     dataset: Path, installed: Path, tmp_path: Path
 ):
-    scored = run.score(replace(plan(dataset), limit=1), installed, tmp_path)
+    scored = score_dataset.score(replace(plan(dataset), limit=1), installed, tmp_path)
     scored.store.close()
 
     def baseline(name: str, headers: list[Facts | None], apart: int = 2) -> sample.Sample:
-        store = Store(tmp_path / name, {})
+        store = RunStore(tmp_path / name, {})
         flat = np.zeros(len(scored.labels), np.float32)
         store.add(
-            Result(apart * i, "", flat, flat, 1.0, None, np.zeros(512, np.float32), header)
+            ImageResult(apart * i, "", flat, flat, 1.0, None, np.zeros(512, np.float32), header)
             for i, header in enumerate(headers)
         )
         made = store_with_labels.baseline(replace(scored, store=store), "here")
@@ -124,7 +124,7 @@ def test_headers_are_in_it_where_every_image_has_one_and_a_patient_is_in_it_once
 
 
 def test_without_all_three_networks_or_scores_there_is_none(dataset: Path, installed: Path, tmp_path: Path):
-    scored = run.score(replace(plan(dataset), limit=1), installed, tmp_path / "out")
+    scored = score_dataset.score(replace(plan(dataset), limit=1), installed, tmp_path / "out")
     assert store_with_labels.baseline(scored, "here") is not None
     assert store_with_labels.baseline(replace(scored, labels=()), "here") is None
     assert (

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import validate_cases
 
-from xrv_node.lab.validate.intervals import Estimate
+from xrv_node.lab.statistics.intervals import Estimate
 from xrv_node.lab.validate.page import html
 from xrv_node.lab.validate.verdict import beside_published, verdict
 

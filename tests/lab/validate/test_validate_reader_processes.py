@@ -15,22 +15,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_validate_run import PLAN
+from test_validate_score_dataset import PLAN
 
 from xrv_node.errors import XrvNodeError
 from xrv_node.lab.datasets.load import load
-from xrv_node.lab.validate import reader_processes, run
-from xrv_node.lab.validate.read_images import Images, batches
+from xrv_node.lab.validate import reader_processes, score_dataset
+from xrv_node.lab.validate.read_images import PreparedImages, batches
 
 HEAVY = {"torch", "pandas", "scipy", "highdicom", "sqlalchemy", "matplotlib", "sklearn", "pynetdicom"}
 
 PROGRAM = """
 import multiprocessing, time
-from xrv_node.lab.validate import readers
+from xrv_node.lab.validate import reader_processes
 
 if __name__ == "__main__":
-    readers.begin("xrv_node.lab.validate.read_images")
-    results = readers.each(time.sleep, [0] * 5 + [600] * 5, 2)
+    reader_processes.begin("xrv_node.lab.validate.read_images")
+    results = reader_processes.each(time.sleep, [0] * 5 + [600] * 5, 2)
     next(results)
     print(*(process.pid for process in multiprocessing.active_children()), flush=True)
     list(results)
@@ -57,7 +57,7 @@ def test_a_part_without_masks_leaves_the_table_behind(dataset: Path):
         "Image Index,Finding Label,Bbox [x,y,w,h],,,\n00000003_000.png,Effusion,100,200,640,300\n"
     )
     table = load("nih", dataset, views=("*",), unique_patients=False)
-    images = Images(table, np.arange(12), (64,), "area", with_regions=True)
+    images = PreparedImages(table, np.arange(12), (64,), "area", with_regions=True)
     without, found = batches(images.part(slice(0, 3)), 3, 0), list(batches(images, 3, 1))
     assert images.part(slice(0, 3))._table is None
     assert [item.regions for batch in without for item in batch.good] == [{}, {}, {}]
@@ -97,10 +97,10 @@ def test_a_reader_that_is_killed_is_said_and_what_is_scored_is_kept(dataset: Pat
                 process.join()
 
     with pytest.raises(XrvNodeError, match="a reading process was ended from outside") as told:
-        run.score(plan, tmp_path, tmp_path / "out", kill)
+        score_dataset.score(plan, tmp_path, tmp_path / "out", kill)
     assert isinstance(told.value.__cause__, BrokenProcessPool)
     again: list[int] = []
-    run.score(plan, tmp_path, tmp_path / "out", lambda done, _of: again.append(done)).store.close()
+    score_dataset.score(plan, tmp_path, tmp_path / "out", lambda done, _of: again.append(done)).store.close()
     assert again[0] >= 2
     assert again[-1] == 12
 

@@ -29,9 +29,10 @@ from segmentation_cases import (
 from validate_node import node, results, told_by_a_running_node
 
 from xrv_node.lab.datasets.load import load
-from xrv_node.lab.validate import networks, page, report, returned, run, through_node, validation
+from xrv_node.lab.validate import networks, page, returned_masks, run, score_dataset, through_node
 from xrv_node.lab.validate.receiver import listen
-from xrv_node.lab.validate.run_store import Returned, Store
+from xrv_node.lab.validate.run_store import ReturnedSegmentation, RunStore
+from xrv_node.lab.validate.validation import Validation
 from xrv_node.radiograph.prepare import frame
 from xrv_node.values import DEFAULT_STYLE, Style
 
@@ -43,7 +44,7 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_several_segmentations_count_once_and_strangers_not_at_all(dataset: Path, tmp_path: Path):
     square = frame(256, 256)
-    store = Store(tmp_path / "through-node.sqlite", {})
+    store = RunStore(tmp_path / "through-node.sqlite", {})
     rows = {through_node._uid(store.salt, "instance", row): row for row in range(4)}
 
     def seg(image: Dataset, shift: int = 0) -> Dataset:
@@ -69,8 +70,8 @@ def test_several_segmentations_count_once_and_strangers_not_at_all(dataset: Path
         }
         return [*results(deepcopy(image), {"Mass": 0.5}, kinds=["report"]), *sent[rows[image.SOPInstanceUID]]]
 
-    def compare(made: Dataset, row: int) -> Returned:
-        return replace(returned.compared(made, prepared(square), SEGMENTER), row=row)
+    def compare(made: Dataset, row: int) -> ReturnedSegmentation:
+        return replace(returned_masks.compared(made, prepared(square), SEGMENTER), row=row)
 
     table = load("nih", dataset, views=("*",), unique_patients=False)
     with listen(through_node.CALLING_AE, "127.0.0.1", 0) as back, node(back.port, answer) as (peer, _):
@@ -82,7 +83,7 @@ def test_several_segmentations_count_once_and_strangers_not_at_all(dataset: Path
     store.close()
     assert list(found) == [0, 1, 3]
     assert {one.dice for row in (0, 1) for one in found[row].overlaps} == {1.0}
-    assert found[3] == Returned(3, returned.NOT_READ)
+    assert found[3] == ReturnedSegmentation(3, returned_masks.NOT_READ)
 
 
 def png(pixels: np.ndarray) -> bytes:
@@ -108,7 +109,7 @@ def collection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def sent(
     folder: Path, out: Path, shifts: Sequence[int | None], style: Style = DEFAULT_STYLE, own_port: int = 0
-) -> tuple[report.Validation, list[Path], list[Dataset]]:
+) -> tuple[Validation, list[Path], list[Dataset]]:
     """Validate through a node that shifts its masks so many columns, and sends none for None."""
     port = free_port()
 
@@ -120,15 +121,16 @@ def sent(
             image, {"Pneumonia": 0.5}, style, kinds, structures=tuple(AREAS), masks=stack, frame=SQUARE
         )
 
-    plan = run.Plan("covid-19", folder, "all", segment=True, workers=0, device="cpu", commissioning=True)
+    plan = score_dataset.Plan(
+        "covid-19", folder, "all", segment=True, workers=0, device="cpu", commissioning=True
+    )
     with node(port, answer, own_port) as (peer, received):
-        told, written = validation.validate(
+        told, written = run.validate(
             plan,
             out,
             out,
             lambda _words: nullcontext(lambda _done, _of: None),
-            way=through_node.Way(peer, 60),
-            receiver=validation.Receiver("127.0.0.1", port),
+            way=through_node.Way(peer, 60, "127.0.0.1", port),
         )
     return told, written, received
 
@@ -159,7 +161,7 @@ def test_a_validation_through_a_node_says_what_a_ruler_says(collection: Path, tm
         assert (one.mean_dice, one.least_dice) == pytest.approx((3.75 / 4, 0.75))
         assert (one.mean_iou, one.least_iou) == pytest.approx((3.6 / 4, 0.6))
         assert one.greatest_share == 15000 / (512 * 640)
-    assert overlaps["Heart"] == returned.OverlapFigures("Heart", 4, 1.0, 1.0, 1.0, 1.0, 0, 0, 0.0)
+    assert overlaps["Heart"] == returned_masks.OverlapFigures("Heart", 4, 1.0, 1.0, 1.0, 1.0, 0, 0, 0.0)
     assert "The node's masks are not those of the direct path" in found.words
 
     by_json = json.loads((tmp_path / "out" / "metrics.json").read_text())["through_node"]["masks"]
@@ -243,7 +245,7 @@ def test_a_dataset_of_which_no_label_is_scored_is_compared_by_its_masks(collecti
 
 
 def test_nothing_that_could_be_compared_is_said():
-    nothing = returned.Masks(0, 2, {}, 0, (), (), (), None, None)
+    nothing = returned_masks.ReturnedMasks(0, 2, {}, 0, (), (), (), None, None)
     assert nothing.words == "No segmentation came back that could be compared."
 
 
@@ -278,7 +280,7 @@ def test_real_radiographs_with_masks_through_a_running_node(
     assert (through["difference"]["answered"], found["compared"]) == (2, 2)
     assert (found["missing"], found["not_compared"]) == (0, {})
     assert found["label_maps"] == (2 if kind == "labelmap" else 0)
-    assert max(one["greatest_share"] for one in found["overlaps"]) <= returned.SAME
+    assert max(one["greatest_share"] for one in found["overlaps"]) <= returned_masks.SAME
     ((lungs, direct),) = zip(found["structures"], found["direct"], strict=True)
     assert (lungs["structure"], lungs["number"]) == ("Lungs", 2)
     if kind == "binary":

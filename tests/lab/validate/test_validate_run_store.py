@@ -10,22 +10,22 @@ import numpy as np
 import pytest
 
 from xrv_node.errors import XrvNodeError
-from xrv_node.lab.validate.overlap import Pointing
-from xrv_node.lab.validate.run_store import Marked, Result, Store
+from xrv_node.lab.statistics.overlap import Pointing
+from xrv_node.lab.validate.run_store import ImageResult, Marked, RunStore
 from xrv_node.lab.validate.structures import Agreement
 
 
-def result(row: int, size: int = 18) -> Result:
+def result(row: int, size: int = 18) -> ImageResult:
     scores = np.random.default_rng(row).random(size, np.float32)
-    return Result(
+    return ImageResult(
         row, "", scores, scores / 2, 12.5, False, np.full(512, np.nan, np.float32), {"KVP": 110.0, "Modality": "DX"},
         (Marked("Mass", Pointing(True, 0.25, 0.5), 0.1),), (Agreement("Lungs", 0.9, 0.8),),
     )  # fmt: skip
 
 
 def test_what_was_kept_comes_back(tmp_path: Path) -> None:
-    store = Store(tmp_path / "s.sqlite", {"a": "b"})
-    store.add([result(3), Result(1, "The file is damaged.")])
+    store = RunStore(tmp_path / "s.sqlite", {"a": "b"})
+    store.add([result(3), ImageResult(1, "The file is damaged.")])
     bare, full = store.results()
     assert (bare.row, bare.why_not, bare.scores, bare.header, bare.unusual) == (
         1,
@@ -44,7 +44,7 @@ def test_what_was_kept_comes_back(tmp_path: Path) -> None:
 
 
 def test_a_disk_that_fills_is_a_sentence_and_what_was_kept_is_kept(tmp_path: Path) -> None:
-    store = Store(tmp_path / "s.sqlite", {})
+    store = RunStore(tmp_path / "s.sqlite", {})
     store.add([result(0)])
     store._db.execute(f"PRAGMA max_page_count = {store._db.execute('PRAGMA page_count').fetchone()[0]}")
     with pytest.raises(
@@ -57,7 +57,7 @@ def test_a_disk_that_fills_is_a_sentence_and_what_was_kept_is_kept(tmp_path: Pat
 
 def test_damage_that_shows_only_when_it_is_read_is_a_sentence(tmp_path: Path) -> None:
     path = tmp_path / "s.sqlite"
-    store = Store(path, {})
+    store = RunStore(path, {})
     store.add(result(row, 5000) for row in range(9))
     store.close()
     with sqlite3.connect(path) as db:
@@ -67,14 +67,14 @@ def test_damage_that_shows_only_when_it_is_read_is_a_sentence(tmp_path: Path) ->
         file.seek((root - 1) * size + 12)
         file.write(b"\xff" * 64)
     with pytest.raises(XrvNodeError, match=r"s\.sqlite is damaged: remove it"):
-        list(Store(path, {}).results())
+        list(RunStore(path, {}).results())
 
 
 def test_a_second_validation_into_the_same_folder_is_refused(tmp_path: Path) -> None:
-    store = Store(tmp_path / "s.sqlite", {})
+    store = RunStore(tmp_path / "s.sqlite", {})
     with pytest.raises(XrvNodeError, match="another validation may be writing it"):
-        Store(tmp_path / "s.sqlite", {})
+        RunStore(tmp_path / "s.sqlite", {})
     store.close()
     (tmp_path / "file").write_text(json.dumps({}))
     with pytest.raises(XrvNodeError, match="name another --out"):
-        Store(tmp_path / "file" / "s.sqlite", {})
+        RunStore(tmp_path / "file" / "s.sqlite", {})

@@ -22,10 +22,12 @@ from xrv_node.analyse.local import LocalAnalyser
 from xrv_node.cli import app
 from xrv_node.errors import DatasetError
 from xrv_node.lab.datasets.load import load
-from xrv_node.lab.validate import networks, page, published, report, run, structures
-from xrv_node.lab.validate.evaluate import evaluate
-from xrv_node.lab.validate.read_images import Images
-from xrv_node.lab.validate.store_with_labels import scored
+from xrv_node.lab.statistics.evaluate import evaluate
+from xrv_node.lab.validate import networks, page, published, score_dataset, structures
+from xrv_node.lab.validate.about import about
+from xrv_node.lab.validate.read_images import PreparedImages
+from xrv_node.lab.validate.store_with_labels import labelled_scores
+from xrv_node.lab.validate.validation import Validation
 
 NAMES = ("MCUCXR_0001_0.png", "MCUCXR_0002_1.png")
 SIDES = {"left": "Left Lung", "right": "Right Lung"}
@@ -143,7 +145,7 @@ def test_a_mask_that_cannot_be_read_leaves_its_image_out_with_the_reason(tmp_pat
     pictures = {name: validate_cases.picture(0, False) for name in NAMES}
     folder = validate_cases.montgomery(tmp_path / "set", pictures, {name: {"left": mask} for name in NAMES})
     (folder / "MontgomerySet/ManualMask/leftMask" / NAMES[0]).write_bytes(b"no picture")
-    images = Images(load("nlm-tb", folder), np.arange(2), (224,), "skimage", with_structures=True)
+    images = PreparedImages(load("nlm-tb", folder), np.arange(2), (224,), "skimage", with_structures=True)
     assert images[0].why_not.startswith(f"The mask {NAMES[0]} of an image:")
     assert (images[1].why_not, images[1].regions) == ("", {})
     assert images[1].drawn["Left Lung"].shape == (256, 256)
@@ -160,7 +162,7 @@ def test_a_mask_of_another_size_is_brought_to_the_images_and_cut_to_the_square(
     image, lungs = (cv2.imencode(".png", one)[1].tobytes() for one in (pixels, mask))
     folder = validate_cases.covid(tmp_path / "set", {"a.png": ("PA", image)}, {"a.png": lungs})
     table = load("covid-19", folder, xrv_compatible=xrv_compatible)
-    drawn = Images(table, np.arange(1), (512,), "skimage", with_structures=True)[0].drawn["Lungs"]
+    drawn = PreparedImages(table, np.arange(1), (512,), "skimage", with_structures=True)[0].drawn["Lungs"]
     expected = np.zeros((128, 160), bool)
     expected[32:64, 16:80] = True  # the square is 16 columns narrower on either side
     assert np.array_equal(drawn, expected)
@@ -198,7 +200,7 @@ def test_intervals_are_those_of_scipys_bootstrap_where_patients_have_one_image()
 
 
 def test_the_page_has_the_published_figures_beside(made: Made):
-    plan = run.Plan(
+    plan = score_dataset.Plan(
         "nlm-tb",
         made.place / "set",
         "all",
@@ -208,11 +210,11 @@ def test_the_page_has_the_published_figures_beside(made: Made):
         device="cpu",
         commissioning=True,
     )
-    scores = run.score(plan, made.place, made.place / "out")
+    scores = score_dataset.score(plan, made.place, made.place / "out")
     try:
-        told = report.Validation(
-            report.about(plan, scores, 2, datetime.now(UTC)),
-            evaluate(scored(scores.table, (), scores.store, scores.rows)),
+        told = Validation(
+            about(plan, scores, 2, datetime.now(UTC)),
+            evaluate(labelled_scores(scores.table, (), scores.store, scores.rows)),
             None,
             structures=(structures.figures("Lungs", np.array([[0.9, 0.8]]), np.zeros(1, int)),),
             published_structures=published.published_structures("chestx_det"),

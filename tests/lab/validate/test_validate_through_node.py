@@ -13,10 +13,10 @@ from validate_node import Answer, node, results, told_by_a_running_node
 from xrv_node.errors import ConfigError, DestinationError
 from xrv_node.lab.datasets.load import load
 from xrv_node.lab.datasets.table import LabelTable
+from xrv_node.lab.statistics.labelled_scores import LabelledScores
 from xrv_node.lab.validate import store_with_labels, through_node
-from xrv_node.lab.validate.labelled_scores import Scored
 from xrv_node.lab.validate.receiver import listen
-from xrv_node.lab.validate.run_store import Returned, Store
+from xrv_node.lab.validate.run_store import ReturnedSegmentation, RunStore
 
 LABELS = ("Effusion", "Mass")
 
@@ -32,9 +32,9 @@ def table(dataset: Path) -> LabelTable:
 
 def sent(
     dataset: Path, out: Path, answer: Answer, *, wait: float = 60, count: int = 12
-) -> tuple[Store, list[Dataset], list[tuple[int, int]]]:
+) -> tuple[RunStore, list[Dataset], list[tuple[int, int]]]:
     """Send a dataset's first images through a node."""
-    store, told = Store(out / "through-node.sqlite", {"dataset": "nih"}), list[tuple[int, int]]()
+    store, told = RunStore(out / "through-node.sqlite", {"dataset": "nih"}), list[tuple[int, int]]()
     with listen(through_node.CALLING_AE, "127.0.0.1", 0) as back, node(back.port, answer) as (peer, received):
         through_node.run(
             table(dataset), np.arange(count), LABELS, store, through_node.Way(peer, wait), back,
@@ -50,11 +50,11 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_scores_come_back_exactly_with_the_images_that_have_masks(dataset: Path, tmp_path: Path):
     store, received, told = sent(dataset, tmp_path, lambda image: results(image, scores_of(image)))
-    back = store_with_labels.scored(table(dataset), LABELS, store, np.arange(12))
+    back = store_with_labels.labelled_scores(table(dataset), LABELS, store, np.arange(12))
     expected = np.array([[number // 2 / 7, 1 / 3] for number in range(12)], np.float32)
     assert np.array_equal(back.scores, expected)
     assert back.sigmoids is None  # a report holds scores
-    assert list(store.returned()) == [Returned(row) for row in range(12)]
+    assert list(store.returned()) == [ReturnedSegmentation(row) for row in range(12)]
     assert (told[0], told[-1]) == ((0, 12), (12, 12))
     assert len({image.StudyInstanceUID for image in received}) == 12
     assert {image.ViewPosition for image in received} == {"PA", "AP"}
@@ -115,9 +115,9 @@ def test_a_port_that_is_taken_is_said():
             pass
 
 
-def scored(scores: list[float]) -> Scored:
+def scored(scores: list[float]) -> LabelledScores:
     n = len(scores)
-    return Scored(
+    return LabelledScores(
         ("Effusion",), np.array(scores, np.float32)[:, None], (np.arange(n) % 2)[:, None].astype(np.float32),
         np.arange(n).astype(str), np.full(n, ""), np.full(n, np.nan), np.full(n, "PA"),
     )  # fmt: skip
@@ -125,16 +125,22 @@ def scored(scores: list[float]) -> Scored:
 
 def test_the_difference_says_whether_it_is_more_than_rounding():
     direct = scored([0.1, 0.6, 0.3, 0.9])
-    same = through_node.difference(direct, scored([0.1 + 1e-6, 0.6, 0.3, 0.9]), "n", 4, 4, {})
+    same = through_node.difference(
+        direct, scored([0.1 + 1e-6, 0.6, 0.3, 0.9]), node="n", sent=4, segmented=4, left_out={}
+    )
     assert same.greatest == pytest.approx(1e-6, rel=0.1)
     assert (same.greatest_auc, same.other_calls) == (0.0, 0)
     assert "none differs by more than 0.0001" in same.words
-    other = through_node.difference(direct, scored([0.1, 0.2, 0.3, 0.9]), "n", 4, 4, {})
+    other = through_node.difference(
+        direct, scored([0.1, 0.2, 0.3, 0.9]), node="n", sent=4, segmented=4, left_out={}
+    )
     assert other.greatest == pytest.approx(0.4)
     assert other.greatest_auc == pytest.approx(0.25)
     assert other.other_calls == 1
     assert "are not those of the direct path" in other.words
-    nothing = through_node.difference(scored([]), scored([]), "n", 4, 0, {"no answer": 4})
+    nothing = through_node.difference(
+        scored([]), scored([]), node="n", sent=4, segmented=0, left_out={"no answer": 4}
+    )
     assert (nothing.greatest, nothing.words) == (None, "Nothing came back from the node.")
 
 

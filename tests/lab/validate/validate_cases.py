@@ -12,10 +12,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from xrv_node.lab.validate import report
-from xrv_node.lab.validate.evaluate import evaluate
-from xrv_node.lab.validate.labelled_scores import Scored
+from xrv_node.lab.statistics.evaluate import evaluate
+from xrv_node.lab.statistics.labelled_scores import LabelledScores
+from xrv_node.lab.validate.about import About
 from xrv_node.lab.validate.published import published
+from xrv_node.lab.validate.validation import Validation
 
 HEADINGS = (
     "Image Index",
@@ -113,20 +114,20 @@ class Page(HTMLParser):
 
 
 @cache
-def large(n: int = 400) -> report.Validation:
+def large(n: int = 400) -> Validation:
     """A validation with every part: subgroups, published figures, something left out."""
     generator = np.random.default_rng(3)
     names = ("Atelectasis", "Cardiomegaly", "Effusion", "Infiltration", "Mass", "Pneumothorax")
     labels = (generator.random((n, len(names))) < 0.3).astype(np.float32)
     logits = generator.normal(size=labels.shape) + 1.5 * labels - 1
     sigmoids = (1 / (1 + np.exp(-logits))).astype(np.float32)
-    scored = Scored(
+    scored = LabelledScores(
         names, sigmoids, labels, np.arange(n).astype(str), generator.choice(["M", "F"], n),
         generator.uniform(18, 90, n), generator.choice(["PA", "AP"], n), sigmoids, generator.random(n) < 0.02,
     )  # fmt: skip
-    about = report.About(
+    about = About(
         "nih", "NIH ChestX-ray14", "nihcc", "all views", n + 3, n, {"The <file> is damaged.": 3},
         ("Hernia",), ("densenet121-res224-all " + "0" * 64,), "the published ones", ("Caution.",), "exact",
         False, "0.1.0", "2026-03-01T00:00:00+00:00",
     )  # fmt: skip
-    return report.Validation(about, evaluate(scored, rounds=20), published("nih", "densenet121-res224-all"))
+    return Validation(about, evaluate(scored, rounds=20), published("nih", "densenet121-res224-all"))

@@ -12,7 +12,7 @@ from xrv_node.errors import DatasetError
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class DatasetEntry:
     """One dataset."""
 
     name: str
@@ -52,19 +52,19 @@ class Options:
     xrv_compatible: bool = False
 
 
-def _entry(row: dict[str, Any]) -> Entry:
+def _entry(row: dict[str, Any]) -> DatasetEntry:
     values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}
-    return Entry(**values)
+    return DatasetEntry(**values)
 
 
 @cache
-def entries() -> tuple[Entry, ...]:
+def entries() -> tuple[DatasetEntry, ...]:
     """Every dataset, in the order of the file."""
     text = files("dicom_config").joinpath("datasets.toml").read_text(encoding="utf-8")
     return tuple(_entry(row) for row in tomllib.loads(text)["dataset"])
 
 
-def find(name: str) -> Entry:
+def find(name: str) -> DatasetEntry:
     """Look a dataset up by its name or torchxrayvision's class, regardless of case.
 
     Raises

@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from xrv_node.errors import DatasetError
-from xrv_node.lab.datasets.catalog import Entry
+from xrv_node.lab.datasets.catalog import DatasetEntry
 
 PACKED = ("", ".gz", ".zip")
 """Endings that pandas reads through by itself; owners publish label files with any of them."""
@@ -29,7 +29,7 @@ class Folder:
     """The folder of one dataset."""
 
     path: Path
-    entry: Entry
+    entry: DatasetEntry
 
     def find(self, *names: str, packed: Sequence[str] = PACKED) -> Path | None:
         """Return the first of these files that is in the folder or one folder deeper, None if none is."""

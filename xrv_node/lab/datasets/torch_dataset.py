@@ -20,7 +20,7 @@ AS_STORED = Fit(crop=False)
 """Images in their own size."""
 
 
-class Sample(TypedDict):
+class Example(TypedDict):
     """One image with what is known of it; the keys are torchxrayvision's."""
 
     idx: int
@@ -36,7 +36,7 @@ class Sample(TypedDict):
 
 
 @dataclass(frozen=True, eq=False)
-class Images(Dataset[Sample]):
+class Images(Dataset[Example]):
     """The images of a table, opened when they are asked for; for a ``torch.utils.data.DataLoader``.
 
     It keeps no state: the same fields give the same items, in any order and any process. For other movements
@@ -57,7 +57,7 @@ class Images(Dataset[Sample]):
         """Return how many images there are."""
         return len(self.table)
 
-    def __getitem__(self, index: int) -> Sample:
+    def __getitem__(self, index: int) -> Example:
         """Open one image.
 
         Raises
@@ -77,7 +77,7 @@ class Images(Dataset[Sample]):
         except ImageError as error:
             raise ImageError(f"{item.image}: {error}") from error
         image, size = self.fit.image(radiograph), (radiograph.rows, radiograph.columns)
-        sample = Sample(idx=item.idx, lab=item.lab.copy(), img=image)
+        sample = Example(idx=item.idx, lab=item.lab.copy(), img=image)
         if self.pathology_masks:
             found = pathology_masks(self.table, item, size)
             sample["pathology_masks"] = {at: self.fit.mask(mask) for at, mask in found.items()}
@@ -86,7 +86,7 @@ class Images(Dataset[Sample]):
             sample["semantic_masks"] = {name: self.fit.mask(mask) for name, mask in drawn_in.items()}
         return sample if self.augmentation is None else self._moved(sample, self.augmentation)
 
-    def _moved(self, sample: Sample, augmentation: Augmentation) -> Sample:
+    def _moved(self, sample: Example, augmentation: Augmentation) -> Example:
         (seed,) = np.random.SeedSequence((self.seed, sample["idx"])).generate_state(1)
         move = drawn(augmentation, int(seed), *sample["img"].shape[1:])
         sample["img"] = moved(sample["img"], move)

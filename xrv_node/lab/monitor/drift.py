@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from xrv_node.lab.monitor.sample import Sample
+from xrv_node.lab.baseline.sample import Sample
 
 Level = Literal["stable", "look", "moved", "too few"]
 Kind = Literal["score", "reconstruction", "header"]

@@ -13,14 +13,11 @@ from xrv_node.analyse.analysis_file import load
 from xrv_node.db.store import Store
 from xrv_node.db.tables import AnalysisRow, Instance, Study
 from xrv_node.errors import XrvNodeError
-from xrv_node.lab.monitor.headers import Facts, columns, facts
-from xrv_node.lab.monitor.sample import Sample
+from xrv_node.lab.baseline.headers import Facts, columns, facts
+from xrv_node.lab.baseline.sample import MOST, Sample
 from xrv_node.radiograph.header import read_header
 from xrv_node.report.summary import COMMISSIONING
 from xrv_node.spool import Spool
-
-MOST = 5000
-"""Images of a sample, the newest ones: enough for every figure, and 20 s to read."""
 
 log = structlog.get_logger("monitor")
 

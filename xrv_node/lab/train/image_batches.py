@@ -20,7 +20,7 @@ from torch import Tensor
 from xrv_node.errors import ImageError
 from xrv_node.lab.datasets.augment import Augmentation
 from xrv_node.lab.datasets.table import LabelTable
-from xrv_node.lab.datasets.torch_dataset import Images, Sample
+from xrv_node.lab.datasets.torch_dataset import Example, Images
 from xrv_node.lab.datasets.transforms import Fit
 from xrv_node.lab.train.recipe import Recipe
 
@@ -80,14 +80,14 @@ def batches(images: Images, rows: NDArray[np.intp], batch: int, unread: dict[str
         One for each `batch` rows, also where no image of them can be read.
     """
 
-    def read(row: int) -> Sample | ImageError:
+    def read(row: int) -> Example | ImageError:
         try:
             return images[row]
         except ImageError as error:
             return error
 
     pool = ThreadPoolExecutor(READERS)
-    pending: deque[tuple[NDArray[np.intp], list[Future[Sample | ImageError]]]] = deque()
+    pending: deque[tuple[NDArray[np.intp], list[Future[Example | ImageError]]]] = deque()
     try:
         for first in range(0, len(rows), batch):
             some = rows[first : first + batch]
@@ -103,7 +103,7 @@ def batches(images: Images, rows: NDArray[np.intp], batch: int, unread: dict[str
 def _batch(
     table: LabelTable,
     rows: NDArray[np.intp],
-    futures: list[Future[Sample | ImageError]],
+    futures: list[Future[Example | ImageError]],
     unread: dict[str, str],
 ) -> Batch:
     pixels: list[Tensor] = []

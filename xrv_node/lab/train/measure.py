@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 
 from xrv_node.errors import DatasetError
+from xrv_node.lab.statistics.labelled_scores import LabelledScores
+from xrv_node.lab.statistics.thresholds import INSIDE, suggest
+from xrv_node.lab.statistics.weighted_auc import RankedScores
 from xrv_node.lab.train.image_batches import batches
-from xrv_node.lab.validate.labelled_scores import Scored
-from xrv_node.lab.validate.thresholds import INSIDE, suggest
-from xrv_node.lab.validate.weighted_auc import Ranked
 from xrv_node.models.operating_points import op_norm
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def answers(
 def aucs(found: Answers) -> list[float | None]:
     """Area under the ROC curve of each finding over its known labels; None without both classes."""
     return [
-        Ranked(found.logits[known, i], found.labels[known, i] == 1).auc()
+        RankedScores(found.logits[known, i], found.labels[known, i] == 1).auc()
         for i, known in enumerate(~np.isnan(found.labels).T)
     ]
 
@@ -90,13 +90,13 @@ def operating_points(found: Answers) -> tuple[float | None, ...]:
     return tuple(points)
 
 
-def scored(table: LabelTable, found: Answers, points: tuple[float | None, ...]) -> Scored:
-    """Return what ``validate.evaluate`` takes, of the findings that have an operating point."""
+def labelled_scores(table: LabelTable, found: Answers, points: tuple[float | None, ...]) -> LabelledScores:
+    """Return what ``statistics.evaluate`` takes, of the findings that have an operating point."""
     kept = [i for i, point in enumerate(points) if point is not None]
     sigmoids = found.sigmoids[:, kept]
     thresholds = torch.tensor([points[i] for i in kept])
     rows = table.csv.iloc[found.rows]
-    return Scored(
+    return LabelledScores(
         pathologies=tuple(table.pathologies[i] for i in kept),
         scores=op_norm(torch.from_numpy(sigmoids), thresholds).numpy(),
         labels=found.labels[:, kept],

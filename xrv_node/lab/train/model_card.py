@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from xrv_node.lab.datasets.catalog import entries
+from xrv_node.lab.statistics.intervals import Estimate
 from xrv_node.lab.train.splits import PARTS, presence
-from xrv_node.lab.validate.intervals import Estimate
 from xrv_node.models.weights import Installed
 from xrv_node.product import VERSION
 
 if TYPE_CHECKING:
     from xrv_node.lab.datasets.table import LabelTable
+    from xrv_node.lab.statistics.evaluate import Evaluation, FindingFigures
     from xrv_node.lab.train.network import Start
     from xrv_node.lab.train.recipe import Recipe
     from xrv_node.lab.train.splits import Split
-    from xrv_node.lab.validate.evaluate import Evaluation, FindingFigures
 
 
 def text(

@@ -20,11 +20,11 @@ from xrv_node.errors import ConfigError, DatasetError
 from xrv_node.lab.datasets import tools
 from xrv_node.lab.datasets.catalog import entries
 from xrv_node.lab.datasets.table import LabelTable
+from xrv_node.lab.statistics.evaluate import Evaluation, evaluate
 from xrv_node.lab.train import checkpoint, export, image_batches, loop, measure, network
 from xrv_node.lab.train import model_card as card
 from xrv_node.lab.train.recipe import Recipe
 from xrv_node.lab.train.splits import PARTS, Split, presence, split
-from xrv_node.lab.validate.evaluate import Evaluation, evaluate
 from xrv_node.models import resolve_device
 from xrv_node.models.weights import Installed
 from xrv_node.product import VERSION
@@ -135,7 +135,7 @@ def train(
                 "the others cannot (`xrv-node datasets verify`)"
             )
         measured_on = measure.answers(start.network, images, parts.test, recipe.batch, unread)
-        figures = evaluate(measure.scored(table, measured_on, points), seed=recipe.seed)
+        figures = evaluate(measure.labelled_scores(table, measured_on, points), seed=recipe.seed)
         titles = tuple(e.title for e in entries() if e.name in {one.name for one in tables})
         weights = export.write(title, start, best, table.pathologies, points, titles, out)
         durable.write(out / "figures.json", [_json(asdict(figures))])

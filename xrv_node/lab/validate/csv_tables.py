@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xrv_node.lab.validate.intervals import Estimate
-from xrv_node.lab.validate.thresholds import RULES
+from xrv_node.lab.statistics.intervals import Estimate
+from xrv_node.lab.statistics.thresholds import RULES
 from xrv_node.lab.validate.verdict import verdict
 
 if TYPE_CHECKING:
-    from xrv_node.lab.validate.evaluate import Evaluation
-    from xrv_node.lab.validate.report import Validation
-    from xrv_node.lab.validate.run import Scores
-    from xrv_node.lab.validate.run_store import Store
+    from xrv_node.lab.statistics.evaluate import Evaluation
+    from xrv_node.lab.validate.run_store import RunStore
+    from xrv_node.lab.validate.score_dataset import ScoredDataset
+    from xrv_node.lab.validate.validation import Validation
 
 
 _FACTS = ("patientid", "view", "sex", "age_years")
@@ -131,7 +131,7 @@ def as_csv(rows: Iterable[dict[str, Any]], columns: Sequence[str]) -> bytes:
     return text.getvalue().encode()
 
 
-def score_lines(run: Scores) -> Iterator[bytes]:
+def score_lines(run: ScoredDataset) -> Iterator[bytes]:
     """A line an image, written as it is read: the largest datasets have hundreds of thousands."""
     kinds = ("label", "score", "sigmoid")
     names = [f"{kind} {label}" for kind in kinds for label in run.labels]
@@ -152,7 +152,7 @@ def score_lines(run: Scores) -> Iterator[bytes]:
         yield _line([images[result.row], *about, *known, *numbers, result.why_not])
 
 
-def structure_lines(run: Scores) -> Iterator[bytes]:
+def structure_lines(run: ScoredDataset) -> Iterator[bytes]:
     """A line an image and structure."""
     yield _line(["image", "structure", "dice", "iou"])
     images, wanted = run.table.csv["image"].to_numpy(dtype=str), set(run.rows.tolist())
@@ -161,7 +161,7 @@ def structure_lines(run: Scores) -> Iterator[bytes]:
             yield _line([images[result.row], one.structure, f"{one.dice:.6f}", f"{one.iou:.6f}"])
 
 
-def returned_lines(run: Scores, back: Store) -> Iterator[bytes]:
+def returned_lines(run: ScoredDataset, back: RunStore) -> Iterator[bytes]:
     """A line an image and structure of what came back: beside the dataset's mask, and the direct path's."""
     beside = ["dice", "iou"]
     same = ["dice_with_direct", "iou_with_direct", "differing_pixels"]

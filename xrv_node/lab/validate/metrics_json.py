@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from xrv_node.lab.validate import page
 from xrv_node.lab.validate.verdict import verdict
+from xrv_node.product import NOTICE
 
 if TYPE_CHECKING:
-    from xrv_node.lab.validate.report import Validation
+    from xrv_node.lab.validate.validation import Validation
 
 FORMAT, VERSION = "xrv-node validation", 1
 """The version grows when a name goes or means something else, not when one is added."""
@@ -24,7 +24,7 @@ def text(validation: Validation) -> str:
     whole = {
         "format": FORMAT,
         "version": VERSION,
-        "notice": page.NOTICE,
+        "notice": NOTICE,
         "about": asdict(validation.about),
         "verdicts": {f.finding: verdict(f) for f in validation.evaluation.findings},
         "evaluation": asdict(validation.evaluation),

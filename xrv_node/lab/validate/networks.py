@@ -17,7 +17,7 @@ from xrv_node.analyse import gate
 from xrv_node.analyse.attribution import grad_cam
 from xrv_node.analyse.heatmap import smooth
 from xrv_node.errors import ConfigError, XrvNodeError
-from xrv_node.lab.validate.overlap import Mask, pointing
+from xrv_node.lab.statistics.overlap import Mask, pointing
 from xrv_node.lab.validate.run_store import Marked
 from xrv_node.models import catalog, get_model, weights
 from xrv_node.models.model import Autoencoder, Classifier, Model, Segmenter

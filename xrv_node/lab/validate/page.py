@@ -5,8 +5,8 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
+from xrv_node.lab.statistics.intervals import FEWEST
 from xrv_node.lab.validate import glossary, page_findings, page_masks, page_summary, plots
-from xrv_node.lab.validate.intervals import FEWEST
 from xrv_node.lab.validate.markup import (
     document,
     fields,
@@ -22,7 +22,7 @@ from xrv_node.report.summary import COMMISSIONING
 
 if TYPE_CHECKING:
     from xrv_node.lab.validate.published import PublishedStructure
-    from xrv_node.lab.validate.report import Validation
+    from xrv_node.lab.validate.validation import Validation
 
 NOTICE = "Research software, not a medical device."
 

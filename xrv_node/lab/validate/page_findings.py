@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
+from xrv_node.lab.statistics.intervals import FEWEST
+from xrv_node.lab.statistics.thresholds import RULES
 from xrv_node.lab.validate import plots
-from xrv_node.lab.validate.intervals import FEWEST
 from xrv_node.lab.validate.markup import figure, figure_of, interval, note, percent, plain, table
-from xrv_node.lab.validate.thresholds import RULES
 from xrv_node.lab.validate.verdict import beside_published, verdict
 
 if TYPE_CHECKING:
-    from xrv_node.lab.validate.evaluate import FindingFigures
-    from xrv_node.lab.validate.rates import Rates
-    from xrv_node.lab.validate.report import Validation
-    from xrv_node.lab.validate.thresholds import Suggestion
+    from xrv_node.lab.statistics.evaluate import FindingFigures
+    from xrv_node.lab.statistics.rates import Rates
+    from xrv_node.lab.statistics.thresholds import Suggestion
+    from xrv_node.lab.validate.validation import Validation
 
 FEW = ' <span class="look">few</span>'
 

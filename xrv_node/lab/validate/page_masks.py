@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from xrv_node.lab.validate.markup import fields, figure_of, note, number, plain, table
 
 if TYPE_CHECKING:
-    from xrv_node.lab.validate.returned import Masks
+    from xrv_node.lab.validate.returned_masks import ReturnedMasks
 
 
-def returned(masks: Masks) -> str:
+def returned(masks: ReturnedMasks) -> str:
     """Return what came back beside the direct path's masks, and both beside the dataset's."""
     not_compared = "; ".join(f"{count}: {reason}" for reason, count in masks.not_compared.items())
     direct = {one.structure: one for one in masks.direct}

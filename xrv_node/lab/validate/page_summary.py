@@ -10,8 +10,9 @@ from xrv_node.lab.validate.markup import fields, figure_of, note, number, percen
 from xrv_node.lab.validate.verdict import ENOUGH, VERDICTS, beside_published, smaller_class, verdict
 
 if TYPE_CHECKING:
-    from xrv_node.lab.validate.evaluate import FindingFigures
-    from xrv_node.lab.validate.report import About, Validation
+    from xrv_node.lab.statistics.evaluate import FindingFigures
+    from xrv_node.lab.validate.about import About
+    from xrv_node.lab.validate.validation import Validation
 
 _COLOURS = {"better": "good", "chance": "look", "worse": "bad", "few": "look"}
 

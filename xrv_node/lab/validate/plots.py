@@ -11,10 +11,10 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from xrv_node.lab.validate.curves import Curve
-from xrv_node.lab.validate.evaluate import Cooccurrence, Evaluation, FindingFigures, Overall
-from xrv_node.lab.validate.intervals import Estimate
-from xrv_node.lab.validate.subgroups import Split
+from xrv_node.lab.statistics.curves import Curve
+from xrv_node.lab.statistics.evaluate import Cooccurrence, Evaluation, FindingFigures, Overall
+from xrv_node.lab.statistics.intervals import Estimate
+from xrv_node.lab.statistics.subgroups import SubgroupComparison
 from xrv_node.lab.validate.verdict import verdict
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def together(pairs: Cooccurrence) -> bytes:
     return _svg((2 * side, side), draw)
 
 
-def groups(splits: Sequence[Split]) -> bytes:
+def groups(splits: Sequence[SubgroupComparison]) -> bytes:
     """Draw the areas of one kind of subgroup, finding by finding."""
     names = list(dict.fromkeys(group.name for split in splits for group in split.groups))
     marks = "os^Dv"
@@ -203,7 +203,7 @@ def _calibration(axes: Axes, finding: FindingFigures) -> str:
     return f"{finding.positives} of {finding.number}; error {finding.calibration.error:.3f}"
 
 
-def _name(finding: FindingFigures | Split) -> str:
+def _name(finding: FindingFigures | SubgroupComparison) -> str:
     return finding.finding.replace("_", " ")
 
 

@@ -16,10 +16,10 @@ from pydicom import Dataset
 
 from xrv_node.analyse.heatmap import GRID
 from xrv_node.errors import DatasetError, ImageError
+from xrv_node.lab.baseline.headers import Facts, facts
 from xrv_node.lab.datasets.images import open_image
-from xrv_node.lab.monitor.headers import Facts, facts
+from xrv_node.lab.statistics.overlap import Mask, packed, unpacked
 from xrv_node.lab.validate import reader_processes
-from xrv_node.lab.validate.overlap import Mask, packed, unpacked
 from xrv_node.radiograph.prepare import frame, prepare_all
 from xrv_node.values import Frame
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Prepared:
+class PreparedImage:
     """One image, ready for the networks, or why not."""
 
     row: int
@@ -55,17 +55,17 @@ class Prepared:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Batch:
+class PreparedBatch:
     """Images that go through the networks together."""
 
-    good: tuple[Prepared, ...]
+    good: tuple[PreparedImage, ...]
     """Each without its inputs, which are together here."""
-    bad: tuple[Prepared, ...]
+    bad: tuple[PreparedImage, ...]
     inputs: dict[int, NDArray[np.float32]]
     """By side: ``[len(good), 1, side, side]``; empty where no image is good."""
 
 
-class Images:
+class PreparedImages:
     """Rows of a table, each read when it is asked for; what cannot be read is said, never raised.
 
     Parameters
@@ -105,7 +105,7 @@ class Images:
         """Return how many rows there are."""
         return len(self._rows)
 
-    def __getitem__(self, index: int) -> Prepared:
+    def __getitem__(self, index: int) -> PreparedImage:
         """Read and prepare one."""
         row = int(self._rows[index])
         try:
@@ -116,11 +116,11 @@ class Images:
                 regions = _regions(self._table, index, square) if self._with_regions else {}
                 structures = _outlines(self._table, index, square) if self._with_structures else {}
         except (ImageError, DatasetError) as error:
-            return Prepared(row, str(error))
+            return PreparedImage(row, str(error))
         inputs = prepare_all(radiograph, self._sizes, self._resampler)
-        return Prepared(row, "", inputs, _facts(radiograph.header), regions, structures, square)
+        return PreparedImage(row, "", inputs, _facts(radiograph.header), regions, structures, square)
 
-    def part(self, places: slice) -> Images:
+    def part(self, places: slice) -> PreparedImages:
         """Return some, with nothing of the others: what a reading process is sent."""
         part = copy(self)
         part._rows, part._images = self._rows[places], self._images[places]
@@ -155,7 +155,7 @@ def begin() -> None:
     reader_processes.begin(__name__)
 
 
-def batches(images: Images, size: int, workers: int) -> Iterator[Batch]:
+def batches(images: PreparedImages, size: int, workers: int) -> Iterator[PreparedBatch]:
     """Yield all images in batches.
 
     Parameters
@@ -176,7 +176,7 @@ def batches(images: Images, size: int, workers: int) -> Iterator[Batch]:
     yield from reader_processes.each(_together, parts, workers) if workers else map(_together, parts)
 
 
-def _together(images: Images) -> Batch:
+def _together(images: PreparedImages) -> PreparedBatch:
     items = [images[index] for index in range(len(images))]
     good = [item for item in items if not item.why_not]
     inputs = {
@@ -184,7 +184,7 @@ def _together(images: Images) -> Batch:
         for size in (good[0].inputs if good else ())
     }
     bare = tuple(replace(item, inputs={}) for item in good)
-    return Batch(bare, tuple(item for item in items if item.why_not), inputs)
+    return PreparedBatch(bare, tuple(item for item in items if item.why_not), inputs)
 
 
 def _within(square: Frame) -> tuple[slice, slice]:

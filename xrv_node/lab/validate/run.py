@@ -1,102 +1,48 @@
-"""A validation run: a dataset's images through the networks into a store, and what is made of it."""
+"""The whole of a validation: score, through the node too if asked for, compare with the labels, report."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xrv_node.errors import DatasetError, XrvNodeError
-from xrv_node.lab.datasets import load as datasets
-from xrv_node.lab.datasets.table import LabelTable
-from xrv_node.lab.monitor.recent import MOST
-from xrv_node.lab.validate import networks as models
-from xrv_node.lab.validate import structures
-from xrv_node.lab.validate.overlap import Mask
-from xrv_node.lab.validate.read_images import Batch, Images, Prepared, batches, begin
-from xrv_node.lab.validate.run_store import Result, Store
-from xrv_node.product import VERSION
-from xrv_node.radiograph.prepare import DEFAULT
+from xrv_node.errors import XrvNodeError
+from xrv_node.lab.statistics.evaluate import evaluate
+from xrv_node.lab.statistics.thresholds import RULES
+from xrv_node.lab.validate import (
+    output_files,
+    published,
+    returned_masks,
+    score_dataset,
+    store_with_labels,
+    through_node,
+)
+from xrv_node.lab.validate.about import about
+from xrv_node.lab.validate.read_images import PreparedImages
+from xrv_node.lab.validate.receiver import listen
+from xrv_node.lab.validate.run_store import RunStore
+from xrv_node.lab.validate.score_dataset import Plan, ScoredDataset
+from xrv_node.lab.validate.validation import ThroughNode, Validation
 
-Progress = Callable[[int, int], None]
-"""Called with how many images are done, and of how many."""
-
-SEED = 0
-"""Of the order in which a limit takes images: the first N of the same shuffle, so that a larger limit goes on
-from a smaller one, and neither takes the first patients only."""
-
-CHOICE = "choice of images (--part, --view, --all-images) or set of label files"
-"""In the words of whoever is refused for it."""
-
-OVERFLOW = "The network gave no number for this image: its arithmetic overflowed on it."
+Bar = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
+"""Opens a progress bar with these words; what it yields is told how many are done, and of how many."""
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What to validate, and how."""
-
-    dataset: str
-    """As in the catalogue of datasets."""
-    images: Path
-    """The folder with the owner's files."""
-    classifier: str
-    segmenter: str = "chestx_det"
-    """With `autoencoder` it is whose baseline the run gives; it runs where `segment` says so."""
-    autoencoder: str = "101-elastic"
-    part: str | None = None
-    views: tuple[str, ...] | None = None
-    unique_patients: bool | None = None
-    xrv_compatible: bool = False
-    limit: int | None = None
-    """Images, chosen by `SEED`; None: all."""
-    resampler: str = DEFAULT
-    batch: int = 16
-    workers: int = 2
-    """Processes that read and prepare images; 0: none."""
-    device: str = "auto"
-    localise: bool = False
-    """Compare heat maps with what annotators marked."""
-    segment: bool = False
-    """Compare the segmenter's masks with the dataset's."""
-    commissioning: bool = False
-    run_code: bool = False
-    thresholds: tuple[tuple[str, float], ...] = ()
-    """A site's own operating points of the classifier, on the sigmoid's scale."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Scores:
-    """A finished run."""
-
-    table: LabelTable
-    """All rows of the dataset that were asked for; its pathologies are `labels`."""
-    labels: tuple[str, ...]
-    """What both the classifier and the dataset know, in the classifier's order; may be none where masks are
-    compared."""
-    unknown: tuple[str, ...]
-    """The dataset's labels that the classifier was not trained on, or that are no yes and no."""
-    rows: NDArray[np.int64]
-    """Of the table: those that were to be scored, all or as many as the limit said."""
-    store: Store
-    networks: models.Networks
-    structures: tuple[str, ...] = ()
-    """Of which masks are compared."""
-
-
-def score(
+def validate(
     plan: Plan,
     directory: Path,
     out: Path,
-    progress: Progress = lambda _done, _of: None,
+    bar: Bar,
     *,
-    without_masks: bool = False,
-) -> Scores:
-    """Score a dataset's images; what an earlier run into the same folder has scored is not scored again.
+    threshold: float | None = None,
+    rule: str | None = None,
+    way: through_node.Way | None = None,
+) -> tuple[Validation, list[Path]]:
+    """Carry a validation out, or what is left of it, and write its report.
 
     Parameters
     ----------
@@ -105,170 +51,125 @@ def score(
     directory
         The model directory.
     out
-        For ``scores.sqlite``; made when it is not there.
-    progress
-        Told after each batch.
-    without_masks
-        Whether the segmenter may run on a dataset without masks, because a node's are compared with its own.
+        For all that is written; made when it is not there.
+    bar
+        For what takes long.
+    threshold
+        A score to give rates at beside the operating point.
+    rule
+        Of ``thresholds.RULES``: write ``thresholds.toml`` by it.
+    way
+        Through a node too, and where its results come back.
+
+    Returns
+    -------
+    Validation, list of Path
+        What was found, and the files that hold it.
 
     Raises
     ------
-    DatasetError
-        The dataset cannot be read, shares no label with the classifier, or no structure with the segmenter
-        that is to be compared. Where structures are compared, a common label is not needed.
-    WeightsError, ConfigError
-        As ``networks.load``.
     XrvNodeError
-        `out` is of another run; the device or a reading process ran out of memory; no image could be read.
+        As `score_dataset.score`, `through_node.run` and `output_files.write`, or there is no such rule.
     """
-    if plan.workers:
-        begin()
-    table = datasets.load(
-        plan.dataset,
-        plan.images,
-        part=plan.part,
-        views=plan.views,
-        unique_patients=plan.unique_patients,
-        xrv_compatible=plan.xrv_compatible,
-    )
-    if plan.localise and not any(not region.semantic for regions in table.regions for region in regions):
-        raise DatasetError(
-            f"{table.name} has no marked regions of findings in {plan.images}: add the owner's file of them "
-            "(`xrv-node datasets list` names it), or leave --localise out"
-        )
-    networks = models.load(
-        (plan.classifier, plan.segmenter, plan.autoencoder),
-        directory,
-        plan.device,
-        resampler=plan.resampler,
-        commissioning=plan.commissioning,
-        run_code=plan.run_code,
-        thresholds=dict(plan.thresholds),
-        segment=plan.segment,
-    )
-    outlines: tuple[str, ...] = ()
-    if networks.segmenter and not (without_masks and not structures.outlined(table)):
-        outlines = structures.common(table, networks.segmenter.targets)
-    labels, unknown = shared_labels(table, networks.classifier.pathologies)
-    if not labels and not outlines:
-        masks = ", compare its masks with --segment" if structures.outlined(table) else ""
-        raise DatasetError(
-            f"the network scores none of the labels of {table.name} ({', '.join(table.pathologies)}): choose "
-            f"another dataset or --weights{masks}"
-        )
-    rows = np.sort(np.random.default_rng(SEED).permutation(len(table))[: plan.limit]).astype(np.int64)
-    store = Store(out / "scores.sqlite", identity(plan, table, networks))
-    found = Scores(table, labels, unknown, rows, store, networks, outlines)
+    if rule is not None and rule not in RULES:
+        raise XrvNodeError(f"no rule is called {rule!r}: use one of {', '.join(RULES)}")
+    with bar("scoring") as progress:
+        run = score_dataset.score(plan, directory, out, progress, without_masks=way is not None)
     try:
-        _score(plan, found, progress)
-    except BaseException:
-        store.close()
-        raise
-    return found
+        labelled = store_with_labels.labelled_scores(run.table, run.labels, run.store, run.rows)
+        back: ThroughNode | None = None
+        files: list[Path] = []
+        if way is not None:
+            back, files = _through_node(plan, run, out, way, bar)
+        chosen = {} if threshold is None else dict.fromkeys(run.labels, threshold)
+        with bar("computing") as progress:
+            evaluation = evaluate(labelled, chosen=chosen, progress=progress)
+        validation = Validation(
+            about(plan, run, len(labelled), datetime.now(UTC)),
+            evaluation,
+            _published(plan, run),
+            store_with_labels.localisation(run),
+            back,
+            store_with_labels.structures(run, run.store.results()),
+            _published_structures(plan, run),
+        )
+        written = [*output_files.write(run, validation, out), *files]
+        if rule is not None:
+            name = run.networks.classifier.name
+            written.append(output_files.write_thresholds(validation, name, rule, out))
+        for path in written:
+            path.chmod(0o644)  # figures of a public dataset, for others to read
+        return validation, written
+    finally:
+        run.store.close()
 
 
-def shared_labels(table: LabelTable, pathologies: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the labels that can be validated, in the order of `pathologies`, and the table's others."""
-    binary = {
-        name
-        for name, column in zip(table.pathologies, table.labels.T, strict=True)
-        if np.isin(column[~np.isnan(column)], (0, 1)).all()
-    }
-    labels = tuple(name for name in pathologies if name in binary)
-    return labels, tuple(name for name in table.pathologies if name not in labels)
+def _published(plan: Plan, run: ScoredDataset) -> published.Published | None:
+    """The published figures of this network on this dataset; never beside an untrained one."""
+    name = run.networks.classifier.name
+    return None if plan.commissioning else published.published(run.table.name, name)
 
 
-def identity(plan: Plan, table: LabelTable, networks: models.Networks) -> dict[str, str]:
-    """Return what a store's results must agree on to belong together."""
-    digest = hashlib.sha256(np.ascontiguousarray(table.labels).tobytes())
-    # not the folders: where an image lies is known only once it is there, and it may be put there later
-    names = table.csv["image"].str.rpartition("/")[2]
-    digest.update("\n".join(names + " " + table.csv["patientid"] + " " + table.csv["view"]).encode())
-    return {
-        "dataset": table.name,
-        CHOICE: digest.hexdigest(),
-        "set of networks": "; ".join(networks.names),
-        "operating point": "; ".join(f"{label} {at:g}" for label, at in plan.thresholds) or "published",
-        "resampler": plan.resampler,
-        "choice of --localise": str(plan.localise),
-        "choice of --segment": str(plan.segment),
-        "version of xrv-node": VERSION,
-    }
-
-
-def _score(plan: Plan, run: Scores, progress: Progress) -> None:
-    done = np.isin(run.rows, run.store.done())
+def _published_structures(plan: Plan, run: ScoredDataset) -> tuple[published.PublishedStructure, ...]:
+    """The published figures of the segmenter that ran; never beside an untrained one."""
     segmenter = run.networks.segmenter
-    images = Images(
-        run.table,
-        run.rows[~done],
-        run.networks.sizes,
-        plan.resampler,
-        with_regions=plan.localise,
-        with_structures=segmenter is not None,
-    )
-    columns = [run.networks.classifier.pathologies.index(label) for label in run.labels]
-    # of more, a baseline gets no better and the file no smaller
-    based = set(np.random.default_rng(SEED).permutation(run.rows)[:MOST].tolist())
-    count, good = int(done.sum()), int(done.sum())
-    progress(count, len(run.rows))
+    return () if plan.commissioning or segmenter is None else published.published_structures(segmenter.name)
+
+
+def _through_node(
+    plan: Plan, run: ScoredDataset, out: Path, way: through_node.Way, bar: Bar
+) -> tuple[ThroughNode, list[Path]]:
+    """The same over the wire, and the files that hold it."""
+    store = RunStore(out / "through-node.sqlite", _identity(plan, run, way))
     try:
-        for batch in batches(images, plan.batch, plan.workers):
-            results = _results(run.networks, batch, columns, based)
-            run.store.add(results)
-            count += len(results)
-            good += sum(not result.why_not for result in results)
-            progress(count, len(run.rows))
-    except BrokenProcessPool as error:
-        raise XrvNodeError(
-            "a reading process was ended from outside, mostly for want of memory: use fewer --workers or a "
-            "smaller --batch; what is scored is kept"
-        ) from error
-    if not good:
-        why = next((result.why_not for result in run.store.results()), "the dataset has no rows")
-        raise DatasetError(f"none of {len(run.rows)} images below {plan.images} could be scored: {why}")
-
-
-def _results(networks: models.Networks, batch: Batch, columns: list[int], based: set[int]) -> list[Result]:
-    results = [Result(item.row, item.why_not) for item in batch.bad]
-    if not batch.good:
-        return results
-    said, inputs = models.forward(networks, batch.inputs), batch.inputs[networks.classifier.size]
-    masks = _masks(networks, batch)
-    for i, item in enumerate(batch.good):
-        found = masks.get(i, {})
-        if not said.finite[i] or found is None:
-            results.append(Result(item.row, OVERFLOW))
-            continue
-        kept = item.row in based
-        results.append(
-            Result(
-                item.row,
-                scores=said.scores[i, columns],
-                sigmoids=said.sigmoids[i, columns],
-                reconstruction_error=None if said.errors is None else float(said.errors[i]),
-                unusual=models.unusual(networks, said, i),
-                embedding=said.embeddings[i] if kept and said.embeddings is not None else None,
-                header=item.header if kept else None,
-                marked=models.localised(networks, inputs[i], item.regions) if item.regions else (),
-                structures=_agreements(found, item),
-            )
+        # what the direct way could not read has nothing to be compared with
+        rows = np.intersect1d(run.rows, run.store.done(answered=True))
+        compare = _compare(plan, run, rows)
+        with (
+            listen(through_node.CALLING_AE, way.receive_host, way.receive_port) as back,
+            bar("through node") as progress,
+        ):
+            through_node.run(run.table, rows, run.labels, store, way, back, progress, compare)
+        wanted = set(rows.tolist())
+        both = store.done(answered=True)
+        both = both[np.isin(both, rows)]
+        there = store_with_labels.labelled_scores(run.table, run.labels, store, both)
+        here = store_with_labels.labelled_scores(run.table, run.labels, run.store, both)
+        difference = through_node.difference(
+            here,
+            there,
+            node=way.node,
+            sent=len(rows),
+            segmented=sum(one.row in wanted for one in store.returned()),
+            left_out=store_with_labels.left_out(store, rows),
         )
-    return results
+        evaluation = evaluate(there) if len(there) else None
+        if run.networks.segmenter is None:
+            return ThroughNode(difference, evaluation), []
+        masks = store_with_labels.masks(run, store, rows)
+        return ThroughNode(difference, evaluation, masks), [output_files.write_returned(run, store, out)]
+    finally:
+        store.close()
 
 
-def _agreements(found: dict[str, Mask], item: Prepared) -> tuple[structures.Agreement, ...]:
-    """The segmenter's masks beside the dataset's, both in the image's own pixels: as the node sends them."""
-    if item.square is None or not item.structures:
-        return ()
-    truth = item.drawn
-    return structures.compare(structures.placed(found, item.square, truth), truth)
+def _identity(plan: Plan, run: ScoredDataset, way: through_node.Way) -> dict[str, str]:
+    """What results of a node must agree on to belong together."""
+    direct = score_dataset.identity(plan, run.table, run.networks)
+    kept = ("dataset", score_dataset.CHOICE, "set of networks", "choice of --segment")
+    return {
+        **{key: direct[key] for key in kept},
+        "list of findings": ", ".join(run.labels),
+        "node": way.node,
+    }
 
 
-def _masks(networks: models.Networks, batch: Batch) -> dict[int, dict[str, Mask] | None]:
-    """The segmenter's masks of the images that there are others of, by position; None where it overflowed."""
-    outlined = [i for i, item in enumerate(batch.good) if item.structures]
-    if networks.segmenter is None or not outlined:
-        return {}
-    inputs = batch.inputs[networks.segmenter.size][outlined]
-    return dict(zip(outlined, models.segmented(networks.segmenter, inputs), strict=True))
+def _compare(plan: Plan, run: ScoredDataset, rows: NDArray[np.int64]) -> through_node.Compare:
+    """What is made of a segmentation; where no masks are asked for, it is counted."""
+    segmenter = run.networks.segmenter
+    if segmenter is None:
+        return through_node.counted
+    images = PreparedImages(run.table, rows, (segmenter.size,), plan.resampler, with_structures=True)
+    # masks are made again when one comes back: kept until then, they would grow with the dataset
+    return lambda segmentation, row: returned_masks.compared(
+        segmentation, images[int(np.searchsorted(rows, row))], segmenter
+    )

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xrv_node.errors import XrvNodeError
-from xrv_node.lab.monitor.headers import Facts
-from xrv_node.lab.validate.overlap import Overlap, Pointing
+from xrv_node.lab.baseline.headers import Facts
+from xrv_node.lab.statistics.overlap import Overlap, Pointing
 from xrv_node.lab.validate.structures import Agreement
 
 _TABLES = """
@@ -45,7 +45,7 @@ class Marked:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Result:
+class ImageResult:
     """What came of one row of the dataset's table."""
 
     row: int
@@ -69,7 +69,7 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
-class Returned:
+class ReturnedSegmentation:
     """A segmentation that came back from a node, of one row."""
 
     row: int
@@ -83,7 +83,7 @@ class Returned:
     """Its masks beside those of the direct path."""
 
 
-class Store:
+class RunStore:
     """The results of one run.
 
     Parameters
@@ -157,7 +157,7 @@ class Store:
         found = self._rows("SELECT row, scores IS NOT NULL FROM image ORDER BY row")
         return np.array([row for row, scored in found if scored or not answered], dtype=np.int64)
 
-    def add_returned(self, results: Iterable[Returned]) -> None:
+    def add_returned(self, results: Iterable[ReturnedSegmentation]) -> None:
         """Keep what segmentations gave; a second one of a row counts where the first was not compared."""
         with self._told(), self._db:
             self._db.executemany(
@@ -175,11 +175,11 @@ class Store:
         )
         return next(found, None) is not None
 
-    def returned(self) -> Iterator[Returned]:
+    def returned(self) -> Iterator[ReturnedSegmentation]:
         """Yield what segmentations gave in the order of the rows, without keeping it."""
         for found in self._rows("SELECT * FROM returned ORDER BY row"):
             row, why_not, label_map, structures, overlaps = found
-            yield Returned(
+            yield ReturnedSegmentation(
                 row,
                 why_not,
                 bool(label_map),
@@ -187,7 +187,7 @@ class Store:
                 tuple(Overlap(**one) for one in json.loads(overlaps)),
             )
 
-    def add(self, results: Iterable[Result]) -> None:
+    def add(self, results: Iterable[ImageResult]) -> None:
         """Keep results, all or none of them."""
         with self._told(), self._db:
             self._db.executemany(
@@ -209,11 +209,11 @@ class Store:
                 ],
             )
 
-    def results(self) -> Iterator[Result]:
+    def results(self) -> Iterator[ImageResult]:
         """Yield every result in the order of the rows, without keeping them."""
         for found in self._rows("SELECT * FROM image ORDER BY row"):
             row, why_not, scores, sigmoids, error, unusual, embedding, header, marked, structures = found
-            yield Result(
+            yield ImageResult(
                 row,
                 why_not,
                 _array(scores),

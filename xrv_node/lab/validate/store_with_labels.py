@@ -9,19 +9,21 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from xrv_node.lab.baseline.headers import columns
+from xrv_node.lab.baseline.sample import Sample
 from xrv_node.lab.datasets import tools
 from xrv_node.lab.datasets.table import LabelTable
-from xrv_node.lab.monitor.headers import columns
-from xrv_node.lab.monitor.sample import Sample
-from xrv_node.lab.validate.intervals import Estimate, share
-from xrv_node.lab.validate.labelled_scores import Scored, numbered
-from xrv_node.lab.validate.returned import Masks, OverlapFigures, added
-from xrv_node.lab.validate.run import Scores
-from xrv_node.lab.validate.run_store import Result, Returned, Store
+from xrv_node.lab.statistics.intervals import Estimate, share
+from xrv_node.lab.statistics.labelled_scores import LabelledScores, numbered
+from xrv_node.lab.validate.returned_masks import OverlapFigures, ReturnedMasks, added
+from xrv_node.lab.validate.run_store import ImageResult, ReturnedSegmentation, RunStore
+from xrv_node.lab.validate.score_dataset import ScoredDataset
 from xrv_node.lab.validate.structures import StructureFigures, figures
 
 
-def scored(table: LabelTable, labels: tuple[str, ...], store: Store, rows: NDArray[np.int64]) -> Scored:
+def labelled_scores(
+    table: LabelTable, labels: tuple[str, ...], store: RunStore, rows: NDArray[np.int64]
+) -> LabelledScores:
     """Put scores beside labels.
 
     Parameters
@@ -48,7 +50,7 @@ def scored(table: LabelTable, labels: tuple[str, ...], store: Store, rows: NDArr
         judged[at], unusual[at] = result.unusual is not None, bool(result.unusual)
     chosen = tools.relabel(labels, table.take(rows[answered]))
     whole = not np.isnan(sigmoids[answered]).any()
-    return Scored(
+    return LabelledScores(
         labels,
         scores[answered],
         chosen.labels,
@@ -61,7 +63,7 @@ def scored(table: LabelTable, labels: tuple[str, ...], store: Store, rows: NDArr
     )
 
 
-def left_out(store: Store, rows: NDArray[np.int64]) -> dict[str, int]:
+def left_out(store: RunStore, rows: NDArray[np.int64]) -> dict[str, int]:
     """Count the images without scores by the sentence that says why, the most frequent first."""
     wanted = set(rows.tolist())
     reasons = Counter(r.why_not for r in store.results() if r.why_not and r.row in wanted)
@@ -85,7 +87,7 @@ class Localisation:
     """Mean share of the map's sum that lies in the region."""
 
 
-def localisation(run: Scores) -> tuple[Localisation, ...]:
+def localisation(run: ScoredDataset) -> tuple[Localisation, ...]:
     """Sum up what was marked on a run's rows, finding by finding; findings without a region are left out."""
     wanted, patients = set(run.rows.tolist()), numbered(run.table.csv["patientid"].to_numpy(dtype=str))
     by_finding: dict[str, list[tuple[int, bool, float, float, float]]] = {label: [] for label in run.labels}
@@ -103,7 +105,9 @@ def localisation(run: Scores) -> tuple[Localisation, ...]:
     return tuple(found)
 
 
-def structures(run: Scores, results: Iterable[Result | Returned]) -> tuple[StructureFigures, ...]:
+def structures(
+    run: ScoredDataset, results: Iterable[ImageResult | ReturnedSegmentation]
+) -> tuple[StructureFigures, ...]:
     """Sum up how well masks agree with the dataset's, structure by structure; those that no image has are
     left out.
 
@@ -129,7 +133,7 @@ def structures(run: Scores, results: Iterable[Result | Returned]) -> tuple[Struc
     return tuple(summed)
 
 
-def masks(run: Scores, back: Store, rows: NDArray[np.int64]) -> Masks:
+def masks(run: ScoredDataset, back: RunStore, rows: NDArray[np.int64]) -> ReturnedMasks:
     """Sum up the segmentations that came back.
 
     Parameters
@@ -165,7 +169,7 @@ def masks(run: Scores, back: Store, rows: NDArray[np.int64]) -> Masks:
             if beside := own.get(agreement.structure):
                 greatest_dice = max(greatest_dice or 0.0, abs(agreement.dice - beside.dice))
                 greatest_iou = max(greatest_iou or 0.0, abs(agreement.iou - beside.iou))
-    return Masks(
+    return ReturnedMasks(
         len(compared),
         len(wanted & answered - came),
         dict(not_compared.most_common()),
@@ -178,7 +182,7 @@ def masks(run: Scores, back: Store, rows: NDArray[np.int64]) -> Masks:
     )
 
 
-def baseline(run: Scores, what: str) -> Sample | None:
+def baseline(run: ScoredDataset, what: str) -> Sample | None:
     """Return what the monitor compares a node's images with, an image of each patient; None unless all three
     networks were there, and labels to give scores of.
 
@@ -191,7 +195,7 @@ def baseline(run: Scores, what: str) -> Sample | None:
     """
     if run.networks.model_set is None or not run.labels:
         return None
-    patients, first = numbered(run.table.csv["patientid"].to_numpy(dtype=str)), dict[int, Result]()
+    patients, first = numbered(run.table.csv["patientid"].to_numpy(dtype=str)), dict[int, ImageResult]()
     for result in run.store.results():
         if result.embedding is not None and result.scores is not None:
             first.setdefault(int(patients[result.row]), result)

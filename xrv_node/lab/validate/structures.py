@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from xrv_node.errors import DatasetError
 from xrv_node.lab.datasets.table import LabelTable
-from xrv_node.lab.validate.intervals import Bootstrap, Estimate, rounds_for
-from xrv_node.lab.validate.overlap import Mask, dice, iou
-from xrv_node.lab.validate.weighted_auc import Floats
+from xrv_node.lab.statistics.intervals import Bootstrap, Estimate, rounds_for
+from xrv_node.lab.statistics.overlap import Mask, dice, iou
+from xrv_node.lab.statistics.weighted_auc import Floats
 from xrv_node.report import masks as report_masks
 from xrv_node.values import Frame
 

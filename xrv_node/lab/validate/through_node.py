@@ -24,10 +24,10 @@ from xrv_node.deliver import scu
 from xrv_node.errors import DestinationError, ImageError
 from xrv_node.lab.datasets.table import LabelTable
 from xrv_node.lab.datasets.to_dicom import converted
-from xrv_node.lab.validate.intervals import delong
-from xrv_node.lab.validate.labelled_scores import Scored
+from xrv_node.lab.statistics.intervals import delong
+from xrv_node.lab.statistics.labelled_scores import LabelledScores
 from xrv_node.lab.validate.receiver import Listening
-from xrv_node.lab.validate.run_store import Result, Returned, Store
+from xrv_node.lab.validate.run_store import ImageResult, ReturnedSegmentation, RunStore
 from xrv_node.report import read_back
 from xrv_node.report.kinds import kind_of
 from xrv_node.values import OPERATING_POINT, Verdict
@@ -45,7 +45,7 @@ AGREES = 1e-4
 engine or in another batch differs by less."""
 NO_SCORES = "The node's report has no scores of the image, or those of another network."
 
-Compare = Callable[[Dataset, int], Returned]
+Compare = Callable[[Dataset, int], ReturnedSegmentation]
 """What a segmentation of a row gives."""
 
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_OID, "validation runs of xrv-node")
@@ -58,6 +58,14 @@ class Way:
     peer: scu.Peer
     wait: float = 300.0
     """Seconds without any object from the node after which what is under way is given up."""
+    receive_host: str = "127.0.0.1"
+    receive_port: int = 11113
+    """Where the node sends its results."""
+
+    @property
+    def node(self) -> str:
+        """Whom the images go to, as a person would name it."""
+        return f"{self.peer.ae_title}@{self.peer.host}:{self.peer.port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,16 +102,16 @@ class Difference:
         )
 
 
-def counted(_segmentation: Dataset, row: int) -> Returned:
+def counted(_segmentation: Dataset, row: int) -> ReturnedSegmentation:
     """Say of a segmentation only that it came."""
-    return Returned(row)
+    return ReturnedSegmentation(row)
 
 
 def run(
     table: LabelTable,
     rows: NDArray[np.int64],
     labels: Sequence[str],
-    store: Store,
+    store: RunStore,
     way: Way,
     back: Listening,
     progress: Callable[[int, int], None] = lambda _done, _of: None,
@@ -143,7 +151,7 @@ def run(
                 chunk, waiting = waiting[:CHUNK], waiting[CHUNK:]
                 for row, why_not, remark in _sent(table, chunk, store.salt, way.peer, Path(folder)):
                     if why_not:
-                        store.add([Result(row, why_not)])
+                        store.add([ImageResult(row, why_not)])
                         done += 1
                     else:
                         under_way[row] = remark
@@ -152,7 +160,7 @@ def run(
             try:
                 dataset = back.objects.get(timeout=way.wait)
             except Empty:
-                store.add([Result(row, _silence(way.wait, why)) for row, why in under_way.items()])
+                store.add([ImageResult(row, _silence(way.wait, why)) for row, why in under_way.items()])
                 done += len(under_way)
                 under_way.clear()
             else:
@@ -167,7 +175,13 @@ def run(
 
 
 def difference(
-    direct: Scored, back: Scored, node: str, sent: int, segmented: int, left_out: Mapping[str, int]
+    direct: LabelledScores,
+    back: LabelledScores,
+    *,
+    node: str,
+    sent: int,
+    segmented: int,
+    left_out: Mapping[str, int],
 ) -> Difference:
     """Compare the scores of the same images in the same order, with the same findings.
 
@@ -236,7 +250,7 @@ def _keep(
     dataset: Dataset,
     by_uid: Mapping[str, int],
     labels: Sequence[str],
-    store: Store,
+    store: RunStore,
     compare: Compare,
 ) -> list[int]:
     """Keep what an object says; returns the rows that a report answers."""
@@ -256,9 +270,9 @@ def _keep(
             f"the node sent a report that cannot be read ({type(error).__name__}): is it of another version?"
         ) from error
     store.add(
-        Result(row, scores=np.array([scores[label] for label in labels], np.float32))
+        ImageResult(row, scores=np.array([scores[label] for label in labels], np.float32))
         if set(labels) <= set(scores)
-        else Result(row, NO_SCORES)
+        else ImageResult(row, NO_SCORES)
         for row, scores in found.items()
     )
     return list(found)

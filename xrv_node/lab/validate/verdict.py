@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from xrv_node.lab.validate.intervals import FEWEST
+from xrv_node.lab.statistics.intervals import FEWEST
 
 if TYPE_CHECKING:
-    from xrv_node.lab.validate.evaluate import FindingFigures
+    from xrv_node.lab.statistics.evaluate import FindingFigures
 
 ENOUGH = 100
 """Images with a finding, and without, below which the figures of a validation are unsure whatever they are

@@ -10,12 +10,12 @@ import pytest
 from scipy import stats
 from sklearn import metrics
 
-from xrv_node.lab.validate.evaluate import evaluate
-from xrv_node.lab.validate.intervals import Bootstrap
-from xrv_node.lab.validate.labelled_scores import Scored
+from xrv_node.lab.statistics.evaluate import evaluate
+from xrv_node.lab.statistics.intervals import Bootstrap
+from xrv_node.lab.statistics.labelled_scores import LabelledScores
 
 
-def scored(n: int = 600, seed: int = 0) -> Scored:
+def scored(n: int = 600, seed: int = 0) -> LabelledScores:
     """Three findings: a good one, one half unknown, one that everybody has."""
     generator = np.random.default_rng(seed)
     truth = generator.random((n, 3)) < (0.3, 0.4, 1.1)
@@ -24,7 +24,7 @@ def scored(n: int = 600, seed: int = 0) -> Scored:
     labels[::2, 1] = np.nan
     sex = np.where(np.arange(n) % 2, "M", "F")
     scores[sex == "F", 0] = np.where(generator.random((sex == "F").sum()) < 0.5, 0.2, scores[sex == "F", 0])
-    return Scored(
+    return LabelledScores(
         ("Effusion", "Mass", "Nodule"),
         scores.astype(np.float32),
         labels,
@@ -59,7 +59,7 @@ def test_everything_of_a_run():
 
 def test_means_are_scikit_learns_where_nothing_is_unknown():
     full = scored()
-    two = Scored(
+    two = LabelledScores(
         full.pathologies[:2],
         full.scores[:, :2],
         np.nan_to_num(full.labels[:, :2]),
@@ -144,7 +144,7 @@ def test_equal_groups_have_a_gap_that_may_be_chance():
     generator = np.random.default_rng(7)
     truth = generator.random((1500, 1)) < 0.4
     scores = 1 / (1 + np.exp(-generator.normal(truth - 0.5, 1)))
-    given = Scored(
+    given = LabelledScores(
         ("Mass",), scores.astype(np.float32), truth.astype(np.float32), np.arange(1500).astype(str),
         generator.choice(["M", "F"], 1500), generator.uniform(18, 100, 1500), np.full(1500, "PA"),
     )  # fmt: skip
@@ -191,7 +191,7 @@ def test_no_images_and_no_answers_are_said_and_not_raised():
     given = scored()
     nobody = evaluate(given.where(np.zeros(600, bool)), rounds=5)
     assert (nobody.images, nobody.patients, nobody.overall.macro_auc.value) == (0, 0, None)
-    silent = Scored(
+    silent = LabelledScores(
         given.pathologies,
         np.full_like(given.scores, np.nan),
         given.labels,
@@ -205,7 +205,7 @@ def test_no_images_and_no_answers_are_said_and_not_raised():
 
 def test_images_without_a_patient_are_patients_of_their_own():
     given = scored(6)
-    mixed = Scored(
+    mixed = LabelledScores(
         given.pathologies,
         given.scores,
         given.labels,
@@ -223,7 +223,7 @@ def test_images_without_a_patient_are_patients_of_their_own():
 def test_parts_that_do_not_fit_are_refused():
     given = scored(6)
     with pytest.raises(ValueError, match="labels is"):
-        Scored(
+        LabelledScores(
             given.pathologies,
             given.scores,
             given.labels[:, :2],

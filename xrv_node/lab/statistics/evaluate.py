@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from xrv_node.lab.validate import curves, subgroups
-from xrv_node.lab.validate.calibration import Calibration, calibration
-from xrv_node.lab.validate.curves import Curve
-from xrv_node.lab.validate.intervals import (
+from xrv_node.lab.statistics import curves, subgroups
+from xrv_node.lab.statistics.calibration import Calibration, calibration
+from xrv_node.lab.statistics.curves import Curve
+from xrv_node.lab.statistics.intervals import (
     UNDEFINED,
     Bootstrap,
     Estimate,
@@ -20,11 +20,11 @@ from xrv_node.lab.validate.intervals import (
     rounds_for,
     share,
 )
-from xrv_node.lab.validate.labelled_scores import Scored
-from xrv_node.lab.validate.rates import Rates, f1, rates
-from xrv_node.lab.validate.subgroups import Split
-from xrv_node.lab.validate.thresholds import Suggestion, suggest
-from xrv_node.lab.validate.weighted_auc import Floats, Ranked
+from xrv_node.lab.statistics.labelled_scores import LabelledScores
+from xrv_node.lab.statistics.rates import Rates, f1, rates
+from xrv_node.lab.statistics.subgroups import SubgroupComparison
+from xrv_node.lab.statistics.thresholds import Suggestion, suggest
+from xrv_node.lab.statistics.weighted_auc import Floats, RankedScores
 from xrv_node.values import OPERATING_POINT
 
 Progress = Callable[[int, int], None]
@@ -101,7 +101,7 @@ class Evaluation:
     findings: tuple[FindingFigures, ...]
     overall: Overall
     cooccurrence: Cooccurrence
-    subgroups: tuple[Split, ...]
+    subgroups: tuple[SubgroupComparison, ...]
     unusual: Estimate
     """Share of images that the gate found unlike the training data."""
     unusual_by_finding: dict[str, Estimate]
@@ -109,7 +109,7 @@ class Evaluation:
 
 
 def evaluate(
-    scored: Scored,
+    scored: LabelledScores,
     *,
     chosen: dict[str, float] | None = None,
     rounds: int | None = None,
@@ -137,7 +137,7 @@ def evaluate(
     for i, finding in enumerate(scored.pathologies):
         found.append(_finding(scored, i, (chosen or {}).get(finding), bootstrap))
         for by, masks in groups.items():
-            one = subgroups.split(
+            one = subgroups.compare(
                 by, masks, finding, scored.scores[:, i], scored.labels[:, i], OPERATING_POINT, bootstrap
             )
             splits += [one] if one else []
@@ -162,13 +162,13 @@ def evaluate(
     )
 
 
-def _finding(scored: Scored, i: int, chosen: float | None, rounds: Bootstrap) -> FindingFigures:
+def _finding(scored: LabelledScores, i: int, chosen: float | None, rounds: Bootstrap) -> FindingFigures:
     known = _known(scored)[:, i]
     scores, positive = scored.scores[known, i], scored.labels[known, i] > 0
     outputs = None if scored.sigmoids is None else scored.sigmoids[known, i]
     patients, resampled = rounds.patients[known], rounds.where_enough(known, positive)
     number, positives = len(positive), int(positive.sum())
-    ranked = Ranked(scores, positive)
+    ranked = RankedScores(scores, positive)
     both = 0 < positives < number
     why_not = (
         ""
@@ -197,17 +197,17 @@ def _finding(scored: Scored, i: int, chosen: float | None, rounds: Bootstrap) ->
     )
 
 
-def _overall(scored: Scored, findings: list[FindingFigures], rounds: Bootstrap) -> Overall:
+def _overall(scored: LabelledScores, findings: list[FindingFigures], rounds: Bootstrap) -> Overall:
     known = _known(scored)
     columns = [
         (known[:, i], scored.scores[known[:, i], i], scored.labels[known[:, i], i] > 0)
         for i, finding in enumerate(findings)
         if not finding.why_not
     ]
-    each = [(here, Ranked(scores, positive)) for here, scores, positive in columns]
+    each = [(here, RankedScores(scores, positive)) for here, scores, positive in columns]
     rows, _ = np.nonzero(known)
     pairs, truths = scored.scores[known], scored.labels[known] > 0
-    heap, called = Ranked(pairs, truths), pairs >= OPERATING_POINT
+    heap, called = RankedScores(pairs, truths), pairs >= OPERATING_POINT
 
     def macro(area: str) -> Estimate:
         def of(w: Floats | None) -> float | None:
@@ -248,7 +248,7 @@ def _overall(scored: Scored, findings: list[FindingFigures], rounds: Bootstrap) 
     )
 
 
-def _cooccurrence(scored: Scored) -> Cooccurrence:
+def _cooccurrence(scored: LabelledScores) -> Cooccurrence:
     known = _known(scored)
     labelled = (known & (scored.labels > 0)).astype(np.int64)
     called = (known & (np.nan_to_num(scored.scores) >= OPERATING_POINT)).astype(np.int64)
@@ -259,7 +259,7 @@ def _cooccurrence(scored: Scored) -> Cooccurrence:
     )
 
 
-def _known(scored: Scored) -> NDArray[np.bool_]:
+def _known(scored: LabelledScores) -> NDArray[np.bool_]:
     """``[n, findings]``: where there is both a label and a score."""
     known: NDArray[np.bool_] = ~np.isnan(scored.labels) & ~np.isnan(scored.scores)
     return known

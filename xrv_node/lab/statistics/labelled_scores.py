@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Scored:
+class LabelledScores:
     """Scores and labels of the same images, with what subgroups are made of.
 
     Raises
@@ -59,7 +59,7 @@ class Scored:
         """``[n]``: a number for each patient, counted from 0; images without a name have one each."""
         return numbered(self.patientid)
 
-    def where(self, chosen: NDArray[np.bool_]) -> Scored:
+    def where(self, chosen: NDArray[np.bool_]) -> LabelledScores:
         """Return the images where `chosen` (``[n]``) is True."""
         parts: dict[str, Any] = {
             name: None if (part := getattr(self, name)) is None else part[chosen]

@@ -10,7 +10,7 @@ from pydicom import Dataset
 
 from xrv_node.attributes import text
 from xrv_node.frontal.gates import age_years
-from xrv_node.lab.monitor.sample import HEADER_FIELDS
+from xrv_node.lab.baseline.sample import HEADER_FIELDS
 
 NUMBERS = frozenset(("BitsStored", "KVP", "Exposure", "Rows", "Columns", "PatientAge"))
 """Those of `HEADER_FIELDS` that are quantities."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from xrv_node.lab.validate.intervals import UNDEFINED, Bootstrap, Estimate, share
-from xrv_node.lab.validate.weighted_auc import Floats
+from xrv_node.lab.statistics.intervals import UNDEFINED, Bootstrap, Estimate, share
+from xrv_node.lab.statistics.weighted_auc import Floats
 
 
 @dataclass(frozen=True, slots=True)

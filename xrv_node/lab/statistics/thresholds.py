@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from xrv_node.lab.validate.intervals import UNDEFINED, Estimate, share
-from xrv_node.lab.validate.weighted_auc import Floats, Ranked
+from xrv_node.lab.statistics.intervals import UNDEFINED, Estimate, share
+from xrv_node.lab.statistics.weighted_auc import Floats, RankedScores
 
 INSIDE = (float(np.finfo(np.float32).tiny), 1 - 2**-24)
 """The ends of what a node takes as a threshold: it refuses 0 and 1, and computes in float32, of which these
@@ -76,7 +76,7 @@ def suggest(
 
 def _choose(outputs: NDArray[np.floating], positive: NDArray[np.bool_]) -> dict[str, float]:
     """The threshold by each rule that can be kept; none without both classes."""
-    ranked = Ranked(outputs, positive)
+    ranked = RankedScores(outputs, positive)
     hits, alarms = ranked.counts()
     if not len(hits) or not hits[-1] or not alarms[-1]:
         return {}

@@ -11,22 +11,22 @@ from scipy import special, stats
 from sklearn import metrics
 from sklearn.calibration import calibration_curve
 from sklearn.linear_model import LogisticRegression
-from validate_scores import cases
+from statistics_scores import cases
 
-from xrv_node.lab.validate.calibration import calibration
-from xrv_node.lab.validate.curves import mean_precision_recall, mean_roc, precision_recall, roc
-from xrv_node.lab.validate.intervals import Bootstrap, delong
-from xrv_node.lab.validate.overlap import dice, iou, pointing
-from xrv_node.lab.validate.rates import f1, rates
-from xrv_node.lab.validate.thresholds import as_toml, suggest
-from xrv_node.lab.validate.weighted_auc import Ranked
+from xrv_node.lab.statistics.calibration import calibration
+from xrv_node.lab.statistics.curves import mean_precision_recall, mean_roc, precision_recall, roc
+from xrv_node.lab.statistics.intervals import Bootstrap, delong
+from xrv_node.lab.statistics.overlap import dice, iou, pointing
+from xrv_node.lab.statistics.rates import f1, rates
+from xrv_node.lab.statistics.thresholds import as_toml, suggest
+from xrv_node.lab.statistics.weighted_auc import RankedScores
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_areas_are_scikit_learns_with_ties_and_with_weights(seed):
     scores, positive = cases(seed=seed)
     weights = np.random.default_rng(seed).integers(0, 4, len(scores)).astype(float)
-    ranked = Ranked(scores, positive)
+    ranked = RankedScores(scores, positive)
     assert ranked.auc() == pytest.approx(metrics.roc_auc_score(positive, scores))
     assert ranked.average_precision() == pytest.approx(metrics.average_precision_score(positive, scores))
     assert ranked.auc(weights) == pytest.approx(
@@ -43,7 +43,7 @@ def test_areas_are_scikit_learns_with_ties_and_with_weights(seed):
 )
 def test_the_area_is_the_share_of_pairs_in_the_right_order(scores, random):
     positive = np.array([random.random() < 0.5 for _ in scores], dtype=bool)
-    area = Ranked(scores, positive).auc()
+    area = RankedScores(scores, positive).auc()
     pairs = [(a > b) + (a == b) / 2 for a in scores[positive] for b in scores[~positive]]
     assert area == (pytest.approx(np.mean(pairs)) if pairs else None)
     assert delong(scores, positive).value == (pytest.approx(np.mean(pairs)) if pairs else None)
@@ -155,7 +155,7 @@ def test_the_slopes_interval_holds_the_truth_and_knows_of_patients():
 
 def test_curves_enclose_the_areas_though_thinned():
     scores, positive = cases(5000, ties=False)
-    ranked = Ranked(scores, positive)
+    ranked = RankedScores(scores, positive)
     curve = roc(ranked)
     assert (curve.x[0], curve.y[0], curve.x[-1], curve.y[-1]) == (0, 0, 1, 1)
     assert len(curve.x) <= 200
@@ -163,13 +163,13 @@ def test_curves_enclose_the_areas_though_thinned():
     prs = precision_recall(ranked)
     assert prs.x[-1] == 1
     assert prs.y[-1] == pytest.approx(positive.mean())
-    alone = Ranked(scores[positive], positive[positive])
+    alone = RankedScores(scores[positive], positive[positive])
     assert (roc(alone), precision_recall(alone), alone.average_precision()) == (None, None, None)
 
 
 def test_mean_curves_enclose_the_mean_areas():
-    some = [Ranked(*cases(400, seed, ties=False)) for seed in range(3)]
-    perfect = Ranked(np.arange(40.0), np.arange(40) >= 30)
+    some = [RankedScores(*cases(400, seed, ties=False)) for seed in range(3)]
+    perfect = RankedScores(np.arange(40.0), np.arange(40) >= 30)
     for ranked in (some, [perfect], [*some, perfect]):
         curve = mean_roc([roc(one) for one in ranked])
         assert (curve.x[0], curve.y[0], curve.x[-1], curve.y[-1]) == (0, 0, 1, 1)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 
-class Ranked:
+class RankedScores:
     """The scores of one finding, best first, ties together.
 
     Parameters

@@ -19,8 +19,9 @@ from typer.testing import CliRunner
 
 from xrv_node import settings
 from xrv_node.cli import app, networks
-from xrv_node.lab.validate import csv_tables, metrics_json, report, thresholds
-from xrv_node.lab.validate.intervals import Estimate
+from xrv_node.lab.statistics import thresholds
+from xrv_node.lab.statistics.intervals import Estimate
+from xrv_node.lab.validate import csv_tables, metrics_json, output_files
 from xrv_node.product import VERSION
 
 OPTIONS = (
@@ -161,7 +162,9 @@ def test_thresholds_are_a_table_of_the_nodes_configuration(tmp_path: Path):
     validation = validate_cases.large()
     few = replace(validation.evaluation.findings[0], positives=9)
     evaluation = replace(validation.evaluation, findings=(few, *validation.evaluation.findings[1:]))
-    path = report.write_thresholds(replace(validation, evaluation=evaluation), "all", "youden", tmp_path)
+    path = output_files.write_thresholds(
+        replace(validation, evaluation=evaluation), "all", "youden", tmp_path
+    )
     written = tomllib.loads(path.read_text())["models"]["thresholds"]
     youden = {
         f.finding: s.threshold for f in evaluation.findings[1:] for s in f.suggestions if s.rule == "youden"
@@ -189,10 +192,10 @@ def test_a_threshold_that_is_written_is_one_that_the_node_takes(tmp_path: Path):
 
 
 def test_a_second_run_scores_nothing_anew_and_says_the_same(made: Path, folder: Path, monkeypatch):
-    from xrv_node.lab.validate import run
+    from xrv_node.lab.validate import score_dataset
 
     before = json.loads((made / "metrics.json").read_text())
-    monkeypatch.setattr(run.models, "forward", None)  # a call would fail
+    monkeypatch.setattr(score_dataset.models, "forward", None)  # a call would fail
     told = json.loads(validated(folder, made, "--json"))
     assert told["evaluation"] == before["evaluation"]
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from pydicom import Dataset
 
+from xrv_node.lab.statistics.overlap import Mask, Overlap, overlap
 from xrv_node.lab.validate.networks import segmented
-from xrv_node.lab.validate.overlap import Mask, Overlap, overlap
-from xrv_node.lab.validate.read_images import Prepared
-from xrv_node.lab.validate.run_store import Returned
+from xrv_node.lab.validate.read_images import PreparedImage
+from xrv_node.lab.validate.run_store import ReturnedSegmentation
 from xrv_node.lab.validate.structures import StructureFigures, compare, placed
 from xrv_node.models.model import Segmenter
 from xrv_node.report import masks as report_masks
@@ -70,7 +70,7 @@ def added(figures: OverlapFigures | None, one: Overlap) -> OverlapFigures:
 
 
 @dataclass(frozen=True, slots=True)
-class Masks:
+class ReturnedMasks:
     """All segmentations that came back beside the direct path."""
 
     compared: int
@@ -118,7 +118,7 @@ class Masks:
         return " ".join(told)
 
 
-def compared(segmentation: Dataset, image: Prepared, segmenter: Segmenter) -> Returned:
+def compared(segmentation: Dataset, image: PreparedImage, segmenter: Segmenter) -> ReturnedSegmentation:
     """Compare one segmentation that came back.
 
     Parameters
@@ -137,26 +137,26 @@ def compared(segmentation: Dataset, image: Prepared, segmenter: Segmenter) -> Re
         As ``networks.segmented``.
     """
     if image.square is None:
-        return Returned(image.row, image.why_not)
+        return ReturnedSegmentation(image.row, image.why_not)
     size = image.square.rows, image.square.columns
     try:
         # before anything is as large as a damaged header says
         if (segmentation.Rows, segmentation.Columns) != size:
-            return Returned(image.row, OTHER_SIZE)
+            return ReturnedSegmentation(image.row, OTHER_SIZE)
         _, names, stack = read_back.masks(segmentation)
         label_map = segmentation.SOPClassUID == LABEL_MAP
     except Exception:  # of a damaged object pydicom and highdicom raise errors without a class in common
-        return Returned(image.row, NOT_READ)
+        return ReturnedSegmentation(image.row, NOT_READ)
     (masks,) = segmented(segmenter, image.inputs[segmenter.size][np.newaxis, np.newaxis])
     if masks is None:
-        return Returned(image.row, "The segmenter gave no number for this image.")
+        return ReturnedSegmentation(image.row, "The segmenter gave no number for this image.")
     direct = placed(masks, image.square)
     if label_map:
         direct = _one_each(direct)
     nothing = np.zeros(size, dtype=np.bool_)
     back = {name: nothing for name in direct} | dict(zip(names, stack, strict=True))
     pairs = (overlap(name, mask, direct.get(name, nothing)) for name, mask in back.items())
-    return Returned(
+    return ReturnedSegmentation(
         image.row,
         label_map=label_map,
         structures=compare(back, image.drawn),

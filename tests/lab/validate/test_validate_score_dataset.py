@@ -17,13 +17,13 @@ import pytest
 import torch
 
 from xrv_node.errors import DatasetError, XrvNodeError
-from xrv_node.lab.validate import run, store_with_labels
-from xrv_node.lab.validate.read_images import Images, batches
-from xrv_node.lab.validate.run_store import Result, Store
+from xrv_node.lab.validate import score_dataset, store_with_labels
+from xrv_node.lab.validate.read_images import PreparedImages, batches
+from xrv_node.lab.validate.run_store import ImageResult, RunStore
 from xrv_node.models import catalog
 from xrv_node.models.commissioning import seeded_state
 
-PLAN = run.Plan(
+PLAN = score_dataset.Plan(
     "nih",
     Path(),
     "all",
@@ -36,8 +36,8 @@ PLAN = run.Plan(
 )
 
 
-def score(folder: Path, out: Path, **changed: object) -> run.Scores:
-    return run.score(replace(PLAN, images=folder, **changed), out / "models", out)
+def score(folder: Path, out: Path, **changed: object) -> score_dataset.ScoredDataset:
+    return score_dataset.score(replace(PLAN, images=folder, **changed), out / "models", out)
 
 
 def test_the_scores_are_those_of_torchxrayvision(dataset: Path, tmp_path: Path):
@@ -54,7 +54,7 @@ def test_the_scores_are_those_of_torchxrayvision(dataset: Path, tmp_path: Path):
     columns = [heads.index(label) for label in found.labels]
     with torch.no_grad():
         expected = theirs(torch.stack([torch.from_numpy(images[i]["img"]) for i in range(12)]))[:, columns]
-    ours = store_with_labels.scored(found.table, found.labels, found.store, found.rows)
+    ours = store_with_labels.labelled_scores(found.table, found.labels, found.store, found.rows)
     assert np.allclose(ours.scores, expected.numpy(), atol=1e-4)
     assert np.array_equal(ours.labels[:, found.labels.index("Effusion")], np.arange(12) % 3 == 0)
     assert np.ptp(ours.scores, axis=0).max() > 0.01
@@ -66,7 +66,7 @@ def test_the_scores_are_those_of_torchxrayvision(dataset: Path, tmp_path: Path):
 def test_reading_in_processes_gives_the_same_inputs(dataset: Path, tmp_path: Path):
     found = score(dataset, tmp_path / "out", limit=1)
     (dataset / "images" / "00000003_000.png").write_bytes(b"\x89PNG\r\n\x1a\n and nothing else")
-    images = Images(found.table, np.arange(12), (224,), "skimage")
+    images = PreparedImages(found.table, np.arange(12), (224,), "skimage")
     here, beside = (list(batches(images, 5, workers)) for workers in (0, 1))
     found.store.close()
     assert [[item.row for item in batch.good] for batch in beside] == [
@@ -89,7 +89,7 @@ def test_what_cannot_be_read_is_left_out_with_its_reason_and_tried_again(dataset
     assert store_with_labels.left_out(found.store, found.rows) == {
         "The file cannot be read (No such file or directory).": 1
     }
-    assert len(store_with_labels.scored(found.table, found.labels, found.store, found.rows)) == 11
+    assert len(store_with_labels.labelled_scores(found.table, found.labels, found.store, found.rows)) == 11
     found.store.close()
     lost.write_bytes(content)
     # what the table says of the image has not changed: a file that comes back is the same row
@@ -102,7 +102,7 @@ def test_a_larger_limit_goes_on_from_a_smaller_one(dataset: Path, tmp_path: Path
     told: list[tuple[int, int]] = []
     first = score(dataset, tmp_path / "out", limit=4)
     first.store.close()
-    again = run.score(
+    again = score_dataset.score(
         replace(PLAN, images=dataset, limit=10), tmp_path, tmp_path / "out", lambda *done: told.append(done)
     )
     assert set(first.rows) < set(again.rows)
@@ -186,13 +186,13 @@ def test_heat_maps_are_compared_with_the_owners_boxes(dataset: Path, tmp_path: P
 
 
 def test_results_come_back_from_the_file_as_they_were_put_in(tmp_path: Path):
-    store = Store(tmp_path / "new" / "scores.sqlite", {"dataset": "a"})
+    store = RunStore(tmp_path / "new" / "scores.sqlite", {"dataset": "a"})
     scores = np.array([0.25, np.float32(1 / 3)], np.float32)
-    store.add([Result(7, scores=scores, sigmoids=scores / 2, reconstruction_error=3.5, unusual=True)])
-    store.add([Result(2, "No such file."), Result(7, scores=scores, sigmoids=scores)])
+    store.add([ImageResult(7, scores=scores, sigmoids=scores / 2, reconstruction_error=3.5, unusual=True)])
+    store.add([ImageResult(2, "No such file."), ImageResult(7, scores=scores, sigmoids=scores)])
     salt = store.salt
     store.close()
-    again = Store(tmp_path / "new" / "scores.sqlite", {"dataset": "a"})
+    again = RunStore(tmp_path / "new" / "scores.sqlite", {"dataset": "a"})
     (only,) = again.results()
     assert (only.row, only.reconstruction_error, only.unusual) == (7, None, None)
     assert np.array_equal(only.scores, scores)

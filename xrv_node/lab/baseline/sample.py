@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from xrv_node import durable
 from xrv_node.errors import XrvNodeError
 
+MOST = 5000
+"""Images of a sample: enough for every figure, and 20 s to read."""
+
 HEADER_FIELDS = (
     "Modality",
     "Manufacturer",

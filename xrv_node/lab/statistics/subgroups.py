@@ -8,18 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from xrv_node.lab.validate.intervals import Bootstrap, Estimate, delong, share
-from xrv_node.lab.validate.labelled_scores import Scored
-from xrv_node.lab.validate.weighted_auc import Floats, Ranked
+from xrv_node.lab.statistics.intervals import Bootstrap, Estimate, delong, share
+from xrv_node.lab.statistics.labelled_scores import LabelledScores
+from xrv_node.lab.statistics.weighted_auc import Floats, RankedScores
 
 AGE_BANDS = ((0, 18), (18, 40), (40, 60), (60, 80), (80, 200))
 """Years, the upper end not included."""
 
-Masks = Mapping[str, NDArray[np.bool_]]
+SubgroupMasks = Mapping[str, NDArray[np.bool_]]
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class Subgroup:
     """A finding in one group."""
 
     name: str
@@ -31,13 +31,13 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Split:
+class SubgroupComparison:
     """A finding in all groups of one kind."""
 
     by: str
     """``sex``, ``age`` or ``view``."""
     finding: str
-    groups: tuple[Group, ...]
+    groups: tuple[Subgroup, ...]
     auc_gap: Estimate
     """The best group less the worst, with the bootstrap's interval over patients of the difference of these
     two: where it holds 0, the gap may be chance. Among more than two groups the level is raised to that of
@@ -47,7 +47,7 @@ class Split:
     specificity_gap: Estimate
 
 
-def groups_of(scored: Scored) -> dict[str, dict[str, NDArray[np.bool_]]]:
+def groups_of(scored: LabelledScores) -> dict[str, dict[str, NDArray[np.bool_]]]:
     """Which images (``[n]``) are in which group: ``{kind: {group: mask}}``. Unknown ones are in none."""
     ages = {
         f"{low}-{high - 1}" if high < 200 else f"{low}+": (scored.age_years >= low)
@@ -67,7 +67,7 @@ class _Part:
     """The images of one group that count."""
 
     chosen: NDArray[np.bool_]
-    ranked: Ranked
+    ranked: RankedScores
     called: NDArray[np.bool_]
     positive: NDArray[np.bool_]
 
@@ -86,15 +86,15 @@ class _Part:
         return float(w[right & of].sum()) / total if total else None
 
 
-def split(
+def compare(
     by: str,
-    masks: Masks,
+    masks: SubgroupMasks,
     finding: str,
     scores: NDArray[np.floating],
     labels: NDArray[np.floating],
     threshold: float,
     rounds: Bootstrap,
-) -> Split | None:
+) -> SubgroupComparison | None:
     """Compare groups for one finding; None where fewer than two have enough patients with it and without.
 
     Parameters
@@ -115,7 +115,7 @@ def split(
             continue
         called, patients = scores[chosen] >= threshold, rounds.patients[chosen]
         groups.append(
-            Group(
+            Subgroup(
                 name,
                 len(positive),
                 int(positive.sum()),
@@ -124,7 +124,7 @@ def split(
                 share(~called[~positive], patients[~positive]),
             )
         )
-        parts.append(_Part(chosen, Ranked(scores[chosen], positive), called, positive))
+        parts.append(_Part(chosen, RankedScores(scores[chosen], positive), called, positive))
     if len(groups) < 2:
         return None
     pairs = len(groups) * (len(groups) - 1) // 2
@@ -139,4 +139,4 @@ def split(
         return rounds.interval(of, among=pairs)
 
     gaps = map(gap, (_Part.auc, _Part.sensitivity, _Part.specificity))
-    return Split(by, finding, tuple(groups), *gaps)
+    return SubgroupComparison(by, finding, tuple(groups), *gaps)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from xrv_node.lab.validate.intervals import UNDEFINED, Bootstrap, Estimate, Z, share
-from xrv_node.lab.validate.weighted_auc import Floats
+from xrv_node.lab.statistics.intervals import UNDEFINED, Bootstrap, Estimate, Z, share
+from xrv_node.lab.statistics.weighted_auc import Floats
 
 BINS = 10
 """At most."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import expit, logit, stdtrit
 
-from xrv_node.lab.validate.weighted_auc import Floats, Ranked
+from xrv_node.lab.statistics.weighted_auc import Floats, RankedScores
 
 LEVEL = 0.95
 """Of every interval, unless several are read together (`Bootstrap.interval`)."""
@@ -245,6 +245,6 @@ class Bootstrap:
         return Estimate(value, float(low), float(high))
 
 
-def bootstrap_auc(ranked: Ranked, chosen: NDArray[np.bool_], rounds: Bootstrap) -> Estimate:
+def bootstrap_auc(ranked: RankedScores, chosen: NDArray[np.bool_], rounds: Bootstrap) -> Estimate:
     """Area under the ROC curve of the images `chosen` (``[n]``) of all, with its interval over patients."""
     return rounds.interval(lambda w: ranked.auc(None if w is None else w[chosen]))

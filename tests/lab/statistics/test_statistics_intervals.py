@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special, stats
-from validate_scores import cases
+from statistics_scores import cases
 
-from xrv_node.lab.validate.intervals import Bootstrap, bootstrap_auc, delong, newcombe, share, wilson
-from xrv_node.lab.validate.weighted_auc import Ranked
+from xrv_node.lab.statistics.intervals import Bootstrap, bootstrap_auc, delong, newcombe, share, wilson
+from xrv_node.lab.statistics.weighted_auc import RankedScores
 
 
 def test_delongs_interval_is_its_definition_over_all_pairs_on_the_logits_scale():
@@ -85,7 +85,7 @@ def test_an_area_is_never_certain(scores, positive):
     found = delong(scores, positive)
     assert 0 <= found.low <= found.value <= found.high <= 1
     assert found.high - found.low > 0.1
-    flat = bootstrap_auc(Ranked(scores, positive), np.ones(40, bool), Bootstrap(np.arange(40), 50))
+    flat = bootstrap_auc(RankedScores(scores, positive), np.ones(40, bool), Bootstrap(np.arange(40), 50))
     assert positive.sum() == 1 or flat.low is None
 
 
@@ -149,7 +149,7 @@ def test_a_share_counts_images_that_say_the_same_once():
 
 def test_delong_and_the_bootstrap_agree_where_every_image_is_a_patient():
     scores, positive = cases(2000, ties=False)
-    ranked, everyone = Ranked(scores, positive), np.ones(2000, dtype=bool)
+    ranked, everyone = RankedScores(scores, positive), np.ones(2000, dtype=bool)
     by_patient = bootstrap_auc(ranked, everyone, Bootstrap(np.arange(2000), 400))
     by_formula = delong(scores, positive)
     assert by_patient.value == pytest.approx(by_formula.value)
@@ -159,7 +159,7 @@ def test_delong_and_the_bootstrap_agree_where_every_image_is_a_patient():
 def test_patients_with_several_images_widen_the_bootstrap():
     scores, positive = cases(200, ties=False)
     again = np.repeat(np.arange(200), 5)
-    ranked, everyone = Ranked(scores[again], positive[again]), np.ones(1000, dtype=bool)
+    ranked, everyone = RankedScores(scores[again], positive[again]), np.ones(1000, dtype=bool)
     patients = bootstrap_auc(ranked, everyone, Bootstrap(again, 300))
     images = bootstrap_auc(ranked, everyone, Bootstrap(np.arange(1000), 300))
     assert patients.high - patients.low > 1.7 * (images.high - images.low)
@@ -170,7 +170,7 @@ def test_the_bootstrap_is_the_same_every_time_and_leaves_the_global_generator_al
     np.random.seed(3)
     before = np.random.get_state()[1].copy()
     once, twice = (
-        bootstrap_auc(Ranked(scores, positive), np.ones(300, bool), Bootstrap(np.arange(300), 50))
+        bootstrap_auc(RankedScores(scores, positive), np.ones(300, bool), Bootstrap(np.arange(300), 50))
         for _ in "ab"
     )
     assert once == twice

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from xrv_node.lab.validate.weighted_auc import Floats, Ranked
+from xrv_node.lab.statistics.weighted_auc import Floats, RankedScores
 
 POINTS = 200
 """How many of a curve are kept; more cannot be seen."""
@@ -23,7 +23,7 @@ class Curve:
     """True positive rate, or precision."""
 
 
-def roc(ranked: Ranked) -> Curve | None:
+def roc(ranked: RankedScores) -> Curve | None:
     """The ROC curve, from (0, 0) to (1, 1); None without both classes."""
     hits, alarms = ranked.counts()
     if not len(hits) or not hits[-1] or not alarms[-1]:
@@ -32,7 +32,7 @@ def roc(ranked: Ranked) -> Curve | None:
     return _thinned(x, np.concatenate(([0.0], hits / hits[-1])))
 
 
-def precision_recall(ranked: Ranked) -> Curve | None:
+def precision_recall(ranked: RankedScores) -> Curve | None:
     """Precision over recall; None without both classes."""
     hits, alarms = ranked.counts()
     if not len(hits) or not hits[-1] or not alarms[-1]:

@@ -1,0 +1,93 @@
+"""What was validated on what, by what and when: the words at the head of a report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from xrv_node.lab.datasets import catalog
+from xrv_node.lab.validate import store_with_labels
+from xrv_node.lab.validate.score_dataset import Plan, ScoredDataset
+from xrv_node.product import VERSION
+from xrv_node.radiograph import resample
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What was validated on what, by what and when."""
+
+    dataset: str
+    title: str
+    home: str
+    choice: str
+    """Which rows of the dataset were asked for, in words."""
+    rows: int
+    """That were to be scored."""
+    used: int
+    left_out: Mapping[str, int]
+    """Images without scores, by the sentence that says why."""
+    labels_left_out: tuple[str, ...]
+    """Of the dataset, that the network does not score."""
+    networks: tuple[str, ...]
+    """Name and digest of each."""
+    operating_points: str
+    """Whose they are, in words."""
+    cautions: tuple[str, ...]
+    """What is known of the classifier, from the catalogue."""
+    resampler: str
+    commissioning: bool
+    """The networks are untrained: no figure is a result."""
+    version: str
+    date: str
+    """ISO 8601, UTC."""
+
+
+def about(plan: Plan, run: ScoredDataset, used: int, now: datetime) -> About:
+    """Describe a finished run.
+
+    Parameters
+    ----------
+    plan, run
+        As given to and returned by ``score_dataset.score``.
+    used
+        Images whose scores count.
+    now
+        When it ended, UTC.
+    """
+    entry = catalog.find(plan.dataset)
+    views = plan.views or entry.views
+    unique = entry.unique_patients if plan.unique_patients is None else plan.unique_patients
+    words = [
+        f"part {plan.part or entry.parts[0]}" if len(entry.parts) > 1 else "",
+        "all views" if "*" in views else f"views {', '.join(views)}",
+        "the first image of each patient" if unique else "all images of each patient",
+        f"{len(run.rows)} of {len(run.table)} rows, drawn at random"
+        if len(run.rows) < len(run.table)
+        else "",
+        "read with torchxrayvision's errors" if plan.xrv_compatible else "",
+    ]
+    return About(
+        entry.name,
+        entry.title,
+        entry.home,
+        "; ".join(filter(None, words)),
+        len(run.rows),
+        used,
+        store_with_labels.left_out(run.store, run.rows),
+        run.unknown,
+        run.networks.names,
+        _points(plan, run),
+        run.networks.classifier.entry.cautions,
+        resample.find(plan.resampler).words,
+        plan.commissioning,
+        VERSION,
+        now.isoformat(timespec="seconds"),
+    )
+
+
+def _points(plan: Plan, run: ScoredDataset) -> str:
+    if run.networks.classifier.thresholds is None:
+        return "none are published: scores are plain sigmoids, and 0.5 is no operating point"
+    own = [label for label, _ in plan.thresholds]
+    return f"the site's own of {', '.join(own)}, else the published ones" if own else "the published ones"
