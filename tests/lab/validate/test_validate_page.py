@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import validate_cases
 
 from xrv_node.lab.statistics.intervals import Estimate
+from xrv_node.lab.validate import plots
 from xrv_node.lab.validate.page import html
 from xrv_node.lab.validate.verdict import beside_published, verdict
 
@@ -75,3 +78,43 @@ def test_the_page_begins_with_what_it_found():
     assert "Better than chance" in short
     assert "Worse than chance Atelectasis (AUC 0.30)" in short
     assert "Below the published figure Atelectasis (AUC 0.30, published 0.76)" in short
+
+
+MARKUP = """<script>alert(1)</script><img src=x onerror="alert(1)"> ' onload='alert(1)' {{ 7 * 7 }} &amp; </style>"""
+
+
+def with_markup(value: Any) -> Any:
+    """A value with markup after each of its texts, but those that name a kind."""
+    if isinstance(value, str):
+        return value and value + MARKUP
+    if isinstance(value, Mapping):
+        return {with_markup(key): with_markup(one) for key, one in value.items()}
+    if isinstance(value, tuple):
+        return tuple(with_markup(one) for one in value)
+    if is_dataclass(value) and not isinstance(value, type):
+        names = {f.name for f in fields(value)} - {"by", "rule"}
+        return replace(value, **{name: with_markup(getattr(value, name)) for name in names})
+    return value
+
+
+def test_markup_in_names_labels_and_reasons_is_text_on_the_page(monkeypatch):
+    validation = validate_cases.with_every_part()
+    clean = validate_cases.Page(html(validation))
+    # letters of any kind are drawn as curves, and not what this is about
+    for name in ("areas", "curves", "together", "groups"):
+        monkeypatch.setattr(plots, name, lambda *given: b"<svg/>")
+    spoiled = validate_cases.Page(html(with_markup(validation)))
+    assert spoiled.tags == clean.tags
+    assert spoiled.attributes == clean.attributes
+    assert not spoiled.loaded
+    text = " ".join(spoiled.texts)
+    for name in ("NIH ChestX-ray14", "Atelectasis", "The <file> is damaged.", "Hernia", "Caution.", "Left Lung",
+                 "XRVNODE@127.0.0.1:104", "Not read.", "200 images", "PA", "No report."):  # fmt: skip
+        assert name + MARKUP in text, name
+
+
+def test_a_home_that_is_no_address_is_no_link():
+    validation = validate_cases.large()
+    about = replace(validation.about, home="javascript://%0aalert(1)")
+    assert "javascript://%0aalert(1)" in html(replace(validation, about=about))
+    assert 'href="javascript' not in html(replace(validation, about=about))

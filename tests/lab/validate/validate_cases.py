@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import zipfile
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
@@ -13,10 +14,15 @@ import cv2
 import numpy as np
 
 from xrv_node.lab.statistics.evaluate import evaluate
+from xrv_node.lab.statistics.intervals import Estimate
 from xrv_node.lab.statistics.labelled_scores import LabelledScores
 from xrv_node.lab.validate.about import About
-from xrv_node.lab.validate.published import published
-from xrv_node.lab.validate.validation import Validation
+from xrv_node.lab.validate.published import PublishedStructure, published
+from xrv_node.lab.validate.returned_masks import OverlapFigures, ReturnedMasks
+from xrv_node.lab.validate.store_with_labels import Localisation
+from xrv_node.lab.validate.structures import StructureFigures
+from xrv_node.lab.validate.through_node import Difference
+from xrv_node.lab.validate.validation import ThroughNode, Validation
 
 HEADINGS = (
     "Image Index",
@@ -101,11 +107,13 @@ class Page(HTMLParser):
         self.texts: list[str] = []
         self.loaded: list[str] = []
         self.alts: list[str | None] = []
+        self.attributes: list[str] = []
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
         self.alts += [v for k, v in attrs if k == "alt"]
+        self.attributes += [k for k, _ in attrs]
         loads = {"src"} if tag == "a" else {"src", "href"}  # a link is followed by a person only
         self.loaded += [v for k, v in attrs if k in loads and v and not v.startswith("data:")]
 
@@ -131,3 +139,24 @@ def large(n: int = 400) -> Validation:
         False, "0.1.0", "2026-03-01T00:00:00+00:00",
     )  # fmt: skip
     return Validation(about, evaluate(scored, rounds=20), published("nih", "densenet121-res224-all"))
+
+
+@cache
+def with_every_part() -> Validation:
+    """`large`, and what only some validations have: marked regions, structures, the way through a node."""
+    whole = large()
+    evaluation = replace(whole.evaluation, findings=tuple(
+        replace(f, at_chosen=f.at_operating_point) for f in whole.evaluation.findings
+    ))  # fmt: skip
+    sure = Estimate(0.9, 0.8, 0.95)
+    structures = (StructureFigures("Left Lung", 10, sure, sure, sure, sure),)
+    masks = ReturnedMasks(
+        10, 2, {"Not read.": 2}, 3, (OverlapFigures("Left Lung", 9, 0.99, 0.98, 0.97, 0.96, 3, 100, 1e-3),),
+        structures, structures, 1e-5, None,
+    )  # fmt: skip
+    difference = Difference("XRVNODE@127.0.0.1:104", 10, 9, 8, {"No report.": 1}, 1e-6, None, 3)
+    return replace(
+        whole, evaluation=evaluation, localisation=(Localisation("Effusion", 3, sure, 0.1, 0.2, 0.3),),
+        through_node=ThroughNode(difference, evaluation, masks), structures=structures,
+        published_structures=(PublishedStructure("Left Lung", "200 images", 0.9, 0.95),),
+    )  # fmt: skip

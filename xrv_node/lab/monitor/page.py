@@ -1,23 +1,24 @@
-"""A comparison for people (one HTML file without scripts) and for Prometheus (a text file)."""
+"""A comparison for people (``templates/monitor.html``) and for Prometheus (a text file)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from html import escape
 from pathlib import Path
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 from xrv_node import durable
-from xrv_node.lab.monitor.drift import ALPHA, FEWEST, LOOK, MOVED, Drift, Level, Shift
-from xrv_node.lab.validate.markup import document, fields, note, number, table
-from xrv_node.product import VERSION
+from xrv_node.lab.monitor.drift import ALPHA, FEWEST, LOOK, MOVED, Drift, Shift
 from xrv_node.report.summary import COMMISSIONING
+from xrv_node.templates import render
 
 _VALUES = {"stable": 0, "look": 1, "moved": 2}
 
 _COLOURS = {"moved": "bad", "look": "look", "stable": "good", "too few": ""}
 """By level, those that are to be looked at first."""
+
+_WARNING = f"{COMMISSIONING}: scores are those of untrained networks."
 
 _KINDS = {
     "score": "Score",
@@ -92,90 +93,29 @@ def in_both(drift: Drift) -> str:
 
 def html(drift: Drift) -> str:
     """The comparison as a page."""
-    warning = f"{COMMISSIONING}: scores are those of untrained networks."
-    head = (
-        "What",
-        "Level",
-        "PSI",
-        "By chance up to",
-        'Shares by bin: <span class="then">before</span>, <span class="now">now</span>',
-    )
-    return document(
-        "xrv-node: drift",
-        "Are these images still like the baseline?",
-        warning if COMMISSIONING in drift.baseline + drift.recent else "",
-        [
-            f"<p><b>{escape(verdict(drift))}</b> {_embedding(drift)}</p>",
-            fields(
-                [
-                    ("Baseline", f"{escape(drift.baseline)}: {drift.images_before} images"),
-                    ("Now", f"{escape(drift.recent)}: {drift.images_now} images"),
-                ]
-            ),
-            "" if drift.same_models else _OTHER_MODELS,
-            f'<p class="look">{escape(in_both(drift))}</p>' if drift.shared else "",
-            table(head, map(_row, ordered(drift.shifts))),
-            note(
-                "PSI is the population stability index over ten bins of all images together (Siddiqi 2006): "
-                f"look is a slight shift from {LOOK}, moved a significant one from {MOVED}, and only where "
-                "it exceeds what chance gives sets of this size. All quantities together raise a false alarm "
-                f"in {ALPHA:.0%} of reports. MMD is the maximum mean discrepancy of the autoencoder's "
-                "embeddings (Gretton et al. 2012). Below each picture: the bin that changed most. Absent: "
-                "the header has no such field."
-            ),
-            note(
-                "A shift says that images, patients or equipment changed. It does not say that scores are "
-                "wrong: look at images, and validate again. Research software, not a medical device. "
-                f"xrv-node {VERSION}."
-            ),
-        ],
+    return render(
+        "monitor.html",
+        warning=_WARNING if COMMISSIONING in drift.baseline + drift.recent else "",
+        drift=drift,
+        verdict=verdict(drift),
+        in_both=in_both(drift),
+        shifts=[(shift, _histogram(shift)) for shift in ordered(drift.shifts)],
+        kinds=_KINDS,
+        colours=_COLOURS,
+        look=LOOK,
+        moved=MOVED,
+        alpha=ALPHA,
     )
 
 
-_OTHER_MODELS = (
-    '<p class="look">The baseline was made by other networks: only header fields are compared. Validate the '
-    "present ones and use that baseline.</p>"
-)
-
-
-def _embedding(drift: Drift) -> str:
-    found = drift.embedding
-    if found is None:
-        return ""
-    says = "differ from" if found.level == "moved" else "are not told apart from"
-    return (
-        f"The images as the autoencoder sees them {_coloured(found.level, says)} the baseline "
-        f"(MMD² {found.mmd2:.4f}, p = {found.p_value:.3f})."
-    )
-
-
-def _row(shift: Shift) -> tuple[str, ...]:
-    return (
-        f"{_KINDS[shift.kind]}: {escape(shift.name)}",
-        _coloured(shift.level, shift.level),
-        number(shift.psi, ".3f"),
-        number(shift.chance, ".3f"),
-        _bars(shift),
-    )
-
-
-def _coloured(level: Level, words: str) -> str:
-    return f'<span class="{_COLOURS[level]}">{words}</span>'
-
-
-def _bars(shift: Shift) -> str:
-    """Both histograms side by side; the bins' names and shares are tooltips, read aloud by screen readers."""
+def _histogram(shift: Shift) -> dict[str, Any]:
+    """Both histograms side by side, in pixels, and the bin that changed most."""
     width, height, top = 26, 44, max(*shift.before, *shift.now, 1e-9)
-    parts = [f"<title>{escape(shift.name)}: shares by bin, before and now</title>"]
-    for i, (name, before, now) in enumerate(zip(shift.bins, shift.before, shift.now, strict=True)):
-        title = f"<title>{escape(name)}: {before:.1%} before, {now:.1%} now</title>"
-        for share, left, side in ((before, 1, "then"), (now, 12, "now")):
-            tall = height * share / top
-            parts.append(
-                f'<rect class="{side}" x="{i * width + left}" y="{height - tall:.1f}" width="10" '
-                f'height="{tall:.1f}">{title}</rect>'
-            )
-    most = max(range(len(shift.bins)), key=lambda i: abs(shift.now[i] - shift.before[i]))
-    words = f"{escape(shift.bins[most])}: {shift.before[most]:.0%} before, {shift.now[most]:.0%} now"
-    svg = f'<svg width="{len(shift.bins) * width}" height="{height}" role="img">{"".join(parts)}</svg>'
-    return f"{svg}<br><small>{words}</small>"
+    bins = list(zip(shift.bins, shift.before, shift.now, strict=True))
+    bars = [
+        {"side": side, "x": i * width + left, "height": height * share / top, "bin": one}
+        for i, one in enumerate(bins)
+        for side, left, share in (("then", 1, one[1]), ("now", 12, one[2]))
+    ]
+    most = max(bins, key=lambda one: abs(one[2] - one[1]))
+    return {"width": len(bins) * width, "height": height, "bars": bars, "most": most}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 INK, GREY, BLUE, ORANGE = "#1b1f24", "#8c959f", "#0550ae", "#bc4c00"
 """Blue and orange differ in brightness too, and for the colour-blind."""
+KINDS = ("roc", "precision_recall", "calibration")
+"""Of `curves`."""
 COLUMNS = 5
 """Panels in a row of small multiples."""
 _LOOK: dict[Any, Any] = {
@@ -78,7 +81,7 @@ def areas(findings: Sequence[FindingFigures], published: Mapping[str, float]) ->
 
 
 def curves(evaluation: Evaluation, kind: str) -> bytes:
-    """Draw a panel for each finding: ``roc``, ``precision_recall`` or ``calibration``."""
+    """Draw a panel for each finding; `kind` is one of `KINDS`."""
     panels: list[tuple[str, Callable[[Axes], str]]] = []
     if kind != "calibration" and evaluation.overall.micro_roc is not None:
         panels.append(("All findings", partial(_means, overall=evaluation.overall, kind=kind)))
@@ -163,6 +166,11 @@ def groups(splits: Sequence[SubgroupComparison]) -> bytes:
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=len(names), frameon=False)
 
     return _svg((8, 1 + (0.16 * len(names) + 0.14) * len(splits)), draw)
+
+
+def data_uri(svg: bytes) -> str:
+    """Return a picture as an address that carries its bytes."""
+    return f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}"
 
 
 def _roc(axes: Axes, finding: FindingFigures) -> str:
