@@ -79,7 +79,7 @@ def report(
 
 def _recent(config: Path | None, days: float, model_set: str | None) -> Sample:
     from xrv_node import settings
-    from xrv_node.lab.monitor.recent import recent
+    from xrv_node.lab.monitor.recent_images import recent
     from xrv_node.spool import Spool
 
     now = datetime.now(UTC)

@@ -21,6 +21,7 @@ from xrv_node.cli.networks import (
     site_thresholds,
 )
 from xrv_node.cli.send import peer
+from xrv_node.product import NOTICE
 
 _MEASURED, _NODE = "What is measured", "Through a node"
 
@@ -206,7 +207,7 @@ def _print(told: Any, written: list[Path]) -> None:
         print(told.through_node.difference.words)
         if told.through_node.masks:
             print(told.through_node.masks.words)
-    print("Research software, not a medical device.")
+    print(NOTICE)
     for path in written:
         print(path)
 

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from xrv_node.cli import app
 from xrv_node.db.store import Store
 from xrv_node.frontal.gates import age_years
-from xrv_node.lab.baseline.headers import columns, facts
+from xrv_node.lab.baseline.header_fields import columns, facts
 from xrv_node.lab.baseline.sample import Sample, load
 from xrv_node.lab.monitor import page
 from xrv_node.lab.monitor.drift import compare

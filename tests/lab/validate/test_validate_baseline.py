@@ -13,7 +13,7 @@ import torch
 from pydicom import Dataset
 
 from xrv_node.lab.baseline import sample
-from xrv_node.lab.baseline.headers import Facts, facts
+from xrv_node.lab.baseline.header_fields import Facts, facts
 from xrv_node.lab.validate import score_dataset, store_with_labels
 from xrv_node.lab.validate.run import validate
 from xrv_node.lab.validate.run_store import ImageResult, RunStore

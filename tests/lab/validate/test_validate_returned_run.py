@@ -30,7 +30,7 @@ from validate_node import node, results, told_by_a_running_node
 
 from xrv_node.lab.datasets.load import load
 from xrv_node.lab.validate import networks, page, returned_masks, run, score_dataset, through_node
-from xrv_node.lab.validate.receiver import listen
+from xrv_node.lab.validate.result_receiver import listen
 from xrv_node.lab.validate.run_store import ReturnedSegmentation, RunStore
 from xrv_node.lab.validate.validation import Validation
 from xrv_node.radiograph.prepare import frame

@@ -15,7 +15,7 @@ from xrv_node.lab.datasets.load import load
 from xrv_node.lab.datasets.table import LabelTable
 from xrv_node.lab.statistics.labelled_scores import LabelledScores
 from xrv_node.lab.validate import store_with_labels, through_node
-from xrv_node.lab.validate.receiver import listen
+from xrv_node.lab.validate.result_receiver import listen
 from xrv_node.lab.validate.run_store import ReturnedSegmentation, RunStore
 
 LABELS = ("Effusion", "Mass")

@@ -96,13 +96,13 @@ def load(path: Path) -> Sample:
             words: dict[str, Any] = json.loads(file["words"].tobytes())
             scores, numbers = file["scores"], file["numbers"]
             return Sample(
-                words["what"],
-                words["model_set"],
-                dict(zip(words["findings"], scores.T, strict=True)),
-                file["reconstruction_error"],
-                file["embedding"],
-                dict(zip(words["numbers"], numbers.T, strict=True)),
-                {name: tuple(values) for name, values in words["words"].items()},
+                what=words["what"],
+                model_set=words["model_set"],
+                scores=dict(zip(words["findings"], scores.T, strict=True)),
+                reconstruction_error=file["reconstruction_error"],
+                embedding=file["embedding"],
+                numbers=dict(zip(words["numbers"], numbers.T, strict=True)),
+                words={name: tuple(values) for name, values in words["words"].items()},
             )
     except FileNotFoundError as error:
         raise XrvNodeError(

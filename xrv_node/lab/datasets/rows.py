@@ -231,14 +231,14 @@ def built(
     owners = frame.drop(columns=[name for name in COLUMNS if name in frame.columns])
     csv = pd.concat([pd.DataFrame(common, index=frame.index), owners], axis="columns")
     return LabelTable(
-        folder.entry.name,
-        folder.path,
-        tuple(pathologies) or folder.entry.pathologies,
-        np.ascontiguousarray(labels, dtype=np.float32),
-        csv,
-        regions,
-        options.views,
-        options.xrv_compatible,
+        name=folder.entry.name,
+        root=folder.path,
+        pathologies=tuple(pathologies) or folder.entry.pathologies,
+        labels=np.ascontiguousarray(labels, dtype=np.float32),
+        csv=csv,
+        regions=regions,
+        views=options.views,
+        xrv_compatible=options.xrv_compatible,
     )
 
 

@@ -66,7 +66,15 @@ def shown(table: LabelTable, index: int) -> Shown:
     row = table.csv.iloc[index]
     patient = f"{whose(table)}{row['patientid']}" if row["patientid"] else ""
     age = float(row["age_years"])
-    return Shown(table.name, row["image"], patient, row["view"], row["sex"], age, _field(row))
+    return Shown(
+        dataset=table.name,
+        image=row["image"],
+        patientid=patient,
+        view=row["view"],
+        sex=row["sex"],
+        age_years=age,
+        field_mm=_field(row),
+    )
 
 
 def _field(row: pd.Series) -> tuple[float, float] | None:

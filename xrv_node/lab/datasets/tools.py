@@ -217,14 +217,14 @@ def _stacked(
         regions.append(_moved(table.regions, start))
     views = tuple(dict.fromkeys(view for table in tables for view in table.views))
     return LabelTable(
-        "+".join(table.name for table in tables),
-        root,
-        names,
-        labels,
-        pd.concat(frames, ignore_index=True),
-        np.concatenate(regions),
-        views,
-        any(table.xrv_compatible for table in tables),
+        name="+".join(table.name for table in tables),
+        root=root,
+        pathologies=names,
+        labels=labels,
+        csv=pd.concat(frames, ignore_index=True),
+        regions=np.concatenate(regions),
+        views=views,
+        xrv_compatible=any(table.xrv_compatible for table in tables),
     )
 
 

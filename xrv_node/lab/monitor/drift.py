@@ -102,14 +102,14 @@ def compare(baseline: Sample, recent: Sample, *, seed: int = 0) -> Drift:
     enough = min(len(baseline), len(recent)) >= FEWEST
     distance = mmd(baseline.embedding, recent.embedding, seed=seed) if same and enough else None
     return Drift(
-        baseline.what,
-        recent.what,
-        len(baseline),
-        len(recent),
-        same,
-        tuple(sorted(shifts, key=lambda one: -(one.psi or 0))),
-        distance,
-        sum(row.tobytes() in before for row in recent.embedding),
+        baseline=baseline.what,
+        recent=recent.what,
+        images_before=len(baseline),
+        images_now=len(recent),
+        same_models=same,
+        shifts=tuple(sorted(shifts, key=lambda one: -(one.psi or 0))),
+        embedding=distance,
+        shared=sum(row.tobytes() in before for row in recent.embedding),
     )
 
 

@@ -138,7 +138,13 @@ def evaluate(
         found.append(_finding(scored, i, (chosen or {}).get(finding), bootstrap))
         for by, masks in groups.items():
             one = subgroups.compare(
-                by, masks, finding, scored.scores[:, i], scored.labels[:, i], OPERATING_POINT, bootstrap
+                by=by,
+                masks=masks,
+                finding=finding,
+                scores=scored.scores[:, i],
+                labels=scored.labels[:, i],
+                threshold=OPERATING_POINT,
+                rounds=bootstrap,
             )
             splits += [one] if one else []
         if progress:

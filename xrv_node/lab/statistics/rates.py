@@ -57,16 +57,16 @@ def rates(
         return f1(called, positive, None if w is None else w[chosen])
 
     return Rates(
-        threshold,
-        tp,
-        fp,
-        tn,
-        fn,
-        share(called[positive], patients[positive]),
-        share(~called[~positive], patients[~positive]),
-        share(positive[called], patients[called]),
-        share(~positive[~called], patients[~called]),
-        rounds.where_enough(chosen, positive).interval(f1_of) if tp + fn else UNDEFINED,
+        threshold=threshold,
+        true_positives=tp,
+        false_positives=fp,
+        true_negatives=tn,
+        false_negatives=fn,
+        sensitivity=share(called[positive], patients[positive]),
+        specificity=share(~called[~positive], patients[~positive]),
+        ppv=share(positive[called], patients[called]),
+        npv=share(~positive[~called], patients[~called]),
+        f1=rounds.where_enough(chosen, positive).interval(f1_of) if tp + fn else UNDEFINED,
     )
 
 

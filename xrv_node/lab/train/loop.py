@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from xrv_node.errors import ConfigError
-from xrv_node.lab.train import checkpoint, finder, image_batches, loss, measure, rate_schedule
+from xrv_node.lab.train import checkpoint, image_batches, learning_rate_finder, loss, measure, rate_schedule
 from xrv_node.lab.train.checkpoint import Position, Saved
 
 if TYPE_CHECKING:
@@ -196,7 +196,7 @@ def _rate(run: Run, stage: rate_schedule.Stage, weights: tuple[Tensor, Tensor]) 
         return stage.rate
     network = copy.deepcopy(run.start.network)
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    optimizer = rate_schedule.optimizer(parameters, run.recipe, finder.LOWEST)
+    optimizer = rate_schedule.optimizer(parameters, run.recipe, learning_rate_finder.LOWEST)
     images = chain.from_iterable(run.batches(0, {}) for _ in repeat(None))
 
     def step(rate: float) -> float:
@@ -207,7 +207,7 @@ def _rate(run: Run, stage: rate_schedule.Stage, weights: tuple[Tensor, Tensor]) 
         except ConfigError:  # it broke out, which is what the test is for
             return float("nan")
 
-    found = finder.suggest(*finder.range_test(step))
+    found = learning_rate_finder.suggest(*learning_rate_finder.range_test(step))
     if found is None:
         raise ConfigError("the loss falls at no learning rate: give learning_rate a number")
     return found
@@ -239,7 +239,15 @@ def _record(run: Run, state: _State, row: dict[str, Any]) -> None:
 def _save(run: Run, state: _State, optimizer: AdamW, cycle: OneCycleLR) -> None:
     network = run.start.network.state_dict()
     path = run.out / checkpoint.FILE
-    checkpoint.save(path, run.identity, state.position, network, state.best, optimizer, cycle)
+    checkpoint.save(
+        path=path,
+        identity=run.identity,
+        position=state.position,
+        network=network,
+        best=state.best,
+        optimizer=optimizer,
+        schedule=cycle,
+    )
 
 
 @contextmanager

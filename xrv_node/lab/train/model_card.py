@@ -11,7 +11,7 @@ from xrv_node.lab.datasets.catalog import entries
 from xrv_node.lab.statistics.intervals import Estimate
 from xrv_node.lab.train.splits import PARTS, presence
 from xrv_node.models.weights import Installed
-from xrv_node.product import VERSION
+from xrv_node.product import NOTICE, VERSION
 
 if TYPE_CHECKING:
     from xrv_node.lab.datasets.table import LabelTable
@@ -60,7 +60,7 @@ def text(
         [
             f"# {weights.name}",
             "",
-            "Research software, not a medical device. Not for diagnosis.",
+            f"{NOTICE} Not for diagnosis.",
             "",
             f"A {start.architecture} for {start.size} x {start.size} pixels with "
             f"{len(table.pathologies)} outputs, trained with xrv-node {VERSION}. It began with "

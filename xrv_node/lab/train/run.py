@@ -21,8 +21,7 @@ from xrv_node.lab.datasets import tools
 from xrv_node.lab.datasets.catalog import entries
 from xrv_node.lab.datasets.table import LabelTable
 from xrv_node.lab.statistics.evaluate import Evaluation, evaluate
-from xrv_node.lab.train import checkpoint, export, image_batches, loop, measure, network
-from xrv_node.lab.train import model_card as card
+from xrv_node.lab.train import checkpoint, export, image_batches, loop, measure, model_card, network
 from xrv_node.lab.train.recipe import Recipe
 from xrv_node.lab.train.splits import PARTS, Split, presence, split
 from xrv_node.models import resolve_device
@@ -122,7 +121,17 @@ def train(
     with _writing(out):
         durable.write(out / "split.csv", [_split(table, parts)])
         durable.write(out / "run.json", [_json(identity | {"xrv_node": VERSION, "name": title})])
-        run = loop.Run(recipe, table, parts, start, place, out, identity, on_step, row_done)
+        run = loop.Run(
+            recipe=recipe,
+            table=table,
+            split=parts,
+            start=start,
+            device=place,
+            out=out,
+            identity=identity,
+            on_step=on_step,
+            on_epoch=row_done,
+        )
         position, best = loop.fit(run, saved)
 
         start.network.load_state_dict(best)
@@ -137,10 +146,27 @@ def train(
         measured_on = measure.answers(start.network, images, parts.test, recipe.batch, unread)
         figures = evaluate(measure.labelled_scores(table, measured_on, points), seed=recipe.seed)
         titles = tuple(e.title for e in entries() if e.name in {one.name for one in tables})
-        weights = export.write(title, start, best, table.pathologies, points, titles, out)
+        weights = export.write(
+            name=title,
+            start=start,
+            best=best,
+            labels=table.pathologies,
+            points=points,
+            datasets=titles,
+            out=out,
+        )
         durable.write(out / "figures.json", [_json(asdict(figures))])
-        text = card.text(
-            weights, recipe, start, tables, table, parts, points, figures, position.history, len(unread)
+        text = model_card.text(
+            weights=weights,
+            recipe=recipe,
+            start=start,
+            tables=tables,
+            table=table,
+            parts=parts,
+            points=points,
+            figures=figures,
+            history=position.history,
+            unread=len(unread),
         )
         durable.write(out / f"{title}.md", [text.encode()])
     return Trained(weights, out / f"{title}.md", figures, unread)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,7 +45,7 @@ def write(run: ScoredDataset, validation: Validation, out: Path) -> list[Path]:
         ),
     }
     written = [out / name for name in files]
-    try:
+    with _writing(out):
         for name, content in files.items():
             durable.write(out / name, [content])
         durable.write(out / "scores.csv", csv_tables.score_lines(run))
@@ -54,8 +56,6 @@ def write(run: ScoredDataset, validation: Validation, out: Path) -> list[Path]:
         if baseline is not None:
             sample.save(baseline, out / "baseline.npz")
             written.append(out / "baseline.npz")
-    except OSError as error:
-        raise XrvNodeError(f"{out} cannot be written ({error.strerror}): name another --out") from error
     return [*written, out / "scores.csv"]
 
 
@@ -68,10 +68,8 @@ def write_returned(run: ScoredDataset, back: RunStore, out: Path) -> Path:
         The file cannot be written.
     """
     path = out / "structures-through-node.csv"
-    try:
+    with _writing(out):
         durable.write(path, csv_tables.returned_lines(run, back))
-    except OSError as error:
-        raise XrvNodeError(f"{out} cannot be written ({error.strerror}): name another --out") from error
     return path
 
 
@@ -106,8 +104,15 @@ def write_thresholds(validation: Validation, classifier: str, rule: str, out: Pa
         *([f"# Too few images, they keep the published points: {others}"] if others else []),
         thresholds.as_toml(chosen, classifier, rule),
     ]
-    try:
+    with _writing(out):
         durable.write(out / "thresholds.toml", ["\n".join(lines).encode()])
+    return out / "thresholds.toml"
+
+
+@contextmanager
+def _writing(out: Path) -> Iterator[None]:
+    """Say of a folder that cannot be written what helps."""
+    try:
+        yield
     except OSError as error:
         raise XrvNodeError(f"{out} cannot be written ({error.strerror}): name another --out") from error
-    return out / "thresholds.toml"

@@ -16,7 +16,7 @@ from pydicom import Dataset
 
 from xrv_node.analyse.heatmap import GRID
 from xrv_node.errors import DatasetError, ImageError
-from xrv_node.lab.baseline.headers import Facts, facts
+from xrv_node.lab.baseline.header_fields import Facts, facts
 from xrv_node.lab.datasets.images import open_image
 from xrv_node.lab.statistics.overlap import Mask, packed, unpacked
 from xrv_node.lab.validate import reader_processes
@@ -118,7 +118,15 @@ class PreparedImages:
         except (ImageError, DatasetError) as error:
             return PreparedImage(row, str(error))
         inputs = prepare_all(radiograph, self._sizes, self._resampler)
-        return PreparedImage(row, "", inputs, _facts(radiograph.header), regions, structures, square)
+        return PreparedImage(
+            row=row,
+            why_not="",
+            inputs=inputs,
+            header=_facts(radiograph.header),
+            regions=regions,
+            structures=structures,
+            square=square,
+        )
 
     def part(self, places: slice) -> PreparedImages:
         """Return some, with nothing of the others: what a reading process is sent."""

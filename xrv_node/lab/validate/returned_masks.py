@@ -54,18 +54,28 @@ class OverlapFigures:
 def added(figures: OverlapFigures | None, one: Overlap) -> OverlapFigures:
     """Return a structure's figures with one more image; None stands for those of none."""
     if figures is None:
-        figures = OverlapFigures(one.structure, 0, 0.0, 1.0, 0.0, 1.0, 0, 0, 0.0)
+        figures = OverlapFigures(
+            structure=one.structure,
+            number=0,
+            mean_dice=0.0,
+            least_dice=1.0,
+            mean_iou=0.0,
+            least_iou=1.0,
+            other=0,
+            differing=0,
+            greatest_share=0.0,
+        )
     number = figures.number + 1
     return OverlapFigures(
-        one.structure,
-        number,
-        figures.mean_dice + (one.dice - figures.mean_dice) / number,
-        min(figures.least_dice, one.dice),
-        figures.mean_iou + (one.iou - figures.mean_iou) / number,
-        min(figures.least_iou, one.iou),
-        figures.other + (one.differing > 0),
-        figures.differing + one.differing,
-        max(figures.greatest_share, one.share),
+        structure=one.structure,
+        number=number,
+        mean_dice=figures.mean_dice + (one.dice - figures.mean_dice) / number,
+        least_dice=min(figures.least_dice, one.dice),
+        mean_iou=figures.mean_iou + (one.iou - figures.mean_iou) / number,
+        least_iou=min(figures.least_iou, one.iou),
+        other=figures.other + (one.differing > 0),
+        differing=figures.differing + one.differing,
+        greatest_share=max(figures.greatest_share, one.share),
     )
 
 

@@ -23,7 +23,7 @@ from xrv_node.lab.validate import (
 )
 from xrv_node.lab.validate.about import about
 from xrv_node.lab.validate.read_images import PreparedImages
-from xrv_node.lab.validate.receiver import listen
+from xrv_node.lab.validate.result_receiver import listen
 from xrv_node.lab.validate.run_store import RunStore
 from xrv_node.lab.validate.score_dataset import Plan, ScoredDataset
 from xrv_node.lab.validate.validation import ThroughNode, Validation
@@ -85,13 +85,13 @@ def validate(
         with bar("computing") as progress:
             evaluation = evaluate(labelled, chosen=chosen, progress=progress)
         validation = Validation(
-            about(plan, run, len(labelled), datetime.now(UTC)),
-            evaluation,
-            _published(plan, run),
-            store_with_labels.localisation(run),
-            back,
-            store_with_labels.structures(run, run.store.results()),
-            _published_structures(plan, run),
+            about=about(plan, run, len(labelled), datetime.now(UTC)),
+            evaluation=evaluation,
+            published=_published(plan, run),
+            localisation=store_with_labels.localisation(run),
+            through_node=back,
+            structures=store_with_labels.structures(run, run.store.results()),
+            published_structures=_published_structures(plan, run),
         )
         written = [*output_files.write(run, validation, out), *files]
         if rule is not None:
@@ -129,7 +129,16 @@ def _through_node(
             listen(through_node.CALLING_AE, way.receive_host, way.receive_port) as back,
             bar("through node") as progress,
         ):
-            through_node.run(run.table, rows, run.labels, store, way, back, progress, compare)
+            through_node.run(
+                table=run.table,
+                rows=rows,
+                labels=run.labels,
+                store=store,
+                way=way,
+                back=back,
+                progress=progress,
+                compare=compare,
+            )
         wanted = set(rows.tolist())
         both = store.done(answered=True)
         both = both[np.isin(both, rows)]

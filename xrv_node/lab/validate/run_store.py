@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xrv_node.errors import XrvNodeError
-from xrv_node.lab.baseline.headers import Facts
+from xrv_node.lab.baseline.header_fields import Facts
 from xrv_node.lab.statistics.overlap import Overlap, Pointing
 from xrv_node.lab.validate.structures import Agreement
 
@@ -214,18 +214,18 @@ class RunStore:
         for found in self._rows("SELECT * FROM image ORDER BY row"):
             row, why_not, scores, sigmoids, error, unusual, embedding, header, marked, structures = found
             yield ImageResult(
-                row,
-                why_not,
-                _array(scores),
-                _array(sigmoids),
-                error,
-                None if unusual is None else bool(unusual),
-                _array(embedding),
-                None if header is None else json.loads(header),
-                tuple(
+                row=row,
+                why_not=why_not,
+                scores=_array(scores),
+                sigmoids=_array(sigmoids),
+                reconstruction_error=error,
+                unusual=None if unusual is None else bool(unusual),
+                embedding=_array(embedding),
+                header=None if header is None else json.loads(header),
+                marked=tuple(
                     Marked(m["finding"], Pointing(**m["pointing"]), m["share"]) for m in json.loads(marked)
                 ),
-                tuple(Agreement(**one) for one in json.loads(structures)),
+                structures=tuple(Agreement(**one) for one in json.loads(structures)),
             )
 
     def close(self) -> None:

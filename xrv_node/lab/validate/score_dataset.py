@@ -158,7 +158,15 @@ def score(
         )
     rows = np.sort(np.random.default_rng(SEED).permutation(len(table))[: plan.limit]).astype(np.int64)
     store = RunStore(out / "scores.sqlite", identity(plan, table, networks))
-    found = ScoredDataset(table, labels, unknown, rows, store, networks, outlines)
+    found = ScoredDataset(
+        table=table,
+        labels=labels,
+        unknown=unknown,
+        rows=rows,
+        store=store,
+        networks=networks,
+        structures=outlines,
+    )
     try:
         _score(plan, found, progress)
     except BaseException:

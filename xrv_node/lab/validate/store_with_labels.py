@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from xrv_node.lab.baseline.headers import columns
+from xrv_node.lab.baseline.header_fields import columns
 from xrv_node.lab.baseline.sample import Sample
 from xrv_node.lab.datasets import tools
 from xrv_node.lab.datasets.table import LabelTable
@@ -51,13 +51,13 @@ def labelled_scores(
     chosen = tools.relabel(labels, table.take(rows[answered]))
     whole = not np.isnan(sigmoids[answered]).any()
     return LabelledScores(
-        labels,
-        scores[answered],
-        chosen.labels,
-        chosen.csv["patientid"].to_numpy(dtype=str),
-        chosen.csv["sex"].to_numpy(dtype=str),
-        chosen.csv["age_years"].to_numpy(dtype=np.float64),
-        chosen.csv["view"].to_numpy(dtype=str),
+        pathologies=labels,
+        scores=scores[answered],
+        labels=chosen.labels,
+        patientid=chosen.csv["patientid"].to_numpy(dtype=str),
+        sex=chosen.csv["sex"].to_numpy(dtype=str),
+        age_years=chosen.csv["age_years"].to_numpy(dtype=np.float64),
+        view=chosen.csv["view"].to_numpy(dtype=str),
         sigmoids=sigmoids[answered] if whole else None,
         unusual=unusual[answered] if judged[answered].any() else None,
     )
@@ -170,15 +170,15 @@ def masks(run: ScoredDataset, back: RunStore, rows: NDArray[np.int64]) -> Return
                 greatest_dice = max(greatest_dice or 0.0, abs(agreement.dice - beside.dice))
                 greatest_iou = max(greatest_iou or 0.0, abs(agreement.iou - beside.iou))
     return ReturnedMasks(
-        len(compared),
-        len(wanted & answered - came),
-        dict(not_compared.most_common()),
-        label_maps,
-        tuple(overlaps.values()),
-        structures(run, (one for one in back.returned() if one.row in compared)),
-        structures(run, (one for one in run.store.results() if one.row in compared)),
-        greatest_dice,
-        greatest_iou,
+        compared=len(compared),
+        missing=len(wanted & answered - came),
+        not_compared=dict(not_compared.most_common()),
+        label_maps=label_maps,
+        overlaps=tuple(overlaps.values()),
+        structures=structures(run, (one for one in back.returned() if one.row in compared)),
+        direct=structures(run, (one for one in run.store.results() if one.row in compared)),
+        greatest_dice=greatest_dice,
+        greatest_iou=greatest_iou,
     )
 
 
@@ -207,11 +207,11 @@ def baseline(run: ScoredDataset, what: str) -> Sample | None:
     headers = [r.header for r in kept if r.header is not None]
     numbers, words = columns(headers) if len(headers) == len(kept) else ({}, {})
     return Sample(
-        what,
-        run.networks.model_set.digest,
-        {label: scores[:, i] for i, label in enumerate(run.labels)},
-        np.array([r.reconstruction_error for r in kept], np.float32),
-        np.stack([r.embedding for r in kept if r.embedding is not None]),
-        numbers,
-        words,
+        what=what,
+        model_set=run.networks.model_set.digest,
+        scores={label: scores[:, i] for i, label in enumerate(run.labels)},
+        reconstruction_error=np.array([r.reconstruction_error for r in kept], np.float32),
+        embedding=np.stack([r.embedding for r in kept if r.embedding is not None]),
+        numbers=numbers,
+        words=words,
     )

@@ -26,7 +26,7 @@ from xrv_node.lab.datasets.table import LabelTable
 from xrv_node.lab.datasets.to_dicom import converted
 from xrv_node.lab.statistics.intervals import delong
 from xrv_node.lab.statistics.labelled_scores import LabelledScores
-from xrv_node.lab.validate.receiver import Listening
+from xrv_node.lab.validate.result_receiver import Listening
 from xrv_node.lab.validate.run_store import ImageResult, ReturnedSegmentation, RunStore
 from xrv_node.report import read_back
 from xrv_node.report.kinds import kind_of
@@ -201,14 +201,14 @@ def difference(
         if both[0] is not None and both[1] is not None:
             areas.append(abs(both[0] - both[1]))
     return Difference(
-        node,
-        sent,
-        len(back),
-        segmented,
-        left_out,
-        float(apart.max()) if apart.size else None,
-        max(areas, default=None),
-        int(((direct.scores >= OPERATING_POINT) != (back.scores >= OPERATING_POINT)).sum()),
+        node=node,
+        sent=sent,
+        answered=len(back),
+        segmented=segmented,
+        left_out=left_out,
+        greatest=float(apart.max()) if apart.size else None,
+        greatest_auc=max(areas, default=None),
+        other_calls=int(((direct.scores >= OPERATING_POINT) != (back.scores >= OPERATING_POINT)).sum()),
     )
 
 

@@ -13,7 +13,7 @@ from xrv_node.analyse.analysis_file import load
 from xrv_node.db.store import Store
 from xrv_node.db.tables import AnalysisRow, Instance, Study
 from xrv_node.errors import XrvNodeError
-from xrv_node.lab.baseline.headers import Facts, columns, facts
+from xrv_node.lab.baseline.header_fields import Facts, columns, facts
 from xrv_node.lab.baseline.sample import MOST, Sample
 from xrv_node.radiograph.header import read_header
 from xrv_node.report.summary import COMMISSIONING
@@ -77,16 +77,16 @@ def recent(
     labels = list(dict.fromkeys(label for scores, *_ in found for label in scores))
     numbers, words = columns([read for *_, read in found])
     return Sample(
-        what,
-        model_set or "",
-        {
+        what=what,
+        model_set=model_set or "",
+        scores={
             label: np.array([scores.get(label, np.nan) for scores, *_ in found], np.float32)
             for label in labels
         },
-        np.array([error for _, error, *_ in found], np.float32),
-        np.stack([embedding for _, _, embedding, _ in found]).astype(np.float32),
-        numbers,
-        words,
+        reconstruction_error=np.array([error for _, error, *_ in found], np.float32),
+        embedding=np.stack([embedding for _, _, embedding, _ in found]).astype(np.float32),
+        numbers=numbers,
+        words=words,
     )
 
 

@@ -8,27 +8,29 @@ import torch
 import trained
 from torch import nn
 
-from xrv_node.lab.train import finder, rate_schedule
+from xrv_node.lab.train import learning_rate_finder, rate_schedule
 from xrv_node.lab.train.recipe import load
 from xrv_node.lab.train.run import train
 
 
 def test_it_ends_when_the_loss_breaks_out_or_is_no_number():
-    rates, losses = finder.range_test(lambda rate: 1.0 if rate < 1e-3 else 100.0)
-    assert rates[0] == finder.LOWEST
+    rates, losses = learning_rate_finder.range_test(lambda rate: 1.0 if rate < 1e-3 else 100.0)
+    assert rates[0] == learning_rate_finder.LOWEST
     assert 1e-3 <= rates[-1] < 2e-3
     assert losses == [*[1.0] * (len(losses) - 1), 100.0]
-    rates, _ = finder.range_test(lambda rate: 1.0 if rate < 1e-3 else float("nan"))
+    rates, _ = learning_rate_finder.range_test(lambda rate: 1.0 if rate < 1e-3 else float("nan"))
     assert rates[-1] < 1e-3
 
 
 def test_the_suggestion_is_a_tenth_of_where_the_loss_is_lowest():
     rates = np.geomspace(1e-6, 1, 61)
     bowl = np.log10(rates / 1e-2) ** 2
-    assert finder.suggest(rates.tolist(), bowl.tolist()) == pytest.approx(1e-3, rel=0.01)
-    assert finder.suggest(rates.tolist(), rates.tolist()) is None
-    assert finder.suggest([], []) is None
-    assert finder.suggest(rates[:8].tolist(), (-rates[:8]).tolist()) is None  # too short to tell
+    assert learning_rate_finder.suggest(rates.tolist(), bowl.tolist()) == pytest.approx(1e-3, rel=0.01)
+    assert learning_rate_finder.suggest(rates.tolist(), rates.tolist()) is None
+    assert learning_rate_finder.suggest([], []) is None
+    assert (
+        learning_rate_finder.suggest(rates[:8].tolist(), (-rates[:8]).tolist()) is None
+    )  # too short to tell
 
 
 def test_the_noise_of_batches_does_not_decide():
@@ -37,7 +39,7 @@ def test_the_noise_of_batches_does_not_decide():
     falls = 1 - 0.14 * np.log10(rates / 1e-6) + (rates / 2e-2) ** 2  # lowest at about 5e-3
     for seed in range(20):
         noise = np.random.default_rng(seed).uniform(0.4, 1.6, len(rates))
-        assert 1e-5 < finder.suggest(rates.tolist(), (falls * noise).tolist()) < 1e-3
+        assert 1e-5 < learning_rate_finder.suggest(rates.tolist(), (falls * noise).tolist()) < 1e-3
 
 
 def test_on_a_quadratic_it_stays_below_the_rate_that_diverges():
@@ -49,8 +51,8 @@ def test_on_a_quadratic_it_stays_below_the_rate_that_diverges():
         position[0] -= rate * 100 * position[0]
         return loss
 
-    rates, losses = finder.range_test(step)
-    assert 1e-5 < finder.suggest(rates, losses) < 0.02
+    rates, losses = learning_rate_finder.range_test(step)
+    assert 1e-5 < learning_rate_finder.suggest(rates, losses) < 0.02
 
 
 def test_one_cycle_rises_and_falls_over_the_steps():
