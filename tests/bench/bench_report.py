@@ -33,8 +33,8 @@ from pydicom.sr.codedict import codes
 from xrv_node import report
 from xrv_node.radiograph.display import LONGEST
 from xrv_node.report.codes import CHEST_IMAGING
-from xrv_node.report.kinds import KINDS
 from xrv_node.report.masks import source_masks
+from xrv_node.result_kinds import KINDS
 from xrv_node.settings import DestinationSection
 from xrv_node.values import DEFAULT_STYLE, Analysis, StudyOutcome, Style
 
@@ -137,7 +137,7 @@ def main() -> None:
     (image,) = outcome.images
     assert image.analysis is not None
     runs: dict[str, Callable[[], list[bytes]]] = {
-        **{kind: lambda kind=kind: ours(outcome, (kind,)) for kind in report.BUILDERS},
+        **{kind: lambda kind=kind: ours(outcome, (kind,)) for kind in KINDS},
         "seg, labelmap": lambda: ours(outcome, ("seg",), Style(seg_type="labelmap")),
         f"all that are sent by default ({', '.join(DEFAULT)})": lambda: ours(outcome, DEFAULT),
         "highdicom: seg": lambda: [whole_segmentation(image.header, image.analysis)],

@@ -9,22 +9,9 @@ from pynetdicom.sop_class import (
 
 from xrv_node.deliver.attempt import Outcome
 from xrv_node.receive import association, dimse, intake
-from xrv_node.report.kinds import KINDS
+from xrv_node.result_kinds import KINDS
 from xrv_node.settings import PriorsSection, ReceiveSection
 from xrv_node.settings.destinations import DestinationSection
-
-IODS = {
-    "report": ("SR", "none; title (18748-4, LN, Diagnostic Imaging Report)"),
-    "sr": ("SR", "TID 1500 with TID 1410 groups"),
-    "sr-image": ("SR", "TID 1500 with TID 1501 groups"),
-    "seg": ("SEG", ""),
-    "sc": ("OT", ""),
-    "pm": ("OT", ""),
-    "gsps": ("PR", ""),
-    "ko": ("KO", "TID 2010"),
-    "pdf": ("DOC", ""),
-}
-"""Modality and template of each kind; the tests compare them with objects."""
 
 ANSWERS = {
     dimse.SUCCESS: (

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from conformance_facts import ANSWERS, IODS, NEXT, PARAMETERS, PRIORS_CLASSES, REFUSALS, YOUNG
+from conformance_facts import ANSWERS, NEXT, PARAMETERS, PRIORS_CLASSES, REFUSALS, YOUNG
 from pydicom.charset import python_encoding
 from pydicom.datadict import dictionary_description, tag_for_keyword
 from pydicom.sr.coding import Code
@@ -25,7 +25,7 @@ from xrv_node.deliver.dimse import SYNTAXES
 from xrv_node.frontal.rules import load_rules
 from xrv_node.radiograph.syntaxes import decodes
 from xrv_node.report import codes, source
-from xrv_node.report.kinds import KINDS
+from xrv_node.result_kinds import KINDS
 from xrv_node.settings.destinations import DestinationSection
 from xrv_node.values import STORAGE_COMMITMENT, VERIFICATION, StoredResult
 
@@ -104,7 +104,7 @@ def kinds() -> str:
     """What is made of a study."""
     default = DestinationSection.model_fields["send"].default
     rows = (
-        (f"`{name}`", _name(uid), f"`{uid}`", *IODS[name], kind.series_number, "yes" if name in default else "",
+        (f"`{name}`", _name(uid), f"`{uid}`", kind.modality, kind.template, kind.series_number, "yes" if name in default else "",
          ", ".join(f"`{field}`" for field in kind.varies))
         for name, kind in KINDS.items()
         for uid in kind.sop_classes

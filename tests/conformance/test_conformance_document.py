@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conformance_facts import ANSWERS, IODS, PRIORS_CLASSES
+from conformance_facts import ANSWERS, PRIORS_CLASSES
 from conformance_tables import MARKED, TABLES, decodable, filled, offered
 from pydicom.uid import UID, AllTransferSyntaxes
 from pynetdicom import AE, build_role, evt
@@ -30,7 +30,7 @@ from xrv_node.jobs import commitment
 from xrv_node.priors.dimse import DimseArchive
 from xrv_node.receive import association as acse
 from xrv_node.receive import dimse, server
-from xrv_node.report.kinds import KINDS, sop_classes
+from xrv_node.result_kinds import KINDS, sop_classes
 from xrv_node.settings import PriorsSection
 from xrv_node.settings.destinations import DestinationSection
 from xrv_node.spool import Spool
@@ -175,12 +175,11 @@ def studied() -> Any:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_objects_are_what_the_table_says(kind: str, studied: Any) -> None:
-    modality, template = IODS[kind]
     (found, *_) = report.build(studied, [kind])
-    assert found.dataset.Modality == modality
+    assert found.dataset.Modality == KINDS[kind].modality
     assert found.dataset.SOPClassUID in KINDS[kind].sop_classes
     claimed = [item.TemplateIdentifier for item in found.dataset.get("ContentTemplateSequence", ())]
-    assert claimed == re.findall(r"TID (\d+)", template)[:1]
+    assert claimed == re.findall(r"TID (\d+)", KINDS[kind].template)[:1]
     assert not [element for element in found.dataset.iterall() if element.tag.is_private]
     assert found.dataset.SOPInstanceUID.startswith("2.25.")
 

@@ -17,7 +17,7 @@ from xrv_node.db import queue
 from xrv_node.db.store import Store
 from xrv_node.db.tables import Delivery, Job
 from xrv_node.jobs import outbox
-from xrv_node.report.kinds import KINDS
+from xrv_node.result_kinds import KINDS
 from xrv_node.spool import Spool
 from xrv_node.values import StoredResult
 

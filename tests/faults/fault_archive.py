@@ -17,7 +17,7 @@ from typing import IO, Any
 from pynetdicom import AE, evt
 from pynetdicom.events import Event
 
-from xrv_node.report.kinds import KINDS
+from xrv_node.result_kinds import KINDS
 from xrv_node.values import VERIFICATION
 
 TITLE = "ARCHIVE"

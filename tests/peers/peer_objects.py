@@ -11,7 +11,7 @@ from peer_programs import run
 from pydicom import Dataset
 
 from xrv_node import phantom
-from xrv_node.report.kinds import kind_of
+from xrv_node.result_kinds import kind_of
 
 STUDY_AND_PATIENT = (
     "SpecificCharacterSet", "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "PatientAge",

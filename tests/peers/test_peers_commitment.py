@@ -20,7 +20,7 @@ from xrv_node.db.tables import Delivery, Job, ResultRow, Study
 from xrv_node.deliver.dimse import DimseSender
 from xrv_node.jobs import commitment, outbox
 from xrv_node.receive import server as receiver
-from xrv_node.report.kinds import KINDS
+from xrv_node.result_kinds import KINDS
 from xrv_node.settings import ReceiveSection, Settings
 from xrv_node.settings.destinations import DestinationSection
 from xrv_node.spool import Spool

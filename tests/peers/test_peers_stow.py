@@ -16,7 +16,7 @@ from pydicom import Dataset, dcmread
 from xrv_node import report
 from xrv_node.deliver.attempt import Outcome
 from xrv_node.deliver.stow import StowSender
-from xrv_node.report.kinds import KINDS
+from xrv_node.result_kinds import KINDS
 from xrv_node.settings.destinations import DestinationSection
 from xrv_node.values import StoredResult
 

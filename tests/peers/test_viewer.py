@@ -21,8 +21,8 @@ from peer_node import command
 from peer_programs import HOST, find, missing, program
 
 from xrv_node import report
-from xrv_node.report.kinds import KINDS
 from xrv_node.report.phrases import say
+from xrv_node.result_kinds import KINDS
 from xrv_node.settings import DestinationSection
 
 pytestmark = [pytest.mark.peers, pytest.mark.slow]

@@ -15,7 +15,7 @@ from pynetdicom import AE, evt
 
 from xrv_node.db.store import Store
 from xrv_node.priors import archive, dimse
-from xrv_node.report.kinds import KINDS
+from xrv_node.result_kinds import KINDS
 from xrv_node.spool import Spool
 
 ENHANCED_SR = KINDS["report"].sop_classes[0]

@@ -16,8 +16,8 @@ from pydicom.datadict import tag_for_keyword
 from pydicom.valuerep import CUSTOMIZABLE_CHARSET_VR
 from receiving import Receiver
 
-from xrv_node.report.kinds import KINDS as MADE
 from xrv_node.report.source import ALWAYS, WHERE_PRESENT
+from xrv_node.result_kinds import KINDS as MADE
 from xrv_node.settings.destinations import DestinationSection
 
 KINDS = DestinationSection.model_fields["send"].default

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from xrv_node.report.equipment import MANUFACTURER, NAME
-from xrv_node.report.kinds import KINDS
+from xrv_node.result_kinds import KINDS
 from xrv_node.settings import Settings
 
 RECIPES = Path(str(files("dicom_config") / "recipes"))

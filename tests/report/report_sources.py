@@ -12,10 +12,10 @@ from pydicom import Dataset, dcmread
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
-from xrv_node import report
+from xrv_node.result_kinds import KINDS
 from xrv_node.values import ImageOutcome, Predecessor, StudyOutcome
 
-ALL = tuple(report.BUILDERS)
+ALL = tuple(KINDS)
 LONG = "Wolfeschlegelsteinhausenbergerdorff^Hubert Blaine Adolph Charles"
 JAPANESE: dict[str, Any] = {
     "SpecificCharacterSet": ["", "ISO 2022 IR 87"],

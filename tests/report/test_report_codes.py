@@ -19,6 +19,7 @@ from pydicom.sr.coding import Code
 from xrv_node import report
 from xrv_node.errors import ConfigError
 from xrv_node.report import codes
+from xrv_node.result_kinds import KINDS
 
 Row = codes.FindingCodes | codes.StructureCodes | codes.MeasurementCodes
 ROWS: list[Row] = [
@@ -168,7 +169,7 @@ def test_no_trap_is_in_a_table_or_an_object() -> None:
     study = cases.outcome(
         cases.frontal(cases.header(), scores=dict.fromkeys(cases.LABELS, 0.9), seg=cases.chest())
     )
-    for result in report.build(study, tuple(report.BUILDERS)):
+    for result in report.build(study, tuple(KINDS)):
         used |= {(c.CodingSchemeDesignator, c.CodeValue) for c in coded(result.dataset)}
     assert len(used) > len(ROWS)
     assert not used & set(TRAPS)
@@ -179,7 +180,7 @@ def test_every_scheme_in_an_object_is_the_standard_s_or_declared_there() -> None
         cases.frontal(cases.header(), scores=dict.fromkeys(cases.LABELS, 0.9), seg=cases.chest())
     )
     standard = {*concepts, "RFC5646"}  # PS3.16 table 8-1; pydicom has no language tags
-    for result in report.build(study, tuple(report.BUILDERS)):
+    for result in report.build(study, tuple(KINDS)):
         declared = {item.CodingSchemeDesignator for item in result.dataset.CodingSchemeIdentificationSequence}
         assert {c.CodingSchemeDesignator for c in coded(result.dataset)} <= standard | declared, result.kind
 

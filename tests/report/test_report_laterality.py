@@ -12,7 +12,7 @@ from report_cases import STRUCTURES, analysis, disk, errors_of, frontal, header,
 
 from xrv_node import report
 from xrv_node.report import codes, read_back, summary
-from xrv_node.report.kinds.seg import SIDE_UNVERIFIED, build_segmentations
+from xrv_node.report.kinds.seg import SIDE_UNVERIFIED, build
 from xrv_node.report.laterality import doubt, side
 from xrv_node.values import ImageOutcome
 
@@ -113,7 +113,7 @@ def test_a_region_has_no_side_without_both_lungs_or_from_untrained_networks() ->
 @pytest.mark.parametrize(("orientation", "sure"), [(["L", "F"], True), (["R", "F"], False)])
 def test_a_doubtful_side_is_in_no_code(orientation: list[str], sure: bool, tmp_path: Path) -> None:
     head = header(PatientOrientation=orientation)
-    (made,) = build_segmentations(outcome(frontal(head, seg=chest())))
+    (made,) = build(outcome(frontal(head, seg=chest())))
     paired = 0
     for segment in made.SegmentSequence:
         kind = segment.SegmentedPropertyTypeCodeSequence[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from pkgutil import iter_modules
 
 import pytest
 import report_cases as cases
@@ -14,7 +15,8 @@ from report_sources import ALL, CASES, UNREAD, commissioning, one, raw
 from xrv_node import report
 from xrv_node.errors import ConfigError
 from xrv_node.report import equipment, uids
-from xrv_node.report.kinds import sop_classes
+from xrv_node.report import kinds as report_kinds
+from xrv_node.result_kinds import KINDS, sop_classes
 from xrv_node.values import FrontalDecision, Style, Verdict
 
 
@@ -39,6 +41,11 @@ def test_without_an_analysed_image_there_is_a_report_and_nothing_else(case: str)
 def test_the_sop_classes_are_those_that_destinations_are_offered() -> None:
     made = {r.kind: str(r.dataset.SOPClassUID) for r in report.build(one()(), ALL)}
     assert made == {kind: sop_classes(kind, Style())[0] for kind in ALL}
+
+
+def test_every_kind_has_a_builder_and_every_builder_is_of_a_kind() -> None:
+    builders = {module.name.replace("_", "-") for module in iter_modules(report_kinds.__path__)}
+    assert builders == set(KINDS)
 
 
 def test_kinds_come_as_asked_for() -> None:

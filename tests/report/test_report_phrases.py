@@ -23,7 +23,7 @@ from xrv_node.analyse import gate
 from xrv_node.analyse.view import from_pixels
 from xrv_node.frontal.header import spaced
 from xrv_node.report import codes, phrases, summary
-from xrv_node.report.kinds import KINDS
+from xrv_node.result_kinds import KINDS
 from xrv_node.values import ImageOutcome, Language, Role, Verdict
 
 LANGUAGES = get_args(Language)
@@ -53,7 +53,7 @@ def test_a_row_has_five_languages_with_the_same_placeholders(key: str) -> None:
 
 
 def test_every_phrase_that_is_asked_for_is_there_and_none_else() -> None:
-    source = {path: path.read_text(encoding="utf-8") for path in sorted((ROOM / "report").glob("*.py"))}
+    source = {path: path.read_text(encoding="utf-8") for path in sorted((ROOM / "report").rglob("*.py"))}
     asked = {key for text in source.values() for key in re.findall(r'\bsay\(\s*"(\w+)"', text)}
     assert asked <= set(TABLE["text"])
     quoted = {key for text in source.values() for key in re.findall(r'"(\w+)"', text)}

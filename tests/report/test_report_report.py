@@ -14,6 +14,7 @@ from pydicom import Dataset, dcmread
 
 from xrv_node import report
 from xrv_node.report import codes, summary
+from xrv_node.result_kinds import KINDS
 from xrv_node.values import FrontalDecision, ImageOutcome, StudyOutcome, Verdict
 
 
@@ -190,7 +191,7 @@ def test_an_image_that_failed_a_check_has_no_findings_in_the_report() -> None:
     made = built(cases.outcome(strange))
     assert not numbers(made)
     assert any("unlike those" in t for t in texts(made))
-    assert [r.kind for r in report.build(cases.outcome(strange), list(report.BUILDERS))] == ["report", "pdf"]
+    assert [r.kind for r in report.build(cases.outcome(strange), list(KINDS))] == ["report", "pdf"]
 
 
 def test_the_best_score_of_several_images_is_in_the_headline() -> None:

@@ -15,10 +15,11 @@ import report_cases as cases
 from pydicom import Dataset, dcmread
 
 from xrv_node import report
-from xrv_node.jobs import report as job
-from xrv_node.report import codes, kinds, uids
+from xrv_node.jobs import results
+from xrv_node.report import codes, uids
 from xrv_node.report.kinds import seg as segmentation
 from xrv_node.report.masks import label_map, source_masks
+from xrv_node.result_kinds import sop_classes
 from xrv_node.spool import Spool
 from xrv_node.values import DEFAULT_STYLE, Analysis, Frame, StudyOutcome, Style
 
@@ -135,7 +136,7 @@ def test_every_style_is_valid(style: Style, kind: str, tmp_path: Path) -> None:
     made = built(cases.outcome(cases.frontal(cases.header(kind))), style)
     path.write_bytes(report.to_bytes(made))
     assert cases.errors_of(path) == []
-    assert (str(made.SOPClassUID),) == kinds.sop_classes("seg", style)
+    assert (str(made.SOPClassUID),) == sop_classes("seg", style)
     assert hd.seg.segread(path).segmentation_type.value == style.seg_type.upper()
 
 
@@ -245,7 +246,7 @@ def test_a_large_detector_s_segmentation_is_small_when_deflated(tmp_path: Path) 
 
 def test_the_spool_keeps_it_deflated(spool: Spool) -> None:
     (result,) = report.build(cases.outcome(cases.frontal(cases.header())), ["seg"])
-    row = job._keep(spool, str(result.dataset.StudyInstanceUID), result, "")
+    row = results._keep(spool, str(result.dataset.StudyInstanceUID), result, "")
     kept = spool.absolute(row.path)
     assert row.size == kept.stat().st_size < len(report.to_bytes(result.dataset))
     assert dcmread(kept).file_meta.TransferSyntaxUID.is_deflated

@@ -11,7 +11,7 @@ from pydicom import Dataset, dcmread
 
 from xrv_node import report
 from xrv_node.report import codes, uids
-from xrv_node.report.kinds import KINDS, kind_of
+from xrv_node.result_kinds import KINDS, kind_of
 from xrv_node.settings import DestinationSection
 from xrv_node.values import ImageOutcome, Predecessor, StudyOutcome
 

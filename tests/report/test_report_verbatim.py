@@ -22,9 +22,10 @@ from pydicom.valuerep import CUSTOMIZABLE_CHARSET_VR, PersonName
 from xrv_node import report, verbatim
 from xrv_node.radiograph.header import read_header
 from xrv_node.report.source import ALWAYS, WHERE_PRESENT
+from xrv_node.result_kinds import KINDS
 from xrv_node.values import DEFAULT_STYLE, Style
 
-ALL = tuple(report.BUILDERS)
+ALL = tuple(KINDS)
 TAKEN = [tag for k in (*ALWAYS, *WHERE_PRESENT) if (tag := tag_for_keyword(k)) is not None]
 GERMAN = Style(language="de")
 """Its umlauts are in few of the character sets."""

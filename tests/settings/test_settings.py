@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 
 import pytest
 
-from xrv_node import report, settings
+from xrv_node import settings
 from xrv_node.errors import ConfigError
-from xrv_node.report.kinds import KINDS
-from xrv_node.settings.destinations import RESULT_KINDS
+from xrv_node.result_kinds import KINDS
 
 WEB = "[[destinations]]\nname='a'\nkind='web'\n"
 PEER = "[[peers]]\nname='p'\nae_title='P'\nhost='h'\nport=104\n"
@@ -85,8 +85,13 @@ def test_a_node_that_anybody_may_send_to_says_so(tmp_path: Path, text: str, open
     assert not remedy or "receive.allowed_calling_ae" in remedy
 
 
-def test_the_tables_of_result_kinds_agree() -> None:
-    assert set(RESULT_KINDS) == set(KINDS) == set(report.BUILDERS)
+def test_a_destination_takes_every_kind_of_result_and_a_misspelt_one_names_them(tmp_path: Path) -> None:
+    text = "[[destinations]]\nname='a'\nkind='folder'\npath='x'\nsend="
+    assert load(tmp_path, f"{text}{list(KINDS)}").destinations[0].send == tuple(KINDS)
+    *kinds, last = (f"'{kind}'" for kind in KINDS)
+    accepted = f"Input should be {', '.join(kinds)} or {last} (got 'rapport')"
+    with pytest.raises(ConfigError, match=re.escape(f"destinations.0.send.0: {accepted}")):
+        load(tmp_path, text + "['rapport']")
 
 
 @pytest.mark.parametrize(

@@ -218,7 +218,7 @@ class ResultRow(Base):
     study_id: Mapped[int] = mapped_column(ForeignKey("study.id"), index=True)
     kind: Mapped[str] = mapped_column(String(16))
     variant: Mapped[str] = mapped_column(String(64), default="")
-    """Of the kind (`report.kinds.variant`); a destination gets those of its own style."""
+    """Of the kind (`result_kinds.variant`); a destination gets those of its own style."""
     revision: Mapped[int]
     """The newest revision of the study that says it: of an unchanged result it moves on."""
     sop_class_uid: Mapped[str] = mapped_column(String(64))

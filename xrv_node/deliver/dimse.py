@@ -16,7 +16,7 @@ from xrv_node import verbatim
 from xrv_node.deliver.association import Context, NotNowError, open_to, tls_context
 from xrv_node.deliver.attempt import Attempt, Outcome, from_status
 from xrv_node.errors import ConfigError, DestinationError
-from xrv_node.report.kinds import KINDS, sop_classes
+from xrv_node.result_kinds import KINDS, sop_classes
 from xrv_node.settings.destinations import DestinationSection
 from xrv_node.values import STORAGE_COMMITMENT, VERIFICATION, StoredResult
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydicom import dcmread
 
 from xrv_node.report import read_back
-from xrv_node.report.kinds import kind_of
+from xrv_node.result_kinds import kind_of
 from xrv_node.values import Finding, Point
 
 

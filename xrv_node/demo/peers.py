@@ -16,7 +16,7 @@ from pynetdicom import AE, evt
 from pynetdicom.events import Event
 
 from xrv_node.errors import XrvNodeError
-from xrv_node.report.kinds import KINDS, kind_of
+from xrv_node.result_kinds import KINDS, kind_of
 from xrv_node.spool import is_uid
 from xrv_node.values import VERIFICATION
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from time import perf_counter
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import structlog
 from sqlalchemy import select
@@ -170,25 +170,26 @@ def _keep(store: Store, spool: Spool, claim: Claim, analysis: Analysis, seconds:
             known.reconstruction_error = analysis.reconstruction_error
         instance.state, instance.error = InstanceState.ANALYSED, None
         queue.close(job, JobState.DONE)
-        trail.record(
-            db,
-            "instance.analysed",
-            study=study_uid,
-            instance=instance.sop_instance_uid,
-            models={m.role: m.name for m in analysis.model_set.models},
-            model_set=digest,
-            site_thresholds=dict(analysis.model_set.classifier.site_thresholds),
-            commissioning=analysis.model_set.commissioning,
-            resampler=analysis.resampler,
-            reconstruction_error=round(analysis.reconstruction_error, 4),
-            ssim=round(analysis.ssim, 5),
-            quality=list(analysis.quality),
-            refused=analysis.refused is not None,
-            present=[f.label for f in analysis.findings if f.present],
-            seconds=seconds,
-        )
+        trail.record(db, "instance.analysed", study=study_uid, **_told(analysis), seconds=seconds)
         progress.report_when_ready(db, study)
     log.info("analysed", study=study_uid, instance=analysis.sop_instance_uid, seconds=seconds)
+
+
+def _told(analysis: Analysis) -> dict[str, Any]:
+    models = analysis.model_set
+    return {
+        "instance": analysis.sop_instance_uid,
+        "models": {m.role: m.name for m in models.models},
+        "model_set": models.digest,
+        "site_thresholds": dict(models.classifier.site_thresholds),
+        "commissioning": models.commissioning,
+        "resampler": analysis.resampler,
+        "reconstruction_error": round(analysis.reconstruction_error, 4),
+        "ssim": round(analysis.ssim, 5),
+        "quality": list(analysis.quality),
+        "refused": analysis.refused is not None,
+        "present": [f.label for f in analysis.findings if f.present],
+    }
 
 
 def _known(db: Session, instance: Instance, digest: str) -> AnalysisRow | None:

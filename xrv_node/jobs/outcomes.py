@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from pydicom import Dataset
 from sqlalchemy import func, or_, select
@@ -12,13 +13,64 @@ from sqlalchemy.orm import Session
 from xrv_node import verbatim
 from xrv_node.analyse.analysis_file import load
 from xrv_node.attributes import integer, text
-from xrv_node.db.tables import AnalysisRow, Instance, InstanceState, Study
+from xrv_node.db.store import Store
+from xrv_node.db.tables import AnalysisRow, Delivery, Instance, InstanceState, ResultRow, Study
 from xrv_node.errors import XrvNodeError
 from xrv_node.frontal.header import fold
 from xrv_node.frontal.repeats import Repeat, repeats
 from xrv_node.radiograph.header import read_header
 from xrv_node.spool import Spool
 from xrv_node.values import Evidence, FrontalDecision, ImageOutcome, ModelSet, Verdict
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClosedStudy:
+    """What is on record of a closed study."""
+
+    uid: str
+    """Study Instance UID."""
+    revision: int
+    closed_at: datetime
+    images: tuple[ImageOutcome, ...]
+    patients: Sequence[tuple[ImageOutcome, ...]]
+    """The same images, parted by whose they are."""
+    purged: int
+    """How many of its objects retention has removed."""
+    results: Sequence[ResultRow]
+    """All that it has had, the oldest first."""
+    callers: set[str]
+    """AE titles that its images came from."""
+    informed: set[str]
+    """Names of the destinations that had results of it."""
+
+
+def read(store: Store, spool: Spool, study_id: int, model_set: ModelSet) -> ClosedStudy:
+    """Read what is on record of a closed study.
+
+    Raises
+    ------
+    XrvNodeError
+        As `images_of`.
+    """
+    with store.read() as db:
+        study = db.get_one(Study, study_id)
+        results = select(ResultRow).where(ResultRow.study_id == study.id).order_by(ResultRow.id)
+        callers = select(Instance.calling_ae).where(Instance.study_id == study.id)
+        sent = select(Delivery.destination).join(ResultRow, ResultRow.id == Delivery.result_id)
+        informed = sent.where(ResultRow.study_id == study.id)
+        images = images_of(db, spool, study, model_set)
+        return ClosedStudy(
+            study.study_instance_uid,
+            study.revision,
+            # In the site's own time zone, as the dates of the images are.
+            (study.closed_at or datetime.now(UTC)).astimezone(),
+            images,
+            by_patient(images),
+            purged(db, study),
+            db.scalars(results).all(),
+            set(db.scalars(callers)),
+            set(db.scalars(informed)),
+        )
 
 
 def images_of(db: Session, spool: Spool, study: Study, model_set: ModelSet) -> tuple[ImageOutcome, ...]:

@@ -27,7 +27,7 @@ from xrv_node.db.tables import (
     StudyState,
 )
 from xrv_node.errors import XrvNodeError
-from xrv_node.report.kinds import KINDS, variant
+from xrv_node.result_kinds import KINDS, variant
 from xrv_node.settings.destinations import DestinationSection
 from xrv_node.spool import Spool
 

@@ -8,7 +8,7 @@ from itertools import islice
 from pydicom import Dataset
 
 from xrv_node.attributes import text
-from xrv_node.report.kinds import KINDS
+from xrv_node.result_kinds import KINDS
 from xrv_node.spool import is_uid
 
 MAX_ANSWERS = 2000

@@ -20,8 +20,8 @@ from xrv_node.attributes import text
 from xrv_node.errors import DestinationError
 from xrv_node.priors.subject import Basis, Earlier, Subject, highest, newest, precedes, subject_of
 from xrv_node.report import codes, equipment, read_back
-from xrv_node.report.kinds import kind_of
 from xrv_node.report.summary import COMMISSIONING, plain
+from xrv_node.result_kinds import kind_of
 from xrv_node.settings import PriorsSection
 from xrv_node.spool import is_uid
 from xrv_node.values import Prior

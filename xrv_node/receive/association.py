@@ -118,14 +118,7 @@ class Association:
             UIDs of the classes that are refused for it (result 3, PS3.8 table 9-18).
         """
         supported = _supported()
-        others = {c.abstract_syntax for c in supported}
-        offered: list[PresentationContext] = []
-        refused: list[PresentationContext] = []
-        for context in self._request.presentation_context_definition_list:
-            # a stable sort: the order is the peer's preference among those that decode
-            context.transfer_syntax = sorted(context.transfer_syntax, key=lambda uid: not decodes(str(uid)))
-            taken = classes is None or context.abstract_syntax in {*classes, *others}
-            (offered if taken else refused).append(context)
+        offered, refused = self._contexts(classes, {c.abstract_syntax for c in supported})
         roles = {
             item.sop_class_uid: (item.scu_role, item.scp_role)
             for item in self._request.user_information
@@ -199,6 +192,19 @@ class Association:
         pdu = A_RELEASE_RP()
         pdu.from_primitive(answer)
         self._wire.write(pdu.encode())
+
+    def _contexts(
+        self, classes: Collection[str] | None, others: Collection[UID | None]
+    ) -> tuple[list[PresentationContext], list[PresentationContext]]:
+        """The presentation contexts to negotiate, and those that are refused for their class."""
+        offered: list[PresentationContext] = []
+        refused: list[PresentationContext] = []
+        for context in self._request.presentation_context_definition_list:
+            # a stable sort: the order is the peer's preference among those that decode
+            context.transfer_syntax = sorted(context.transfer_syntax, key=lambda uid: not decodes(str(uid)))
+            taken = classes is None or context.abstract_syntax in {*classes, *others}
+            (offered if taken else refused).append(context)
+        return offered, refused
 
     def _values(self) -> Iterator[tuple[int, int, memoryview]]:
         """Context ID, message control header and data of each presentation data value, until the release."""

@@ -25,10 +25,9 @@ from xrv_node.db.store import Store, is_busy
 from xrv_node.db.tables import Study
 from xrv_node.disk import Gate
 from xrv_node.errors import RefusedError
-from xrv_node.receive import association as acse
-from xrv_node.receive import intake
-from xrv_node.receive.association import Association, Message, Rejection
-from xrv_node.receive.instance_rows import Incoming
+from xrv_node.receive import admission, intake
+from xrv_node.receive.association import Association, Message
+from xrv_node.receive.instance_rows import Accepted, Incoming
 from xrv_node.receive.peer_limits import Crowd, Pace
 from xrv_node.receive.wire import INVALID_PARAMETER, UNEXPECTED_PDU, BrokenOffError, Wire
 from xrv_node.settings import Settings
@@ -109,14 +108,15 @@ def _serve(
 ) -> None:
     """Serve an association; `present`: how many there are with it, and how many of them from `address`."""
     calling = association.calling_ae
-    if refusal := _refusal(association, receiver, address, present):
+    called, ours = association.called_ae, receiver.settings.receive
+    if refusal := admission.refusal(ours, receiver.gate, calling, called, present):
         rejection, remedy = refusal
         log.warning("association refused", calling_ae=calling, address=address, remedy=remedy)
         association.reject(rejection)
-        _guarded(_record_refusal, receiver.store, calling, association.called_ae, address, remedy)
+        _guarded(_record_refusal, receiver.store, calling, called, address, remedy)
         return
-    wire.patience(receiver.settings.receive.idle_seconds)
-    if refused := association.accept(intake.classes(receiver.settings.receive)):
+    wire.patience(ours.idle_seconds)
+    if refused := association.accept(intake.classes(ours)):
         remedy = 'receive.other_storage = "keep" takes them'
         log.info(
             "storage classes refused", calling_ae=calling, address=address, classes=refused, remedy=remedy
@@ -153,13 +153,7 @@ def store(association: Association, message: Message, sender: Sender) -> int:
     receiver = sender.receiver
     # Before its data is read: what it sends meanwhile waits in its own memory, not in ours.
     sleep(receiver.pace.turn(sender.address))
-    incoming = Incoming(
-        sop_class_uid=str(message.command.get("AffectedSOPClassUID", "")),
-        sop_instance_uid=str(message.command.get("AffectedSOPInstanceUID", "")),
-        transfer_syntax_uid=association.transfer_syntaxes[message.context_id],
-        calling_ae=sender.calling_ae,
-        data=message.fragments,
-    )
+    incoming = _incoming(association, message, sender)
     try:
         accepted = intake.accept(
             receiver.store,
@@ -182,6 +176,21 @@ def store(association: Association, message: Message, sender: Sender) -> int:
         log.exception("store failed", calling_ae=incoming.calling_ae)
         return PROCESSING_FAILURE
     sender.studies.add(accepted.study_instance_uid)
+    _log_stored(accepted, incoming)
+    return SUCCESS
+
+
+def _incoming(association: Association, message: Message, sender: Sender) -> Incoming:
+    return Incoming(
+        sop_class_uid=str(message.command.get("AffectedSOPClassUID", "")),
+        sop_instance_uid=str(message.command.get("AffectedSOPInstanceUID", "")),
+        transfer_syntax_uid=association.transfer_syntaxes[message.context_id],
+        calling_ae=sender.calling_ae,
+        data=message.fragments,
+    )
+
+
+def _log_stored(accepted: Accepted, incoming: Incoming) -> None:
     if accepted.outcome == "conflict":
         log.warning(
             "other content under a SOP Instance UID that came before: kept, not analysed, told in the report",
@@ -199,7 +208,6 @@ def store(association: Association, message: Message, sender: Sender) -> int:
         verdict=decision.verdict.value if decision else None,
         view=decision.view if decision else None,
     )
-    return SUCCESS
 
 
 def event_report(association: Association, message: Message, sender: Sender) -> int:
@@ -255,26 +263,6 @@ def _service(message: Message) -> Service:
     if command & 0x8000:
         raise BrokenOffError("a response that nothing was asked for", UNEXPECTED_PDU)
     return SERVICES.get(command, unrecognized)
-
-
-def _refusal(
-    association: Association, receiver: Receiver, address: str, present: tuple[int, int]
-) -> tuple[Rejection, str] | None:
-    """Why this peer is not let in, and the line of the configuration that would do so."""
-    ours, calling, called = receiver.settings.receive, association.calling_ae, association.called_ae
-    everybody, its_own = present
-    if called != ours.ae_title:
-        remedy = f"it called {called}, this node is {ours.ae_title} (receive.ae_title)"
-        return acse.CALLED_AE_NOT_RECOGNIZED, remedy
-    if ours.allowed_calling_ae and calling not in ours.allowed_calling_ae:
-        return acse.CALLING_AE_NOT_RECOGNIZED, f'add "{calling}" to receive.allowed_calling_ae'
-    for count, key in ((everybody, "max_associations"), (its_own, "max_associations_per_peer")):
-        if count > (limit := getattr(ours, key)):
-            remedy = f"more than {limit} associations at once (receive.{key}); it may try again"
-            return acse.LOCAL_LIMIT_EXCEEDED, remedy
-    if why := receiver.gate.refusal():
-        return acse.LOCAL_LIMIT_EXCEEDED, why
-    return None
 
 
 def _close(store: Store, studies: set[str]) -> None:

@@ -115,21 +115,39 @@ def record(db: Session, spool: Spool, received: Received, path: Path, *, undecid
     It runs under the write lock: another association may be bringing the same object. It goes past the
     session's unit of work, whose processor time every object would pay.
     """
-    incoming, known = received.incoming, seen(db, received)
-    common = {
-        "study": received.study,
-        "instance": incoming.sop_instance_uid,
-        "calling_ae": incoming.calling_ae,
-    }
+    known = seen(db, received)
     if known == "own result":
         path.unlink(missing_ok=True)
-        trail.record(db, "instance.own_result", **common)
+        trail.record(db, "instance.own_result", **_named(received))
         return Accepted(known, received.study)
     if known == "duplicate":
         if (purged := _purged(db, received)) is not None:
             return _again(db, purged, received, path)
-        trail.record(db, "instance.duplicate", **common)
+        trail.record(db, "instance.duplicate", **_named(received))
         return Accepted(known, received.study)
+    return _new(db, spool, received, path, known, undecided=undecided)
+
+
+def _named(received: Received) -> dict[str, str]:
+    incoming = received.incoming
+    return {
+        "study": received.study,
+        "instance": incoming.sop_instance_uid,
+        "calling_ae": incoming.calling_ae,
+    }
+
+
+def _new(
+    db: Session,
+    spool: Spool,
+    received: Received,
+    path: Path,
+    known: Outcome | None,
+    *,
+    undecided: bool,
+) -> Accepted:
+    """An object that did not come before in this form."""
+    incoming = received.incoming
     decision = _CONFLICT if known == "conflict" else received.decision
     analyse = decision.verdict == Verdict.FRONTAL or (undecided and decision.verdict == Verdict.UNKNOWN)
     now = datetime.now(UTC)
@@ -156,7 +174,7 @@ def record(db: Session, spool: Spool, received: Received, path: Path, *, undecid
     }
     row = db.connection().execute(insert(Instance).returning(Instance.id), fields | judged).scalar_one()
     event = "instance.conflict" if known else "instance.received"
-    trail.record(db, event, **common, **judged, sha256=received.sha256, analyse=analyse)
+    trail.record(db, event, **_named(received), **judged, sha256=received.sha256, analyse=analyse)
     if analyse:
         queue.enqueue(db, "analyse", study=study, instance=row)
     return Accepted(known or "stored", received.study, decision)

@@ -1,4 +1,4 @@
-"""One received object: check it, keep it, decide about it, record it. Both DIMSE and the web come here."""
+"""One received object: check it, keep it, decide about it, record it."""
 
 from __future__ import annotations
 
@@ -79,39 +79,13 @@ def accept(
         With the DIMSE status to answer: 0x0122 its class is not taken, 0xA700 no room, 0xA900 it is not what
         the request says, 0xC000 it cannot be understood. Nothing of it is kept.
     """
-    _check_uids(SOPClassUID=incoming.sop_class_uid, SOPInstanceUID=incoming.sop_instance_uid)
-    if classes is not None and incoming.sop_class_uid not in classes:
-        raise RefusedError(
-            CLASS_NOT_SUPPORTED,
-            'objects of this SOP class are never analysed (receive.other_storage = "refuse")',
-        )
-    if gate is not None and (why := gate.refusal()):
-        raise RefusedError(OUT_OF_RESOURCES, why)
-    with _no_room():
-        digest = Digest()
-        pieces = _measured(incoming.data, digest, max_bytes)
-        draft = durable.draft(spool.drafts, itertools.chain((_part10_prefix(incoming),), pieces))
-        try:
-            header = _header(draft, incoming)
-            received = Received(
-                incoming,
-                header,
-                digest.hexdigest(),
-                draft.stat().st_size,
-                frontal.decide(header, min_age_years=rules.min_age_years),
-            )
-            target = spool.input(received.study, incoming.sop_instance_uid, received.sha256)
-            undecided = views_from_pixels or rules.unknown == "analyse"
-            try:
-                # A name that is there already has the same bytes, or had them and lost its file.
-                durable.place(draft, target)
-                return store.together(lambda db: record(db, spool, received, target, undecided=undecided))
-            except BaseException as error:
-                if not is_busy(error):  # then that would wait as long again; the file serves the next try
-                    _forget(store, received, target)
-                raise
-        finally:
-            draft.unlink(missing_ok=True)
+    _admit(incoming, gate, classes)
+    undecided = views_from_pixels or rules.unknown == "analyse"
+    with _no_room(), _drafted(spool, incoming, max_bytes) as (draft, digest):
+        header = _header(draft, incoming)
+        decision = frontal.decide(header, min_age_years=rules.min_age_years)
+        received = Received(incoming, header, digest, draft.stat().st_size, decision)
+        return _settle(store, spool, received, draft, undecided=undecided)
 
 
 def refused(store: Store, incoming: Incoming, error: RefusedError) -> None:
@@ -126,6 +100,43 @@ def refused(store: Store, incoming: Incoming, error: RefusedError) -> None:
             why=str(error),
             calling_ae=incoming.calling_ae,
         )
+
+
+def _admit(incoming: Incoming, gate: Gate | None, classes: Collection[str] | None) -> None:
+    """Refuse what need not be read to be refused."""
+    _check_uids(SOPClassUID=incoming.sop_class_uid, SOPInstanceUID=incoming.sop_instance_uid)
+    if classes is not None and incoming.sop_class_uid not in classes:
+        raise RefusedError(
+            CLASS_NOT_SUPPORTED,
+            'objects of this SOP class are never analysed (receive.other_storage = "refuse")',
+        )
+    if gate is not None and (why := gate.refusal()):
+        raise RefusedError(OUT_OF_RESOURCES, why)
+
+
+@contextmanager
+def _drafted(spool: Spool, incoming: Incoming, max_bytes: int) -> Iterator[tuple[Path, str]]:
+    """Write the object to a file that is gone afterwards, unless it was placed; yield it and its digest."""
+    digest = Digest()
+    pieces = _measured(incoming.data, digest, max_bytes)
+    draft = durable.draft(spool.drafts, itertools.chain((_part10_prefix(incoming),), pieces))
+    try:
+        yield draft, digest.hexdigest()
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _settle(store: Store, spool: Spool, received: Received, draft: Path, *, undecided: bool) -> Accepted:
+    """Give the file its place, then the object its row."""
+    target = spool.input(received.study, received.incoming.sop_instance_uid, received.sha256)
+    try:
+        # A name that is there already has the same bytes, or had them and lost its file.
+        durable.place(draft, target)
+        return store.together(lambda db: record(db, spool, received, target, undecided=undecided))
+    except BaseException as error:
+        if not is_busy(error):  # then that would wait as long again; the file serves the next try
+            _forget(store, received, target)
+        raise
 
 
 def _check_uids(**uids: str) -> None:

@@ -4,36 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
+from typing import cast
 
 from pydicom import Dataset
 
 from xrv_node.errors import ConfigError
 from xrv_node.report.envelope import to_bytes
-from xrv_node.report.kinds.gsps import build_presentations
-from xrv_node.report.kinds.ko import build_keys
-from xrv_node.report.kinds.pdf import build_pdf
-from xrv_node.report.kinds.pm import build_maps
-from xrv_node.report.kinds.report import build_report
-from xrv_node.report.kinds.sc import build_captures
-from xrv_node.report.kinds.seg import build_segmentations
-from xrv_node.report.kinds.sr import build_regions
-from xrv_node.report.kinds.sr_image import build_scores
+from xrv_node.result_kinds import KINDS
 from xrv_node.values import DEFAULT_STYLE, StudyOutcome, Style
 
-__all__ = ["BUILDERS", "Result", "build", "to_bytes"]
+__all__ = ["Result", "build", "to_bytes"]
 
-BUILDERS: dict[str, Callable[[StudyOutcome, Style], list[Dataset]]] = {
-    "report": build_report,
-    "sr": build_regions,
-    "sr-image": build_scores,
-    "seg": build_segmentations,
-    "sc": build_captures,
-    "pm": build_maps,
-    "gsps": build_presentations,
-    "ko": build_keys,
-    "pdf": build_pdf,
-}
-"""Who makes each kind of result."""
+Builder = Callable[[StudyOutcome, Style], list[Dataset]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,7 +40,7 @@ def build(outcome: StudyOutcome, kinds: Sequence[str], style: Style = DEFAULT_ST
     outcome : StudyOutcome
         A closed study.
     kinds : sequence of str
-        Keys of `BUILDERS`. ``"report"`` gives one object, ``"sr"`` one or none, ``"seg"`` one for each image
+        Keys of `KINDS`. ``"report"`` gives one object, ``"sr"`` one or none, ``"seg"`` one for each image
         with a structure.
     style : Style
         How they are wanted.
@@ -73,8 +56,13 @@ def build(outcome: StudyOutcome, kinds: Sequence[str], style: Style = DEFAULT_ST
         If a kind is unknown, or a finding or structure has no codes.
     """
     for kind in kinds:
-        if kind not in BUILDERS:
-            raise ConfigError(f'result kind "{kind}" is not known: use {", ".join(BUILDERS)}')
+        if kind not in KINDS:
+            raise ConfigError(f'result kind "{kind}" is not known: use {", ".join(KINDS)}')
     if not outcome.images:
         return []
-    return [Result(kind, dataset) for kind in kinds for dataset in BUILDERS[kind](outcome, style)]
+    return [Result(kind, dataset) for kind in kinds for dataset in _builder(kind)(outcome, style)]
+
+
+def _builder(kind: str) -> Builder:
+    """The one that `report.kinds` has under the kind's name."""
+    return cast("Builder", import_module(f"{__name__}.kinds.{kind.replace('-', '_')}").build)

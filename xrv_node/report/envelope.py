@@ -11,6 +11,7 @@ import io
 import math
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
@@ -19,8 +20,8 @@ from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEnd
 from xrv_node import product, verbatim
 from xrv_node.attributes import text
 from xrv_node.report import charset, codes, equipment, phrases, source, uids
-from xrv_node.report.kinds import KINDS
 from xrv_node.report.summary import COMMISSIONING
+from xrv_node.result_kinds import KINDS
 from xrv_node.values import Language, ModelSet, StudyOutcome
 
 # Which run made the object and when: not part of what it says.
@@ -73,6 +74,28 @@ def stand_in(header: Dataset, study_instance_uid: str) -> Dataset:
             if (element := source.valid(header, keyword)) is not None:
                 made[keyword] = element
     return made
+
+
+def placeholders() -> dict[str, Any]:
+    """Return the arguments that highdicom's constructors must have and that `finish` replaces."""
+    import highdicom as hd
+
+    return {
+        "series_instance_uid": hd.UID(),
+        "series_number": 1,
+        "sop_instance_uid": hd.UID(),
+        "instance_number": 1,
+        "manufacturer": equipment.MANUFACTURER,
+    }
+
+
+def image_placeholders(models: ModelSet) -> dict[str, Any]:
+    """Return `placeholders` and what else the constructors of images must have."""
+    return placeholders() | {
+        "manufacturer_model_name": equipment.NAME,
+        "software_versions": equipment.version(models),
+        "device_serial_number": equipment.serial_number(models),
+    }
 
 
 def finish(

@@ -16,7 +16,7 @@ from pydicom.sr.coding import Code
 
 from xrv_node.attributes import text
 from xrv_node.report import codes, equipment, summary
-from xrv_node.report.envelope import finish, numbers, stand_in
+from xrv_node.report.envelope import finish, numbers, placeholders, stand_in
 from xrv_node.report.kinds.report import call, finding_concept, score_item
 from xrv_node.report.laterality import doubt, side
 from xrv_node.report.uids import tracking_uid
@@ -61,7 +61,7 @@ def document(
     Parameters
     ----------
     kind : str
-        Key of `kinds.KINDS`.
+        Key of `result_kinds.KINDS`.
     outcome : StudyOutcome
         A study with at least one image.
     groups : callable
@@ -109,11 +109,7 @@ def document(
     content = hd.sr.Comprehensive3DSR(
         evidence=references,
         content=report[0],
-        series_instance_uid=hd.UID(),  # this and the next are replaced by derived ones
-        series_number=1,
-        sop_instance_uid=hd.UID(),
-        instance_number=1,
-        manufacturer=equipment.MANUFACTURER,
+        **placeholders(),
         is_complete=not summary.failed(outcome),
     )
     content.ContentSequence.append(measurements)

@@ -5,15 +5,18 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Sequence
 from importlib.resources import files
-from typing import Annotated, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from xrv_node.result_kinds import KINDS
 from xrv_node.settings.types import AETitle, PathText, Section, TlsClientSection
 from xrv_node.values import Language, Style
 
-ResultKind = Literal["report", "sr", "sr-image", "seg", "sc", "pm", "gsps", "ko", "pdf"]
-RESULT_KINDS: tuple[str, ...] = get_args(ResultKind)
+if TYPE_CHECKING:
+    ResultKind = str
+else:
+    ResultKind = Literal[tuple(KINDS)]
 
 PeerPort = Annotated[int, Field(ge=1, le=65535)]
 

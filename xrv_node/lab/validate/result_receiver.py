@@ -14,7 +14,7 @@ from pynetdicom.events import Event
 
 from xrv_node.errors import ConfigError
 from xrv_node.product import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from xrv_node.report.kinds import KINDS
+from xrv_node.result_kinds import KINDS
 from xrv_node.values import VERIFICATION
 
 WAITING = 16

@@ -20,7 +20,7 @@ from xrv_node.lab.validate.structures import StructureFigures, compare, placed
 from xrv_node.models.model import Segmenter
 from xrv_node.report import masks as report_masks
 from xrv_node.report import read_back
-from xrv_node.report.kinds import KINDS
+from xrv_node.result_kinds import KINDS
 
 SAME = 1e-4
 """Share of an image's pixels up to which two masks of a structure are the same one. It is 0 unless an output

@@ -29,7 +29,7 @@ from xrv_node.lab.statistics.labelled_scores import LabelledScores
 from xrv_node.lab.validate.result_receiver import Listening
 from xrv_node.lab.validate.run_store import ImageResult, ReturnedSegmentation, RunStore
 from xrv_node.report import read_back
-from xrv_node.report.kinds import kind_of
+from xrv_node.result_kinds import kind_of
 from xrv_node.values import OPERATING_POINT, Verdict
 
 CALLING_AE = "XRVVALIDATE"

@@ -14,8 +14,8 @@ from pydicom import DataElement, Dataset
 
 from xrv_node.attributes import text
 from xrv_node.radiograph.lookup import Table, first_table, is_inverted, number
-from xrv_node.report import codes, equipment, summary
-from xrv_node.report.envelope import finish, stand_in
+from xrv_node.report import codes, summary
+from xrv_node.report.envelope import finish, image_placeholders, stand_in
 from xrv_node.report.legend import called
 from xrv_node.report.lettering import YELLOW
 from xrv_node.report.measurement_report import named
@@ -43,7 +43,7 @@ _WINDOWS = {"LINEAR", "LINEAR_EXACT", "SIGMOID"}
 _TRIANGLE = 3
 
 
-def build_presentations(outcome: StudyOutcome, style: Style = DEFAULT_STYLE) -> list[Dataset]:
+def build(outcome: StudyOutcome, style: Style = DEFAULT_STYLE) -> list[Dataset]:
     """Make the presentation state of each image on which a finding has a region.
 
     Parameters
@@ -75,26 +75,16 @@ def _presentation(image: ImageOutcome, outcome: StudyOutcome, language: Language
     if image.analysis is None or not marked or text(image.header, "SamplesPerPixel") not in ("", "1"):
         return None
     source = stand_in(image.header, outcome.study_instance_uid)
-    frame = image.analysis.frame
+    frame, commissioning = image.analysis.frame, outcome.model_set.commissioning
     source.Rows, source.Columns, source.SamplesPerPixel = frame.rows, frame.columns, 1
-    commissioning = outcome.model_set.commissioning
-    notice = f"{meaning(codes.NO_RESULT, language)} - " if commissioning else ""
-    notice += say("picture_notice", language)
     color = hd.color.CIELabColor.from_rgb(*YELLOW)
     marks, notices = (
         hd.pr.GraphicLayer(name, order, display_color=color)
         for order, name in enumerate(("AI_FINDINGS", "AI_NOTICE"), 1)
     )
     made = hd.pr.GrayscaleSoftcopyPresentationState(
+        **image_placeholders(outcome.model_set),
         referenced_images=[source],
-        series_instance_uid=hd.UID(),  # this and the next are replaced by derived ones
-        series_number=1,
-        sop_instance_uid=hd.UID(),
-        instance_number=1,
-        manufacturer=equipment.MANUFACTURER,
-        manufacturer_model_name=equipment.NAME,
-        software_versions=equipment.version(outcome.model_set),
-        device_serial_number=equipment.serial_number(outcome.model_set),
         content_label="XRV_MARKS",
         content_description=summary.COMMISSIONING if commissioning else "Marks by AI, not for diagnosis",
         graphic_layers=[marks, notices],
@@ -108,7 +98,7 @@ def _presentation(image: ImageOutcome, outcome: StudyOutcome, language: Language
             hd.pr.GraphicAnnotation(
                 referenced_images=[source],
                 graphic_layer=notices,
-                text_objects=[hd.pr.TextObject(notice, "DISPLAY", bounding_box=_NOTICE_BOX)],
+                text_objects=[_notice(language, commissioning=commissioning)],
             ),
         ],
     )
@@ -116,6 +106,15 @@ def _presentation(image: ImageOutcome, outcome: StudyOutcome, language: Language
     made.BodyPartExamined = "CHEST"
     made.ContentCreatorName = ""  # type 2; no person made it
     return finish(made, "gsps", outcome, image.header, [source.SOPInstanceUID], language)
+
+
+def _notice(language: Language, *, commissioning: bool) -> hd.pr.TextObject:
+    import highdicom as hd
+
+    words = say("picture_notice", language)
+    if commissioning:
+        words = f"{meaning(codes.NO_RESULT, language)} - {words}"
+    return hd.pr.TextObject(words, "DISPLAY", bounding_box=_NOTICE_BOX)
 
 
 def _outline(finding: Finding, sop_instance_uid: str, models: ModelSet) -> hd.pr.GraphicObject:

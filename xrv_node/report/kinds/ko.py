@@ -10,12 +10,12 @@ from pydicom import Dataset
 from pydicom.sr.codedict import codes as dicom_codes
 
 from xrv_node.report import equipment, summary
-from xrv_node.report.envelope import finish, stand_in
+from xrv_node.report.envelope import finish, placeholders, stand_in
 from xrv_node.report.phrases import named, say
 from xrv_node.values import DEFAULT_STYLE, Language, StudyOutcome, Style
 
 
-def build_keys(outcome: StudyOutcome, style: Style = DEFAULT_STYLE) -> list[Dataset]:
+def build(outcome: StudyOutcome, style: Style = DEFAULT_STYLE) -> list[Dataset]:
     """Make the selection of a study's images with findings.
 
     Parameters
@@ -53,11 +53,7 @@ def build_keys(outcome: StudyOutcome, style: Style = DEFAULT_STYLE) -> list[Data
     made = hd.ko.KeyObjectSelectionDocument(
         evidence=images,
         content=content,
-        series_instance_uid=hd.UID(),  # this and the next are replaced by derived ones
-        series_number=1,
-        sop_instance_uid=hd.UID(),
-        instance_number=1,
-        manufacturer=equipment.MANUFACTURER,
+        **placeholders(),
     )
     made.ContinuityOfContent = "SEPARATE"  # CONTINUOUS, highdicom's own, runs values together
     sources = [image.SOPInstanceUID for image in images]

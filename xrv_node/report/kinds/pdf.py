@@ -13,7 +13,7 @@ from xrv_node.values import DEFAULT_STYLE, StudyOutcome, Style
 _ENCAPSULATED_PDF = "1.2.840.10008.5.1.4.1.1.104.1"
 
 
-def build_pdf(outcome: StudyOutcome, style: Style = DEFAULT_STYLE) -> list[Dataset]:
+def build(outcome: StudyOutcome, style: Style = DEFAULT_STYLE) -> list[Dataset]:
     """Make the report of a study as a PDF (PS3.3 A.45.1).
 
     Parameters

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.sr.codedict import codes as dicom_codes
 
-from xrv_node.report import codes, equipment, summary
-from xrv_node.report.envelope import finish, stand_in
+from xrv_node.report import codes, summary
+from xrv_node.report.envelope import finish, image_placeholders, stand_in
 from xrv_node.report.masks import overlap
 from xrv_node.report.plane import plane, state
 from xrv_node.report.uids import dimension_organization_uid
@@ -24,7 +24,7 @@ _STEPS = 255
 """As many as a colour scale on a screen has."""
 
 
-def build_maps(outcome: StudyOutcome, style: Style = DEFAULT_STYLE) -> list[Dataset]:
+def build(outcome: StudyOutcome, style: Style = DEFAULT_STYLE) -> list[Dataset]:
     """Make the heat maps of each image.
 
     Parameters
@@ -88,23 +88,15 @@ def _map(header: Dataset, finding: Finding, heat: NDArray[np.float32], outcome: 
     stated = plane(header)
     state(source, stated)
     highest = float(heat.max())
-    explanation = f"Gradient-weighted class activation: {row.name}"
     made = hd.pm.ParametricMap(
+        **image_placeholders(outcome.model_set),
         source_images=[source],
         pixel_array=heat,
-        series_instance_uid=hd.UID(),  # this and the next are replaced by derived ones
-        series_number=1,
-        sop_instance_uid=hd.UID(),
-        instance_number=1,
-        manufacturer=equipment.MANUFACTURER,
-        manufacturer_model_name=equipment.NAME,
-        software_versions=equipment.version(outcome.model_set),
-        device_serial_number=equipment.serial_number(outcome.model_set),
         contains_recognizable_visual_features=False,
         real_world_value_mappings=[
             hd.pm.RealWorldValueMapping(
                 lut_label=row.own.value,
-                lut_explanation=explanation,
+                lut_explanation=f"Gradient-weighted class activation: {row.name}",
                 unit=dicom_codes.UCUM.NoUnits,
                 value_range=(0.0, highest),
                 quantity_definition=dicom_codes.DCM.GradientWeightedClassActivation,

@@ -17,7 +17,7 @@ from pydicom.sr.coding import Code
 from xrv_node.attributes import text
 from xrv_node.report import codes, equipment, phrases, summary
 from xrv_node.report.document import Coded, Identifier, Item, Number, Scored, Section, Words, sections
-from xrv_node.report.envelope import finish, stand_in
+from xrv_node.report.envelope import finish, placeholders, stand_in
 from xrv_node.values import DEFAULT_STYLE, Finding, ModelSet, StudyOutcome, Style
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ TITLE = dicom_codes.LN.DiagnosticImagingReport
 _CONTAINS = "CONTAINS"
 
 
-def build_report(outcome: StudyOutcome, style: Style = DEFAULT_STYLE) -> list[Dataset]:
+def build(outcome: StudyOutcome, style: Style = DEFAULT_STYLE) -> list[Dataset]:
     """Make the readable report of a study: headline, findings, images without a result and why, models,
     notice.
 
@@ -57,11 +57,7 @@ def build_report(outcome: StudyOutcome, style: Style = DEFAULT_STYLE) -> list[Da
     made = hd.sr.EnhancedSR(
         evidence=[stand_in(image.header, outcome.study_instance_uid) for image in outcome.images],
         content=root,
-        series_instance_uid=hd.UID(),  # this and the next are replaced by derived ones
-        series_number=1,
-        sop_instance_uid=hd.UID(),
-        instance_number=1,
-        manufacturer=equipment.MANUFACTURER,
+        **placeholders(),
         is_complete=not summary.failed(outcome),
     )
     sources = [text(image.header, "SOPInstanceUID") for image in outcome.images]

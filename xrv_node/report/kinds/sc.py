@@ -14,7 +14,7 @@ from xrv_node.values import DEFAULT_STYLE, ImageOutcome, StudyOutcome, Style
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 
 
-def build_captures(outcome: StudyOutcome, style: Style = DEFAULT_STYLE) -> list[Dataset]:
+def build(outcome: StudyOutcome, style: Style = DEFAULT_STYLE) -> list[Dataset]:
     """Make the picture of each image that the networks have answered.
 
     Parameters

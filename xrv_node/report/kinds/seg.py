@@ -17,7 +17,7 @@ from pydicom.sr.codedict import codes as dicom_codes
 
 from xrv_node.attributes import text
 from xrv_node.report import codes, equipment, summary
-from xrv_node.report.envelope import finish, stand_in
+from xrv_node.report.envelope import finish, image_placeholders, stand_in
 from xrv_node.report.laterality import doubt
 from xrv_node.report.masks import label_map, source_masks
 from xrv_node.report.plane import plane, state
@@ -33,7 +33,7 @@ _DIRECTIONS = re.compile(r"[ALPRHF]{1,3}\\[ALPRHF]{1,3}")
 """Patient Orientation (0020,0020) of a person (PS3.3 C.7.6.1.1.1)."""
 
 
-def build_segmentations(outcome: StudyOutcome, style: Style = DEFAULT_STYLE) -> list[Dataset]:
+def build(outcome: StudyOutcome, style: Style = DEFAULT_STYLE) -> list[Dataset]:
     """Make the segmentation of each image on which a structure was found.
 
     Parameters
@@ -75,6 +75,7 @@ def _segmentation(image: ImageOutcome, outcome: StudyOutcome, style: Style) -> D
     sides = doubt(image.header, analysis) is None
     labelled = style.seg_type == "labelmap"
     made = hd.seg.Segmentation(
+        **image_placeholders(outcome.model_set),
         source_images=[source],
         # One pixel, in all structures: of a whole detector's image highdicom reads each several times, which
         # takes longer than all the rest. `_fill` puts in the real ones.
@@ -84,14 +85,6 @@ def _segmentation(image: ImageOutcome, outcome: StudyOutcome, style: Style) -> D
             _segment(number, analysis.structures[k], source.SOPInstanceUID, outcome.model_set, sides=sides)
             for number, k in enumerate(found, 1)
         ],
-        series_instance_uid=hd.UID(),  # this and the next are replaced by derived ones
-        series_number=1,
-        sop_instance_uid=hd.UID(),
-        instance_number=1,
-        manufacturer=equipment.MANUFACTURER,
-        manufacturer_model_name=equipment.NAME,
-        software_versions=equipment.version(outcome.model_set),
-        device_serial_number=equipment.serial_number(outcome.model_set),
         content_label="XRV_ANATOMY",
         content_description=(
             summary.COMMISSIONING if outcome.model_set.commissioning else "Anatomy by AI, not for diagnosis"

@@ -36,7 +36,7 @@ _DECIMALS = {"{ratio}": 3, "{pixels}": 0, "mm": 1, "mm2": 0}
 """To read; the exact value goes with it (Floating Point Value)."""
 
 
-def build_regions(outcome: StudyOutcome, style: Style = DEFAULT_STYLE) -> list[Dataset]:
+def build(outcome: StudyOutcome, style: Style = DEFAULT_STYLE) -> list[Dataset]:
     """Make the report of the regions of all findings that are present and of what could be measured.
 
     Parameters

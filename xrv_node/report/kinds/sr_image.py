@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from xrv_node.report.measurement_report import Group
 
 
-def build_scores(outcome: StudyOutcome, style: Style = DEFAULT_STYLE) -> list[Dataset]:
+def build(outcome: StudyOutcome, style: Style = DEFAULT_STYLE) -> list[Dataset]:
     """Make the report of all findings of all images that were analysed.
 
     Parameters
