@@ -1,4 +1,4 @@
-"""Samples that are alike, samples that moved, and files that are neither."""
+"""Samples that are alike, and samples that moved."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from xrv_node.errors import XrvNodeError
-from xrv_node.lab.baseline.sample import Sample, load, save
+from xrv_node.lab.baseline.sample import Sample
 from xrv_node.lab.monitor.drift import compare, mmd, of_numbers, of_words, psi, shift
 
 
@@ -158,24 +157,3 @@ def test_a_shift_is_found_in_embeddings_of_another_spread_with_the_same_mean():
     generator = np.random.default_rng(6)
     wider = mmd(generator.normal(size=(200, 8)), 1.5 * generator.normal(size=(200, 8)))
     assert wider.level == "moved"
-
-
-def test_a_sample_comes_back_from_its_file(tmp_path):
-    given = sample()
-    save(given, tmp_path / "b.npz")
-    found = load(tmp_path / "b.npz")
-    assert (found.what, found.model_set, found.words) == (given.what, given.model_set, given.words)
-    assert np.array_equal(found.embedding, given.embedding)
-    assert np.array_equal(found.scores["Effusion"], given.scores["Effusion"])
-    assert np.array_equal(found.numbers["PatientAge"], given.numbers["PatientAge"], equal_nan=True)
-
-
-def test_other_files_are_refused_in_a_sentence(tmp_path):
-    with pytest.raises(XrvNodeError, match="does not exist"):
-        load(tmp_path / "none.npz")
-    (tmp_path / "b.npz").write_bytes(b"PK\3\4 nothing")
-    with pytest.raises(XrvNodeError, match="a baseline"):
-        load(tmp_path / "b.npz")
-    np.savez(tmp_path / "p.npz", words=np.array([{}], dtype=object))
-    with pytest.raises(XrvNodeError, match="a baseline"):
-        load(tmp_path / "p.npz")
