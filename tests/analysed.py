@@ -11,7 +11,6 @@ from made import incoming, radiograph
 from pydicom import Dataset, dcmread
 from sqlalchemy import select
 
-from xrv_node.analyse.analyser import AnalysisInput
 from xrv_node.db import progress, queries, queue
 from xrv_node.db.store import Store
 from xrv_node.db.tables import ResultRow, Study
@@ -22,7 +21,7 @@ from xrv_node.priors import search
 from xrv_node.receive import intake
 from xrv_node.settings import Settings
 from xrv_node.spool import Spool
-from xrv_node.values import Analysis, Finding, Frame, ModelIdentity, ModelSet, Prior
+from xrv_node.values import Analysis, AnalysisInput, Finding, Frame, ModelIdentity, ModelSet, Prior
 
 CLASSIFIER = "1a" * 32
 BEFORE, NOW = "20250301", "20260101"

@@ -56,7 +56,7 @@ def run_worker(settings: Settings, stop: threading.Event, *, commissioning: bool
     """Load the models, then analyse and report until told to stop."""
     from xrv_node import models
     from xrv_node.analyse import choice, gate, view
-    from xrv_node.analyse.local import LocalAnalyser
+    from xrv_node.analyse.analyser import Analyser
     from xrv_node.db import queue
     from xrv_node.jobs import analyse, report, worker
     from xrv_node.radiograph.prepare import RESAMPLER
@@ -75,7 +75,7 @@ def run_worker(settings: Settings, stop: threading.Event, *, commissioning: bool
         engines = choice.chosen(directory, networks)
         limits = gate.load(directory, identity, RESAMPLER)
         views = view.reader(settings.models.view, directory, networks.device)
-        analyser = LocalAnalyser(networks, engines, limits)
+        analyser = Analyser(networks, engines, limits)
         with store.begin() as db:
             changes.models_loaded(db, identity, owner=owner)
         log.info(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -64,7 +64,11 @@ class FrontalDecision:
     evidence: tuple[Evidence, ...] = ()
 
 
-Role = Literal["classifier", "segmenter", "autoencoder", "attribute"]
+SetRole = Literal["classifier", "segmenter", "autoencoder"]
+"""What each network of a model set is there for."""
+Role = Literal[SetRole, "attribute"]
+SET_ROLES: tuple[SetRole, ...] = get_args(SetRole)
+"""In the order in which the three are named everywhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +115,15 @@ class ModelSet:
     def _digest(self, points: Iterable[str]) -> str:
         lines = [*(f"{m.role} {m.name} {m.sha256}" for m in self.models), *points]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysisInput:
+    """One image to analyse."""
+
+    sop_instance_uid: str
+    path: Path
+    """A file that ``radiograph.read.read`` takes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,16 +11,15 @@ from typer.testing import CliRunner
 
 from xrv_node import phantom
 from xrv_node.analyse import benchmark, choice, gate
-from xrv_node.analyse.analyser import AnalysisInput
+from xrv_node.analyse.analyser import Analyser
 from xrv_node.analyse.engines import ENGINES
-from xrv_node.analyse.local import LocalAnalyser
 from xrv_node.cli.models import app
 from xrv_node.errors import ConfigError, WeightsError
 from xrv_node.models import catalog, load_set
 from xrv_node.models.commissioning import seeded_state
 from xrv_node.models.convert import tensors_sha256
 from xrv_node.radiograph.prepare import RESAMPLER
-from xrv_node.values import Analysis
+from xrv_node.values import Analysis, AnalysisInput
 
 NAMES = ("densenet121-res224-all", "chestx_det", "101-elastic")
 
@@ -71,7 +70,7 @@ def test_a_gate_is_fitted_and_used(models: Path, site: Path) -> None:
     limits = gate.load(models, networks.identity, RESAMPLER)
     assert limits is not None
     assert report["file"] == str(gate.path(models, networks.identity))
-    analyser = LocalAnalyser(networks, limits=limits)
+    analyser = Analyser(networks, limits=limits)
     for result in analyser.analyse([AnalysisInput("1", site / "0.dcm"), AnalysisInput("2", site / "1.dcm")]):
         assert isinstance(result, Analysis)
         assert result.refused is None
@@ -89,8 +88,8 @@ def test_engines_are_measured_and_used(models: Path, site: Path) -> None:
     for timing in kept["measured"]:
         if timing["chosen"]:
             assert timing["difference"] <= benchmark.CHECKS[timing["role"]].exact
-    (plain,) = LocalAnalyser(load_set(*NAMES, models)).analyse([AnalysisInput("1", site / "3.dcm")])
-    (fast,) = LocalAnalyser(networks, engines).analyse([AnalysisInput("1", site / "3.dcm")])
+    (plain,) = Analyser(load_set(*NAMES, models)).analyse([AnalysisInput("1", site / "3.dcm")])
+    (fast,) = Analyser(networks, engines).analyse([AnalysisInput("1", site / "3.dcm")])
     assert isinstance(plain, Analysis)
     assert isinstance(fast, Analysis)
     for one, other in zip(plain.findings, fast.findings, strict=True):

@@ -15,6 +15,7 @@ from xrv_node.analyse import benchmark, choice, engines
 from xrv_node.analyse.engines import ENGINES, PLAIN, Engine, FoldedPyramid
 from xrv_node.errors import WeightsError
 from xrv_node.models import Networks, load_set
+from xrv_node.models.model import Autoencoder, Classifier, Segmenter
 from xrv_node.models.pspnet import PSPNet
 
 EXACT = [e for e in ENGINES.values() if not e.half and e is not PLAIN]
@@ -35,7 +36,7 @@ def plain(networks: Networks, images: dict[int, Tensor]) -> dict[str, Tensor]:
     outputs = {}
     with torch.inference_mode():
         for role, size in benchmark.SIZES.items():
-            output = getattr(networks, role)(images[size])
+            output = getattr(networks, role).network(images[size])
             outputs[role] = output[0] if isinstance(output, tuple) else output
     return outputs
 
@@ -45,7 +46,7 @@ def plain(networks: Networks, images: dict[int, Tensor]) -> dict[str, Tensor]:
 def test_exact_engines_give_the_same_numbers(
     engine: Engine, role: str, networks: Networks, images: dict[int, Tensor], plain: dict[str, Tensor]
 ) -> None:
-    network = engine.prepare(copy.deepcopy(getattr(networks, role)))
+    network = engine.prepare(copy.deepcopy(getattr(networks, role).network))
     with torch.inference_mode(), engine.precision("cpu"):
         output = network(images[benchmark.SIZES[role]].to(memory_format=torch.channels_last))
         once = network(images[benchmark.SIZES[role]][:1].to(memory_format=torch.channels_last))
@@ -58,7 +59,7 @@ def test_exact_engines_give_the_same_numbers(
 
 def test_batch_normalisation_is_gone_where_it_followed_a_convolution(networks: Networks) -> None:
     for role, left in (("classifier", 62), ("segmenter", 0), ("autoencoder", 0)):
-        network = engines.folded(copy.deepcopy(getattr(networks, role)))
+        network = engines.folded(copy.deepcopy(getattr(networks, role).network))
         norms = [
             name for name, m in network.named_modules() if isinstance(m, nn.BatchNorm2d) and "aux" not in name
         ]
@@ -68,7 +69,7 @@ def test_batch_normalisation_is_gone_where_it_followed_a_convolution(networks: N
 
 @pytest.mark.parametrize("size", [(64, 64), (33, 40), (12, 12)])
 def test_the_folded_pyramid_is_the_pyramid(size: tuple[int, int], networks: Networks) -> None:
-    network = copy.deepcopy(networks.segmenter)
+    network = copy.deepcopy(networks.segmenter.network)
     engines._fold(network)
     assert isinstance(network, PSPNet)
     x = torch.randn(2, 2048, *size, generator=torch.Generator().manual_seed(1)).relu()
@@ -84,7 +85,7 @@ def test_on_a_gpu_weights_stay_in_float32_and_lie_channels_last(name: str, netwo
     """Autocast rounds there, so that what it does not convolve (scores, masks, errors) is not rounded."""
     engine = ENGINES[name]
     assert "cuda" in engine.devices
-    network = engine.prepare(copy.deepcopy(networks.autoencoder).to("meta"))  # not the CPU's branch
+    network = engine.prepare(copy.deepcopy(networks.autoencoder.network).to("meta"))  # not the CPU's branch
     kernels = [p for p in network.parameters() if p.ndim == 4]
     assert all(p.dtype is torch.float32 for p in network.parameters())
     assert all(p.is_contiguous(memory_format=torch.channels_last) for p in kernels)
@@ -100,7 +101,7 @@ def test_sixteen_bits_come_near(
 ) -> None:
     """On the CPU, whose autocast rounds as a GPU's does."""
     engine = ENGINES[name]
-    network = engine.prepare(copy.deepcopy(networks.classifier))
+    network = engine.prepare(copy.deepcopy(networks.classifier.network))
     with torch.inference_mode(), engine.precision("cpu"):
         output = network(images[benchmark.SIZES["classifier"]].to(memory_format=torch.channels_last)).float()
     difference = benchmark.CHECKS["classifier"].difference(networks, plain["classifier"], output)
@@ -122,11 +123,19 @@ class Tiny(nn.Module):
         flat = (x - x.mean()).flatten(1)[:, : torch.Size(self.shape).numel()]
         return self.gain * flat.reshape(len(x), *self.shape) / 1024
 
+    encode = forward
+
+    def decode(self, z: Tensor) -> Tensor:
+        return z
+
 
 @pytest.fixture
 def tiny(networks: Networks) -> Networks:
     return dataclasses.replace(
-        networks, classifier=Tiny((18,)), segmenter=Tiny((14, 8, 8)), autoencoder=Tiny((1, 224, 224))
+        networks,
+        classifier=Classifier(networks.classifier.entry, Tiny((18,))),
+        segmenter=Segmenter(networks.segmenter.entry, Tiny((14, 8, 8))),
+        autoencoder=Autoencoder(networks.autoencoder.entry, Tiny((1, 224, 224))),
     )
 
 

@@ -14,14 +14,14 @@ from torch import Tensor, nn
 
 from xrv_node import phantom
 from xrv_node.analyse import gate
-from xrv_node.analyse.analyser import AnalysisInput
-from xrv_node.analyse.local import LocalAnalyser
+from xrv_node.analyse.analyser import Analyser
 from xrv_node.errors import ConfigError, WeightsError
 from xrv_node.lab.images import fit_gate
 from xrv_node.lab.images.files import listed
 from xrv_node.models import Networks, load_set
+from xrv_node.models.model import Autoencoder, Segmenter
 from xrv_node.radiograph.prepare import RESAMPLER
-from xrv_node.values import Analysis, ModelIdentity, ModelSet
+from xrv_node.values import Analysis, AnalysisInput, ModelIdentity, ModelSet
 
 RNG = np.random.default_rng(5)
 MODELS = ModelSet(*(ModelIdentity(r, r, "ab" * 32) for r in ("classifier", "segmenter", "autoencoder")))
@@ -191,11 +191,11 @@ def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 class Blurring(nn.Module):
     """In the autoencoder's place: gives back an image without its fine structure."""
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        small = nn.functional.avg_pool2d(x, 8)
-        return nn.functional.interpolate(small, x.shape[2:], mode="bilinear"), small[:, :, :3, :3].expand(
-            -1, 512, -1, -1
-        )
+    def encode(self, x: Tensor) -> Tensor:
+        return nn.functional.avg_pool2d(x, 8)
+
+    def decode(self, z: Tensor) -> Tensor:
+        return nn.functional.interpolate(z, scale_factor=8, mode="bilinear")
 
 
 class TwoLungs(nn.Module):
@@ -211,7 +211,12 @@ class TwoLungs(nn.Module):
 def networks() -> Networks:
     made = load_set("all", "chestx_det", "101-elastic", Path("unused"), commissioning=True)
     identity = dataclasses.replace(made.identity, commissioning=False)
-    return dataclasses.replace(made, identity=identity, segmenter=TwoLungs(), autoencoder=Blurring())
+    return dataclasses.replace(
+        made,
+        identity=identity,
+        segmenter=Segmenter(made.segmenter.entry, TwoLungs()),
+        autoencoder=Autoencoder(made.autoencoder.entry, Blurring()),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -242,7 +247,7 @@ def test_a_folder_is_fitted_on_its_frontal_images(fitted: fit_gate.Fitted) -> No
 def test_the_analyser_measures_what_was_fitted(
     networks: Networks, folder: Path, fitted: fit_gate.Fitted
 ) -> None:
-    analyser = LocalAnalyser(networks, limits=fitted.limits)
+    analyser = Analyser(networks, limits=fitted.limits)
     batch = [AnalysisInput(str(seed), folder / f"{seed}.dcm") for seed in range(3)]
     for result in analyser.analyse(batch):
         assert isinstance(result, Analysis)
@@ -261,13 +266,11 @@ def test_an_image_of_something_else_is_refused(
     networks: Networks, tmp_path: Path, fitted: fit_gate.Fitted
 ) -> None:
     cv2.imwrite(str(tmp_path / "noise.png"), RNG.integers(0, 256, (300, 300), dtype=np.uint8))
-    (result,) = LocalAnalyser(networks, limits=fitted.limits).analyse(
-        [AnalysisInput("1", tmp_path / "noise.png")]
-    )
+    (result,) = Analyser(networks, limits=fitted.limits).analyse([AnalysisInput("1", tmp_path / "noise.png")])
     assert isinstance(result, Analysis)
     assert result.refused is not None
     assert result.refused == result.quality[0]
-    (result,) = LocalAnalyser(networks).analyse([AnalysisInput("1", tmp_path / "noise.png")])
+    (result,) = Analyser(networks).analyse([AnalysisInput("1", tmp_path / "noise.png")])
     assert isinstance(result, Analysis)
     assert (result.refused, result.quality) == (None, ())
 
@@ -279,7 +282,7 @@ def test_untrained_networks_are_not_judged(
     untrained = dataclasses.replace(
         networks, identity=dataclasses.replace(networks.identity, commissioning=True)
     )
-    (result,) = LocalAnalyser(untrained, limits=fitted.limits).analyse(
+    (result,) = Analyser(untrained, limits=fitted.limits).analyse(
         [AnalysisInput("1", tmp_path / "noise.png")]
     )
     assert isinstance(result, Analysis)

@@ -15,7 +15,6 @@ from sqlalchemy import select
 
 from xrv_node import phantom
 from xrv_node.analyse import view
-from xrv_node.analyse.analyser import AnalysisInput
 from xrv_node.analyse.view import from_pixels
 from xrv_node.db import progress, queries, queue
 from xrv_node.db.store import Store
@@ -28,6 +27,7 @@ from xrv_node.settings import FrontalSection
 from xrv_node.spool import Spool
 from xrv_node.values import (
     Analysis,
+    AnalysisInput,
     Evidence,
     Finding,
     Frame,

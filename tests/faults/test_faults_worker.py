@@ -14,11 +14,10 @@ from analysed import Networks
 from fault_site import Rooms
 from sqlalchemy import select, update
 
-from xrv_node.analyse.analyser import AnalysisInput
 from xrv_node.db.tables import Job
 from xrv_node.errors import ImageError
 from xrv_node.jobs.worker import ProcessSpoiledError
-from xrv_node.values import Analysis
+from xrv_node.values import Analysis, AnalysisInput
 
 ASSERTED = "CUDA error: device-side assert triggered\nCUDA kernel errors might be asynchronously reported"
 """As torch words it."""

@@ -52,16 +52,17 @@ def test_released_files_end_to_end(unpinned, released, tmp_path, image):
         {key: value.numpy() for key, value in recipe("densenet121", "F").items()}
     )
     theirs = torchxrayvision.models.DenseNet(weights=NAMES[0], cache_dir=str(released))
-    scores, sigmoids = networks.scores(networks.classifier(image))
-    assert (scores - theirs(image)).abs().max() < 1e-5
-    assert list(networks.labels) == theirs.pathologies
-    assert torch.equal(sigmoids, networks.classifier(image).sigmoid())
+    classifier = networks.classifier
+    assert (classifier(image) - theirs(image)).abs().max() < 1e-5
+    assert list(classifier.pathologies) == theirs.pathologies
     for network in (networks.classifier, networks.segmenter, networks.autoencoder):
         assert not network.training
         assert not any(parameter.requires_grad for parameter in network.parameters())
     state = recipe("pspnet", "F2")
-    assert all(torch.equal(value, state[key]) for key, value in networks.segmenter.state_dict().items())
-    assert networks.structures[4:6] == ("Left Lung", "Right Lung")
+    assert all(
+        torch.equal(value, state[key]) for key, value in networks.segmenter.network.state_dict().items()
+    )
+    assert networks.segmenter.targets[4:6] == ("Left Lung", "Right Lung")
 
 
 def test_untrained_networks_say_so_and_are_always_the_same(untrained):
@@ -75,8 +76,8 @@ def test_untrained_networks_say_so_and_are_always_the_same(untrained):
 @torch.inference_mode()
 def test_untrained_outputs_are_usable(untrained, radiographs):
     """Scores on both sides of the operating point, masks neither empty nor full, and all of it follows the image."""
-    scores, sigmoids = untrained.scores(untrained.classifier(radiographs))
-    assert scores.shape == sigmoids.shape == (4, 18)
+    scores = untrained.classifier(radiographs)
+    assert scores.shape == (4, 18)
     present = (scores >= 0.5).float().mean(dim=1)
     assert ((present > 0.1) & (present < 0.9)).all()
     assert ((scores - scores[:1]).abs().amax(dim=1) > 0.02)[1:].all()
@@ -85,7 +86,7 @@ def test_untrained_outputs_are_usable(untrained, radiographs):
     assert (cover > 0.02).all()
     assert (cover < 0.8).all()
     assert (masks[0] != masks[1]).float().mean() > 0.05
-    reconstruction, latent = untrained.autoencoder(inputs.resize(radiographs, 224))
+    reconstruction, latent = untrained.autoencoder.network(inputs.resize(radiographs, 224))
     assert reconstruction.isfinite().all()
     assert latent.shape == (4, 512, 3, 3)
     assert latent.std(dim=0).max() > 0
@@ -93,9 +94,11 @@ def test_untrained_outputs_are_usable(untrained, radiographs):
 
 def test_untrained_heads_are_absent():
     networks = models.load_set("rsna", *NAMES[1:], Path("nowhere"), commissioning=True)
-    assert networks.labels == ("Pneumonia", "Lung Opacity")
-    scores, sigmoids = networks.scores(torch.zeros(2, 18))
-    assert scores.shape == sigmoids.shape == (2, 2)
+    classifier = networks.classifier
+    assert classifier.pathologies == ("Pneumonia", "Lung Opacity")
+    with torch.no_grad():
+        scores = classifier(torch.zeros(2, 1, 224, 224))
+    assert scores.shape == (2, 2)
     assert not scores.isnan().any()
 
 

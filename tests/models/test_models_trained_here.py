@@ -79,12 +79,12 @@ def test_the_worker_loads_it_and_serve_asks_for_codes(directory, file, tmp_path,
     monkeypatch.setattr(models, "_weights", others_untrained)
     monkeypatch.setattr(models, "missing", lambda *_: [])
     networks = models.load_set("site-1", "chestx_det", "101-elastic", directory)
-    assert networks.labels == ("Effusion", "Nodule")
+    assert networks.classifier.pathologies == ("Effusion", "Nodule")
     x = torch.zeros(1, 1, 224, 224)
     with torch.no_grad():
-        scores, sigmoids = networks.scores(networks.classifier(x))
+        scores = networks.classifier(x)
         assert torch.allclose(scores, models.get_model("site-1", directory)(x))
-    assert sigmoids.shape == (1, 2)
+    assert scores.shape == (1, 2)
 
     chosen = settings.Settings(models={"classifier": "site-1", "dir": str(directory)})
     node.check_weights(chosen)

@@ -27,7 +27,6 @@ from pydicom.uid import (
 )
 from sqlalchemy import select
 
-from xrv_node.analyse.analyser import AnalysisInput
 from xrv_node.db import progress, queries, queue
 from xrv_node.db.store import Store
 from xrv_node.db.tables import Instance, ResultRow, Study
@@ -38,7 +37,7 @@ from xrv_node.radiograph.prepare import prepare
 from xrv_node.radiograph.read import read
 from xrv_node.settings import Settings
 from xrv_node.spool import Spool
-from xrv_node.values import Analysis, Finding
+from xrv_node.values import Analysis, AnalysisInput, Finding
 
 STORESCU = {
     ImplicitVRLittleEndian: "-xi",

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from xrv_node import durable
 from xrv_node.errors import XrvNodeError
-from xrv_node.values import Analysis, Finding, Frame, ModelIdentity, ModelSet
+from xrv_node.values import SET_ROLES, Analysis, Finding, Frame, ModelIdentity, ModelSet
 
 
 def save(analysis: Analysis, path: Path) -> None:
@@ -123,9 +123,7 @@ def _analysis(
 ) -> Analysis:
     shape = words["masks_shape"]
     models = words["model_set"]
-    classifier, segmenter, autoencoder = (
-        _identity(models[role]) for role in ("classifier", "segmenter", "autoencoder")
-    )
+    classifier, segmenter, autoencoder = (_identity(models[role]) for role in SET_ROLES)
     return Analysis(
         sop_instance_uid=words["sop_instance_uid"],
         model_set=ModelSet(classifier, segmenter, autoencoder, models["commissioning"]),

@@ -11,16 +11,18 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import median
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from xrv_node.analyse.engines import ENGINES, PLAIN, Engine, available
-from xrv_node.models import Networks, autoencoder, densenet, pspnet
+from xrv_node.models import NodeNetworks, autoencoder, densenet, inference, pspnet
+from xrv_node.models.model import Autoencoder, Classifier, Model, Segmenter
 from xrv_node.phantom import radiograph
 from xrv_node.radiograph.image import Radiograph
 from xrv_node.radiograph.prepare import prepare_all
-from xrv_node.values import Role
+from xrv_node.values import SetRole
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,9 @@ class Check:
     """How two outputs of one network are compared."""
 
     measure: str
-    difference: Callable[[Networks, Tensor, Tensor], float]
+    output: Callable[[Any, Tensor], Tensor]
+    """Of the network and its input: what is compared."""
+    difference: Callable[[NodeNetworks, Tensor, Tensor], float]
     """Of an engine's output from plain torch's."""
     exact: float
     """What an engine in float32 may differ by."""
@@ -40,7 +44,7 @@ class Check:
 class Timing:
     """One engine under one network."""
 
-    role: Role
+    role: SetRole
     engine: str
     milliseconds: float
     """Wall clock, an image, median; NaN where the engine does not work."""
@@ -55,29 +59,32 @@ class Timing:
     failure: str | None = None
 
 
-def _scores(networks: Networks, one: Tensor, other: Tensor) -> float:
-    return float((networks.scores(one)[0] - networks.scores(other)[0]).abs().max())
+def _scores(networks: NodeNetworks, one: Tensor, other: Tensor) -> float:
+    scores = networks.classifier.scores
+    return float((scores(one) - scores(other)).abs().max())
 
 
-def _overlap(_: Networks, one: Tensor, other: Tensor) -> float:
+def _overlap(_: NodeNetworks, one: Tensor, other: Tensor) -> float:
     a, b = one > 0, other > 0
     both = int(a.sum() + b.sum())
     return 1 - 2 * int((a & b).sum()) / both if both else 0.0
 
 
-def _relative(_: Networks, one: Tensor, other: Tensor) -> float:
+def _relative(_: NodeNetworks, one: Tensor, other: Tensor) -> float:
     return float(((one - other).abs().mean() / one.abs().mean()).cpu())
 
 
-CHECKS: dict[Role, Check] = {
-    "classifier": Check("largest difference of scores", _scores, exact=1e-5, half=1e-2),
-    "segmenter": Check("1 - Dice of all masks", _overlap, exact=1e-4, half=5e-3),
-    "autoencoder": Check("relative difference of reconstructions", _relative, exact=1e-4, half=1e-2),
+CHECKS: dict[SetRole, Check] = {
+    "classifier": Check("largest difference of scores", Classifier.logits, _scores, exact=1e-5, half=1e-2),
+    "segmenter": Check("1 - Dice of all masks", Segmenter.forward, _overlap, exact=1e-4, half=5e-3),
+    "autoencoder": Check(
+        "relative difference of reconstructions", Autoencoder.rebuilt, _relative, exact=1e-4, half=1e-2
+    ),
 }
 """By role. Scores are what is reported, so they have the tightest bound."""
 
 
-SIZES: dict[Role, int] = {
+SIZES: dict[SetRole, int] = {
     "classifier": densenet.SIZE,
     "segmenter": pspnet.SIZE,
     "autoencoder": autoencoder.SIZE,
@@ -93,7 +100,7 @@ def phantoms(count: int, sizes: Iterable[int] = SIZES.values()) -> dict[int, Ten
 
 
 def measure(
-    networks: Networks,
+    networks: NodeNetworks,
     images: Mapping[int, Tensor],
     *,
     half: bool = False,
@@ -121,13 +128,13 @@ def measure(
         Of each engine under each network; exactly one per network is chosen.
     """
     for role, check in CHECKS.items():
-        network = getattr(networks, role)
+        network: Model = getattr(networks, role)
         own = images[SIZES[role]].to(networks.device, memory_format=torch.channels_last)
         runs: dict[str, Callable[[], Tensor]] = {}
         outputs, failures = dict[str, Tensor](), dict[str, str]()
         for engine in engines or available(networks.device):
             try:
-                runs[engine.name] = _run(engine, engine.prepare(copy.deepcopy(network)), own, networks.device)
+                runs[engine.name] = _run(engine, check, copy.deepcopy(network), own, networks.device)
                 outputs[engine.name] = runs[engine.name]()
             except Exception as error:  # an engine is an attempt: whatever it raises, plain torch is there
                 if engine is PLAIN:
@@ -143,13 +150,12 @@ def measure(
             yield Timing(role, name, nan, nan, nan, check.measure, nan, nan, failure=failure)
 
 
-def _run(engine: Engine, network: nn.Module, images: Tensor, device: str) -> Callable[[], Tensor]:
+def _run(engine: Engine, check: Check, model: Model, images: Tensor, device: str) -> Callable[[], Tensor]:
+    engine.prepare(model.network)
+
     def run() -> Tensor:
-        exact = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
-        with torch.inference_mode(), exact, engine.precision(device):
-            output = network(images)
-            first: Tensor = output[0] if isinstance(output, tuple) else output
-            return first.float()
+        with inference.exact(), engine.precision(device):
+            return check.output(model, images).float()
 
     return run
 
@@ -171,8 +177,8 @@ def _seconds(
 
 
 def _timings(
-    networks: Networks,
-    role: Role,
+    networks: NodeNetworks,
+    role: SetRole,
     check: Check,
     outputs: Mapping[str, Tensor],
     seconds: Mapping[str, Sequence[tuple[float, float]]],

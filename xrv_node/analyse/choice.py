@@ -16,11 +16,11 @@ import torch
 
 from xrv_node.analyse.benchmark import CHECKS, Timing
 from xrv_node.analyse.engines import ENGINES, PLAIN, Engine
-from xrv_node.models import Networks, sharing
-from xrv_node.values import Role
+from xrv_node.models import NodeNetworks, sharing
+from xrv_node.values import SetRole
 
 
-def _machine(networks: Networks) -> dict[str, str]:
+def _machine(networks: NodeNetworks) -> dict[str, str]:
     """What a choice holds for."""
     kind = networks.device.partition(":")[0]
     part = torch.cuda.get_device_name(networks.device) if kind == "cuda" else _processor()
@@ -42,7 +42,7 @@ def path(directory: Path, device: str) -> Path:
     return directory / f"engine-{device.replace(':', '-')}.json"
 
 
-def save(timings: Sequence[Timing], directory: Path, networks: Networks) -> Path:
+def save(timings: Sequence[Timing], directory: Path, networks: NodeNetworks) -> Path:
     """Keep the choice beside the weights; returns the file.
 
     Raises
@@ -61,7 +61,7 @@ def save(timings: Sequence[Timing], directory: Path, networks: Networks) -> Path
     return target
 
 
-def chosen(directory: Path, networks: Networks) -> dict[Role, Engine]:
+def chosen(directory: Path, networks: NodeNetworks) -> dict[SetRole, Engine]:
     """Return the engine of each network: the measured one, or plain torch.
 
     Plain torch where nothing was measured, where it was with another processor, torch or other weights, and

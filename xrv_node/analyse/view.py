@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from xrv_node.errors import ConfigError, ImageError
-from xrv_node.models import catalog, get_model, missing
+from xrv_node.models import catalog, get_model, inference, missing
 from xrv_node.radiograph.prepare import prepare
 from xrv_node.radiograph.read import read
 from xrv_node.values import Evidence, FrontalDecision, Verdict
@@ -50,7 +50,7 @@ def reader(name: str, directory: Path, device: str) -> Reader | None:
 
     def decide(path: Path, told: FrontalDecision) -> FrontalDecision:
         image = torch.from_numpy(prepare(read(path), entry.input_size))[None, None]
-        with torch.inference_mode():
+        with inference.exact():
             logits = dict(zip(outputs, model(image.to(device))[0].tolist(), strict=True))
         return from_pixels(told, entry.name, logits["frontal"] - logits["lateral"])
 

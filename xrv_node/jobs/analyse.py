@@ -13,7 +13,6 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from xrv_node.analyse.analyser import Analyser, AnalysisInput
 from xrv_node.analyse.analysis_file import save
 from xrv_node.db import progress, queue, trail
 from xrv_node.db.queue import Claim, LeaseLostError
@@ -24,9 +23,10 @@ from xrv_node.jobs.worker import ProcessSpoiledError
 from xrv_node.priors.local import remember
 from xrv_node.radiograph.header import read_header
 from xrv_node.spool import Spool
-from xrv_node.values import Analysis, Evidence, FrontalDecision, Verdict
+from xrv_node.values import Analysis, AnalysisInput, Evidence, FrontalDecision, Verdict
 
 if TYPE_CHECKING:
+    from xrv_node.analyse.analyser import Analyser
     from xrv_node.analyse.view import Reader
 
 log = structlog.get_logger("analyse")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from xrv_node.errors import ConfigError, WeightsError
 from xrv_node.models import catalog, weights
 from xrv_node.models.weights import missing, not_there
-from xrv_node.values import ModelIdentity, ModelSet
+from xrv_node.values import SET_ROLES, ModelIdentity, ModelSet
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,13 +16,10 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from xrv_node.models.autoencoder import ResNetAE
     from xrv_node.models.catalog import Entry
-    from xrv_node.models.densenet import DenseNet
-    from xrv_node.models.model import Model
-    from xrv_node.models.pspnet import PSPNet
+    from xrv_node.models.model import Autoencoder, Classifier, Model, Segmenter
 
-__all__ = ["Networks", "get_model", "load_set", "missing"]
+__all__ = ["Networks", "NodeNetworks", "get_model", "load_set", "missing"]
 
 NODE_NETWORKS = ("densenet121", "pspnet", "resnet_autoencoder")
 """The architectures that the worker runs; the others are for the command line and for programs."""
@@ -30,41 +27,41 @@ NODE_NETWORKS = ("densenet121", "pspnet", "resnet_autoencoder")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Networks:
-    """The three networks that look at an image, in evaluation mode on one device."""
+    """Networks that look at an image together, in evaluation mode on one device."""
 
-    identity: ModelSet
-    classifier: DenseNet
-    segmenter: PSPNet
-    autoencoder: ResNetAE
-    labels: tuple[str, ...]
-    """What the classifier was trained on, in channel order; untrained heads are absent."""
-    heads: tuple[int, ...]
-    """The classifier's output channel of each label."""
-    thresholds: Tensor
-    """Operating point of each label on the sigmoid's scale, float32 ``[len(labels)]``, on ``device``."""
-    structures: tuple[str, ...]
-    """Names of the segmenter's channels, in channel order."""
+    classifier: Classifier
+    segmenter: Segmenter | None
+    """None where it does not run."""
+    autoencoder: Autoencoder | None
+    """None where it does not run."""
+    identity: ModelSet | None
+    """Of the three that a node runs, where all are there."""
     device: str
     """``cpu``, ``cuda``, ``cuda:1``, ``mps``."""
 
-    def scores(self, logits: Tensor) -> tuple[Tensor, Tensor]:
-        """Turn the classifier's logits into what is reported.
+    @property
+    def running(self) -> tuple[Model, ...]:
+        """Those that run."""
+        return tuple(n for n in (self.classifier, self.autoencoder, self.segmenter) if n is not None)
 
-        Parameters
-        ----------
-        logits
-            ``[B, heads]`` as ``DenseNet.forward`` returns them.
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Name and digest of each that runs."""
+        return tuple(f"{network.name} {network.sha256}" for network in self.running)
 
-        Returns
-        -------
-        tuple
-            Operating-point-normalised scores and sigmoids, both ``[B, len(labels)]``, in [0, 1], in the order
-            of ``labels`` (see ``calibration.op_norm``).
-        """
-        from xrv_node.models.operating_points import op_norm
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Sides of their inputs, each once."""
+        return tuple(sorted({network.size for network in self.running}))
 
-        sigmoid = logits[:, list(self.heads)].sigmoid()
-        return op_norm(sigmoid, self.thresholds), sigmoid
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NodeNetworks(Networks):
+    """The three that a node runs on what it receives."""
+
+    segmenter: Segmenter
+    autoencoder: Autoencoder
+    identity: ModelSet
 
 
 def load_set(
@@ -76,7 +73,7 @@ def load_set(
     commissioning: bool = False,
     device: str = "cpu",
     thresholds: Mapping[str, float] | None = None,
-) -> Networks:
+) -> NodeNetworks:
     """Load the three networks of a node. Never downloads.
 
     Parameters
@@ -99,14 +96,8 @@ def load_set(
     ConfigError
         A device that this machine does not have; as ``catalog.Entry.with_thresholds``.
     """
-    import torch
-
-    place = resolve_device(device)
-    entries = [
-        catalog.find(classifier, "classifier", directory).with_thresholds(thresholds or {}),
-        catalog.find(segmenter, "segmenter", directory),
-        catalog.find(autoencoder, "autoencoder", directory),
-    ]
+    names = (classifier, segmenter, autoencoder)
+    entries = [catalog.find(name, role, directory) for name, role in zip(names, SET_ROLES, strict=True)]
     for entry in entries:
         if entry.network not in NODE_NETWORKS:
             choice = [
@@ -116,23 +107,27 @@ def load_set(
                 f"the node does not run {entry.name} on what it receives: choose {', '.join(choice)} as its "
                 f"{entry.role}"
             )
-    absent = [] if commissioning else missing([entry.name for entry in entries], directory)
+    absent = [] if commissioning else missing(names, directory)
     if absent:
         raise not_there(absent, directory)
-    found = [_weights(entry, directory, commissioning) for entry in entries]
-    networks = [_network(e, weights_, place) for e, weights_ in zip(entries, found, strict=True)]
-    labels, heads = zip(*entries[0].trained_heads, strict=True)
-    points = entries[0].operating_points().thresholds
-    return Networks(
-        identity=ModelSet(found[0].identity, found[1].identity, found[2].identity, commissioning),
-        classifier=cast("DenseNet", networks[0]),
-        segmenter=cast("PSPNet", networks[1]),
-        autoencoder=cast("ResNetAE", networks[2]),
-        labels=labels,
-        heads=heads,
-        thresholds=torch.tensor([points[head] for head in heads], device=place),
-        structures=entries[1].labels,
-        device=place,
+    place = resolve_device(device)
+    loaded = [
+        get_model(
+            entry.name,
+            directory,
+            place,
+            commissioning=commissioning,
+            thresholds=thresholds if entry.role == "classifier" else None,
+        )
+        for entry in entries
+    ]
+    first, second, third = (model.identity for model in loaded)
+    return NodeNetworks(
+        cast("Classifier", loaded[0]),
+        cast("Segmenter", loaded[1]),
+        cast("Autoencoder", loaded[2]),
+        ModelSet(first, second, third, commissioning),
+        place,
     )
 
 

@@ -14,6 +14,7 @@ from torch import nn
 
 from xrv_node.errors import ConfigError
 from xrv_node.models.operating_points import op_norm
+from xrv_node.values import ModelIdentity, Role
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -55,10 +56,21 @@ class Model(nn.Module):
         self.name = entry.name
         self.sha256 = sha256
         self.network = network
+        self.training = network.training
         self.targets: tuple[str, ...] = tuple(label for label, _ in entry.trained_heads)
         """What the outputs stand for, in their order."""
         self.size: int = getattr(network, "size", entry.input_size)
         """Rows and columns of the network's own input; square images of other sizes are resized inside."""
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """As it is named in every result."""
+        return ModelIdentity(self.entry.role, self.name, self.sha256, self.entry.site_thresholds)
+
+    @property
+    def device(self) -> str:
+        """Where it is: ``cpu``, ``cuda:0``."""
+        return str(next(self.parameters()).device)
 
     def __repr__(self) -> str:
         return f"<{self.entry.role} {self.name}>"
@@ -201,8 +213,12 @@ class Segmenter(Model):
 
     def masks(self, x: Tensor) -> Tensor:
         """Return bool ``[B, len(targets), size, size]``: where the sigmoid of the logit is above 0.5."""
+        return self.masks_and_mean(x)[0]
+
+    def masks_and_mean(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``masks(x)`` and the mean logit ``[B]``, which is no number where any logit is none."""
         logits: Tensor = self.network(x)
-        return logits > 0
+        return logits > 0, logits.flatten(1).mean(dim=1)
 
 
 class Autoencoder(Model):
@@ -216,12 +232,25 @@ class Autoencoder(Model):
         """Return the image of a latent, ``[B, 1, size, size]``, about [-1024, 1024]."""
         return cast("_Coding", self.network).decode(z)
 
+    def rebuilt(self, x: Tensor) -> Tensor:
+        """Return what becomes of ``x``, as ``decode``."""
+        return self.decode(self.encode(x))
+
     def features(self, x: Tensor) -> Tensor:
         """Return the latent's spatial mean, ``[B, C]``: one vector for each image.
 
         torchxrayvision's ``features`` is its ``encode``.
         """
         return self.encode(x).mean(dim=(2, 3))
+
+    def compared(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return how far the image that is built up again is off, that image, and ``features(x)``; float32.
+
+        The error ``[B]`` is the mean absolute difference, the image ``[B, 1, size, size]``.
+        """
+        z = self.encode(x)
+        out = self.decode(z).float()
+        return (x - out).abs().mean(dim=(1, 2, 3)), out, z.float().mean(dim=(2, 3))
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         """Return ``z``, as ``encode``, and ``out``, as ``decode``.
@@ -232,7 +261,7 @@ class Autoencoder(Model):
         return {"z": z, "out": self.decode(z)}
 
 
-MODELS: dict[str, type[Model]] = {
+MODELS: dict[Role, type[Model]] = {
     "classifier": Classifier,
     "attribute": Attribute,
     "segmenter": Segmenter,

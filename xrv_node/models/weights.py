@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from xrv_node.errors import WeightsError
 from xrv_node.models import catalog, sharing
-from xrv_node.values import ModelIdentity, ModelSet
+from xrv_node.values import SET_ROLES, ModelIdentity, ModelSet
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from xrv_node.models.catalog import Entry
-    from xrv_node.values import Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +135,7 @@ def model_set(
     ConfigError
         As ``catalog.Entry.with_thresholds``.
     """
-    roles: tuple[Role, ...] = ("classifier", "segmenter", "autoencoder")
-    entries = [catalog.find(name, role, directory) for name, role in zip(names, roles, strict=True)]
+    entries = [catalog.find(name, role, directory) for name, role in zip(names, SET_ROLES, strict=True)]
     entries[0] = entries[0].with_thresholds(thresholds or {})
     found: list[ModelIdentity] = []
     for entry in entries:

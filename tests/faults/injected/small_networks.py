@@ -30,9 +30,11 @@ class Autoencoder(nn.Module):
         self.encoder = nn.Conv2d(1, 512, 56, stride=56)
         self.decoder = nn.ConvTranspose2d(512, 1, 56, stride=56)
 
-    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        latent = self.encoder(image)
-        return self.decoder(latent), latent
+    def encode(self, image: torch.Tensor) -> torch.Tensor:
+        return self.encoder(image)
+
+    def decode(self, latent: torch.Tensor) -> torch.Tensor:
+        return self.decoder(latent)
 
 
 def install() -> None:
@@ -40,9 +42,12 @@ def install() -> None:
     load_set = models.load_set
 
     def small(*arguments: Any, **options: Any) -> models.Networks:
+        from xrv_node.models import model
+
         networks = load_set(*arguments, **options)
         torch.manual_seed(0)
-        segmenter, autoencoder = Segmenter(len(networks.structures)).eval(), Autoencoder().eval()
-        return dataclasses.replace(networks, segmenter=segmenter, autoencoder=autoencoder)
+        segmenter = model.Segmenter(networks.segmenter.entry, Segmenter(len(networks.segmenter.targets)))
+        autoencoder = model.Autoencoder(networks.autoencoder.entry, Autoencoder())
+        return dataclasses.replace(networks, segmenter=segmenter.eval(), autoencoder=autoencoder.eval())
 
     models.load_set = small

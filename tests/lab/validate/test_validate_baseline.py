@@ -128,7 +128,7 @@ def test_without_all_three_networks_or_scores_there_is_none(dataset: Path, insta
     assert store_with_labels.baseline(scored, "here") is not None
     assert store_with_labels.baseline(replace(scored, labels=()), "here") is None
     assert (
-        store_with_labels.baseline(replace(scored, networks=replace(scored.networks, model_set=None)), "here")
+        store_with_labels.baseline(replace(scored, networks=replace(scored.networks, identity=None)), "here")
         is None
     )
     scored.store.close()

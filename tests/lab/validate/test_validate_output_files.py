@@ -195,7 +195,7 @@ def test_a_second_run_scores_nothing_anew_and_says_the_same(made: Path, folder: 
     from xrv_node.lab.validate import score_dataset
 
     before = json.loads((made / "metrics.json").read_text())
-    monkeypatch.setattr(score_dataset.models, "forward", None)  # a call would fail
+    monkeypatch.setattr(score_dataset.direct, "forward", None)  # a call would fail
     told = json.loads(validated(folder, made, "--json"))
     assert told["evaluation"] == before["evaluation"]
 

@@ -17,8 +17,7 @@ from sklearn import metrics
 from typer.testing import CliRunner
 
 from xrv_node import models
-from xrv_node.analyse.analyser import AnalysisInput
-from xrv_node.analyse.local import LocalAnalyser
+from xrv_node.analyse.analyser import Analyser
 from xrv_node.cli import app
 from xrv_node.errors import DatasetError
 from xrv_node.lab.datasets.load import load
@@ -28,6 +27,7 @@ from xrv_node.lab.validate.about import about
 from xrv_node.lab.validate.read_images import PreparedImages
 from xrv_node.lab.validate.store_with_labels import labelled_scores
 from xrv_node.lab.validate.validation import Validation
+from xrv_node.values import AnalysisInput
 
 NAMES = ("MCUCXR_0001_0.png", "MCUCXR_0002_1.png")
 SIDES = {"left": "Left Lung", "right": "Right Lung"}
@@ -53,7 +53,7 @@ def made(tmp_path_factory, one_thread, built_once) -> Made:
     # the same picture twice: the segmenter takes seconds
     pictures = dict.fromkeys(NAMES, cv2.resize(validate_cases.picture(0, False), (640, 512)))
     cv2.imwrite(str(place / "picture.png"), pictures[NAMES[0]])
-    analyser = LocalAnalyser(models.load_set("all", "chestx_det", "101-elastic", place, commissioning=True))
+    analyser = Analyser(models.load_set("all", "chestx_det", "101-elastic", place, commissioning=True))
     (analysis,) = analyser.analyse([AnalysisInput("1.2", place / "picture.png")])
     workers = dict(zip(analysis.structures, analysis.masks, strict=True))
     whole = {side: np.zeros((512, 640), bool) for side in SIDES}

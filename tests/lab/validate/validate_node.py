@@ -19,11 +19,10 @@ from serving import Node
 from typer.testing import CliRunner
 
 from xrv_node import frontal, report
-from xrv_node.analyse.analyser import AnalysisInput
 from xrv_node.cli import app
 from xrv_node.deliver import scu
 from xrv_node.lab.validate import through_node
-from xrv_node.values import DEFAULT_STYLE, ImageOutcome, StudyOutcome, Style
+from xrv_node.values import DEFAULT_STYLE, AnalysisInput, ImageOutcome, StudyOutcome, Style
 
 Answer = Callable[[Dataset], list[Dataset]]
 

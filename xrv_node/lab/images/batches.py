@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from xrv_node.errors import ConfigError, XrvNodeError
+from xrv_node.errors import ConfigError
 from xrv_node.lab.images.files import READERS, Opened, Paths, Unread, listed, opened
 from xrv_node.radiograph import resample
 from xrv_node.radiograph.prepare import DEFAULT
@@ -60,9 +60,7 @@ class How:
 
 def provenance(model: Model, how: How, *, commissioning: bool) -> Provenance:
     """Say what makes the results of a model."""
-    entry = model.entry
-    identity = ModelIdentity(entry.role, model.name, model.sha256, entry.site_thresholds)
-    return Provenance(identity, commissioning, resample.find(how.resampler).words)
+    return Provenance(model.identity, commissioning, resample.find(how.resampler).words)
 
 
 def through(
@@ -130,26 +128,16 @@ def _computed(
     finish: Callable[..., Result],
 ) -> list[Result | Unread]:
     import numpy as np
-    import torch
+
+    from xrv_node.models import inference
 
     if not images:
         return []
-    # TF32 would round every input of a convolution to 10 bits; a repeated run must give the same numbers
-    exact = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
-    try:
-        with torch.no_grad(), exact:
-            x = torch.from_numpy(np.stack([image.pixels for image in images])[:, np.newaxis])
-            outputs = forward(x.to(next(model.parameters()).device))
-            finite = torch.ones(len(images), dtype=torch.bool, device=outputs[0].device)
-            for output in outputs:
-                finite &= output.reshape(len(images), -1).isfinite().all(dim=1)
-            arrays: list[Any] = [output.cpu().numpy() for output in outputs]
-    except torch.OutOfMemoryError as error:
-        raise XrvNodeError(
-            f"the device has not enough memory for {len(images)} images at a time: use a smaller batch"
-        ) from error
-    overflow = "The network gave no number for this image: its arithmetic overflowed on it."
+    x = np.stack([image.pixels for image in images])[:, np.newaxis]
+    arrays, finite = inference.at_once(lambda i: forward(i[model.size]), {model.size: x}, model.device)
     return [
-        finish(image, *(array[row] for array in arrays)) if ok else Unread(image.source.path, overflow)
-        for row, (image, ok) in enumerate(zip(images, finite.tolist(), strict=True))
+        finish(image, *(array[row] for array in arrays))
+        if finite[row]
+        else Unread(image.source.path, inference.OVERFLOW)
+        for row, image in enumerate(images)
     ]

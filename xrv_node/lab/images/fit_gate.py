@@ -9,7 +9,7 @@ import torch
 
 from xrv_node.analyse import gate
 from xrv_node.lab.images.files import Source, Unread, opened
-from xrv_node.models import Networks, autoencoder
+from xrv_node.models import NodeNetworks, inference
 from xrv_node.radiograph.prepare import DEFAULT, RESAMPLER
 from xrv_node.values import Verdict
 
@@ -27,7 +27,7 @@ class Fitted:
 
 
 def fit(
-    networks: Networks,
+    networks: NodeNetworks,
     sources: Sequence[Source],
     quantile: float,
     done: Callable[[int, int], None] = lambda _done, _total: None,
@@ -52,15 +52,16 @@ def fit(
     """
     gate.check_fit(quantile, networks.identity)
     errors, similarities, left_out = list[float](), list[float](), list[Unread]()
-    for number, image in enumerate(opened(sources, autoencoder.SIZE, DEFAULT, ahead=8), 1):
+    size = networks.autoencoder.size
+    for number, image in enumerate(opened(sources, size, DEFAULT, ahead=8), 1):
         if isinstance(image, Unread):
             left_out.append(image)
         elif image.decision is not None and image.decision.verdict not in (Verdict.FRONTAL, Verdict.UNKNOWN):
             left_out.append(Unread(image.source.path, image.note))
         else:
             x = torch.from_numpy(image.pixels)[None, None].to(networks.device)
-            with torch.inference_mode():
-                y = networks.autoencoder(x)[0]
+            with inference.exact():
+                y = networks.autoencoder.rebuilt(x)
             errors.append(float((x - y).abs().mean()))
             similarities.append(gate.ssim(image.pixels, y[0, 0].cpu().numpy()))
         done(number, len(sources))

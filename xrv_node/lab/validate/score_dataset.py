@@ -11,16 +11,21 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from xrv_node.analyse import gate
 from xrv_node.errors import DatasetError, XrvNodeError
 from xrv_node.lab.baseline.sample import MOST
 from xrv_node.lab.datasets import load as datasets
 from xrv_node.lab.datasets.table import LabelTable
 from xrv_node.lab.statistics.overlap import Mask
-from xrv_node.lab.validate import networks as models
+from xrv_node.lab.validate import networks as direct
 from xrv_node.lab.validate import structures
 from xrv_node.lab.validate.read_images import PreparedBatch, PreparedImage, PreparedImages, batches, begin
 from xrv_node.lab.validate.run_store import ImageResult, RunStore
+from xrv_node.models import Networks
+from xrv_node.models.inference import OVERFLOW
+from xrv_node.models.model import Segmenter
 from xrv_node.product import VERSION
+from xrv_node.radiograph import resample
 from xrv_node.radiograph.prepare import DEFAULT
 
 Progress = Callable[[int, int], None]
@@ -32,8 +37,6 @@ from a smaller one, and neither takes the first patients only."""
 
 CHOICE = "choice of images (--part, --view, --all-images) or set of label files"
 """In the words of whoever is refused for it."""
-
-OVERFLOW = "The network gave no number for this image: its arithmetic overflowed on it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,9 @@ class ScoredDataset:
     rows: NDArray[np.int64]
     """Of the table: those that were to be scored, all or as many as the limit said."""
     store: RunStore
-    networks: models.Networks
+    networks: Networks
+    limits: gate.Limits | None
+    """Of the gate, where a site has fitted it for these networks and this resampler."""
     structures: tuple[str, ...] = ()
     """Of which masks are compared."""
 
@@ -136,16 +141,17 @@ def score(
             f"{table.name} has no marked regions of findings in {plan.images}: add the owner's file of them "
             "(`xrv-node datasets list` names it), or leave --localise out"
         )
-    networks = models.load(
+    words = resample.find(plan.resampler).words
+    networks = direct.load(
         (plan.classifier, plan.segmenter, plan.autoencoder),
         directory,
         plan.device,
-        resampler=plan.resampler,
         commissioning=plan.commissioning,
         run_code=plan.run_code,
         thresholds=dict(plan.thresholds),
         segment=plan.segment,
     )
+    limits = gate.load(directory, networks.identity, words) if networks.identity else None
     outlines: tuple[str, ...] = ()
     if networks.segmenter and not (without_masks and not structures.outlined(table)):
         outlines = structures.common(table, networks.segmenter.targets)
@@ -165,6 +171,7 @@ def score(
         rows=rows,
         store=store,
         networks=networks,
+        limits=limits,
         structures=outlines,
     )
     try:
@@ -186,7 +193,7 @@ def shared_labels(table: LabelTable, pathologies: tuple[str, ...]) -> tuple[tupl
     return labels, tuple(name for name in table.pathologies if name not in labels)
 
 
-def identity(plan: Plan, table: LabelTable, networks: models.Networks) -> dict[str, str]:
+def identity(plan: Plan, table: LabelTable, networks: Networks) -> dict[str, str]:
     """Return what a store's results must agree on to belong together."""
     digest = hashlib.sha256(np.ascontiguousarray(table.labels).tobytes())
     # not the folders: where an image lies is known only once it is there, and it may be put there later
@@ -222,7 +229,7 @@ def _score(plan: Plan, run: ScoredDataset, progress: Progress) -> None:
     progress(count, len(run.rows))
     try:
         for batch in batches(images, plan.batch, plan.workers):
-            results = _results(run.networks, batch, columns, based)
+            results = _results(run, batch, columns, based)
             run.store.add(results)
             count += len(results)
             good += sum(not result.why_not for result in results)
@@ -238,13 +245,14 @@ def _score(plan: Plan, run: ScoredDataset, progress: Progress) -> None:
 
 
 def _results(
-    networks: models.Networks, batch: PreparedBatch, columns: list[int], based: set[int]
+    run: ScoredDataset, batch: PreparedBatch, columns: list[int], based: set[int]
 ) -> list[ImageResult]:
     results = [ImageResult(item.row, item.why_not) for item in batch.bad]
     if not batch.good:
         return results
-    said, inputs = models.forward(networks, batch.inputs), batch.inputs[networks.classifier.size]
-    masks = _masks(networks, batch)
+    networks = run.networks
+    said, inputs = direct.forward(networks, batch.inputs), batch.inputs[networks.classifier.size]
+    masks = _masks(networks.segmenter, batch)
     for i, item in enumerate(batch.good):
         found = masks.get(i, {})
         if not said.finite[i] or found is None:
@@ -257,10 +265,10 @@ def _results(
                 scores=said.scores[i, columns],
                 sigmoids=said.sigmoids[i, columns],
                 reconstruction_error=None if said.errors is None else float(said.errors[i]),
-                unusual=models.unusual(networks, said, i),
+                unusual=direct.unusual(run.limits, said, i),
                 embedding=said.embeddings[i] if kept and said.embeddings is not None else None,
                 header=item.header if kept else None,
-                marked=models.localised(networks, inputs[i], item.regions) if item.regions else (),
+                marked=direct.localised(networks, inputs[i], item.regions) if item.regions else (),
                 structures=_agreements(found, item),
             )
         )
@@ -275,10 +283,10 @@ def _agreements(found: dict[str, Mask], item: PreparedImage) -> tuple[structures
     return structures.compare(structures.placed(found, item.square, truth), truth)
 
 
-def _masks(networks: models.Networks, batch: PreparedBatch) -> dict[int, dict[str, Mask] | None]:
+def _masks(segmenter: Segmenter | None, batch: PreparedBatch) -> dict[int, dict[str, Mask] | None]:
     """The segmenter's masks of the images that there are others of, by position; None where it overflowed."""
     outlined = [i for i, item in enumerate(batch.good) if item.structures]
-    if networks.segmenter is None or not outlined:
+    if segmenter is None or not outlined:
         return {}
-    inputs = batch.inputs[networks.segmenter.size][outlined]
-    return dict(zip(outlined, models.segmented(networks.segmenter, inputs), strict=True))
+    inputs = batch.inputs[segmenter.size][outlined]
+    return dict(zip(outlined, direct.segmented(segmenter, inputs), strict=True))

@@ -193,7 +193,7 @@ def baseline(run: ScoredDataset, what: str) -> Sample | None:
     what
         Names it, e.g. ``nih, validated 2026-03-01``.
     """
-    if run.networks.model_set is None or not run.labels:
+    if run.networks.identity is None or not run.labels:
         return None
     patients, first = numbered(run.table.csv["patientid"].to_numpy(dtype=str)), dict[int, ImageResult]()
     for result in run.store.results():
@@ -208,7 +208,7 @@ def baseline(run: ScoredDataset, what: str) -> Sample | None:
     numbers, words = columns(headers) if len(headers) == len(kept) else ({}, {})
     return Sample(
         what=what,
-        model_set=run.networks.model_set.digest,
+        model_set=run.networks.identity.digest,
         scores={label: scores[:, i] for i, label in enumerate(run.labels)},
         reconstruction_error=np.array([r.reconstruction_error for r in kept], np.float32),
         embedding=np.stack([r.embedding for r in kept if r.embedding is not None]),

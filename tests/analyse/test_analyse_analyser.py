@@ -11,13 +11,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from xrv_node.analyse.analyser import Analyser, AnalysisInput
+from xrv_node.analyse.analyser import Analyser
 from xrv_node.analyse.analysis_file import load, save
-from xrv_node.analyse.local import LocalAnalyser
 from xrv_node.errors import ImageError
 from xrv_node.models import Networks, load_set
+from xrv_node.models.model import Autoencoder, Classifier, Segmenter
 from xrv_node.radiograph.prepare import RESAMPLER, frame
-from xrv_node.values import Analysis
+from xrv_node.values import Analysis, AnalysisInput
 
 xrv = pytest.importorskip("torchxrayvision")
 
@@ -49,7 +49,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def outcome(networks: Networks, images: list[Path]) -> Analysis:
-    (result,) = LocalAnalyser(networks).analyse([AnalysisInput("1.2.3.4", images[0])])
+    (result,) = Analyser(networks).analyse([AnalysisInput("1.2.3.4", images[0])])
     assert isinstance(result, Analysis)
     return result
 
@@ -74,19 +74,27 @@ class FlatSegmenter(Flat):
 
 
 class FlatAutoencoder(Flat):
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def encode(self, x: Tensor) -> Tensor:
         self.note(x)
+        self.image = x
+        return x[:, :, :3, :3].expand(-1, 512, -1, -1)
+
+    def decode(self, _: Tensor) -> Tensor:
+        x = self.image
         bad = x.mean(dim=(1, 2, 3), keepdim=True) > (np.inf if self.poison is None else self.poison)
-        return x.masked_fill(bad, np.nan), x[:, :, :3, :3].expand(-1, 512, -1, -1)
+        return x.masked_fill(bad, np.nan)
 
 
 def light(networks: Networks, *, poison: float | None = None, room: int | None = None) -> Networks:
-    segmenter, autoencoder = FlatSegmenter(room=room), FlatAutoencoder(poison=poison)
-    return dataclasses.replace(networks, segmenter=segmenter, autoencoder=autoencoder)
+    return dataclasses.replace(
+        networks,
+        segmenter=Segmenter(networks.segmenter.entry, FlatSegmenter(room=room)),
+        autoencoder=Autoencoder(networks.autoencoder.entry, FlatAutoencoder(poison=poison)),
+    )
 
 
 def test_is_an_analyser(networks: Networks) -> None:
-    analyser: Analyser = LocalAnalyser(networks)
+    analyser = Analyser(networks)
     assert analyser.model_set is networks.identity
     assert analyser.model_set.commissioning
     assert analyser.analyse([]) == []
@@ -101,11 +109,11 @@ def test_the_numbers_are_torchxrayvision_s_arithmetic(
         torch.from_numpy(xrv.datasets.XRayResizer(size)(picture))[None].contiguous() for size in (224, 512)
     )
     with torch.inference_mode():
-        sigmoid = torch.sigmoid(networks.classifier(small))
+        sigmoid = torch.sigmoid(networks.classifier.logits(small))
         thresholds = torch.tensor(xrv.models.model_urls["all"]["op_threshs"])
         scores = xrv.models.op_norm(sigmoid, thresholds)[0]
         masks = (torch.sigmoid(networks.segmenter(large)) > 0.5)[0].numpy()
-        reconstruction, latent = networks.autoencoder(small)
+        reconstruction, latent = networks.autoencoder.network(small)
     labels = xrv.models.model_urls["all"]["labels"]
     assert [f.label for f in outcome.findings] == labels
     assert np.allclose([f.score for f in outcome.findings], scores, atol=1e-4)
@@ -126,7 +134,7 @@ def test_maps_are_grad_cam_s_and_the_picture_is_the_whole_image(
 ) -> None:
     picture = xrv.datasets.XRayCenterCrop()(xrv.utils.load_image(str(images[0])))
     x = torch.from_numpy(xrv.datasets.XRayResizer(224)(picture))[None].contiguous()
-    classifier = networks.classifier
+    classifier = networks.classifier.network
     activation = torch.relu(classifier.features(x)).detach().requires_grad_()
     logits = classifier.classifier(activation.mean(dim=(2, 3)))[0]
     assert outcome.maps is not None
@@ -170,7 +178,7 @@ def test_a_bad_image_fails_alone_and_order_is_kept(
     broken.write_bytes(images[1].read_bytes()[:2000])
     paths = [images[2], broken, images[0], tmp_path / "missing", images[1]]
     batch = [AnalysisInput(f"1.{k}", path) for k, path in enumerate(paths)]
-    results = LocalAnalyser(light(networks)).analyse(batch)
+    results = Analyser(light(networks)).analyse(batch)
     assert [type(r).__name__ for r in results] == [
         "Analysis",
         "ImageError",
@@ -179,7 +187,7 @@ def test_a_bad_image_fails_alone_and_order_is_kept(
         "Analysis",
     ]
     assert [r.sop_instance_uid for r in results if isinstance(r, Analysis)] == ["1.0", "1.2", "1.4"]
-    (alone,) = LocalAnalyser(light(networks)).analyse([batch[2]])
+    (alone,) = Analyser(light(networks)).analyse([batch[2]])
     together = results[2]
     assert isinstance(alone, Analysis)
     assert isinstance(together, Analysis)
@@ -188,16 +196,14 @@ def test_a_bad_image_fails_alone_and_order_is_kept(
 
 
 def test_only_trained_heads_are_reported(networks: Networks, images: list[Path], outcome: Analysis) -> None:
-    some = dataclasses.replace(
-        light(networks),
-        labels=("Pneumonia", "Effusion"),
-        heads=(8, 7),
-        thresholds=networks.thresholds[[8, 7]],
-    )
-    (result,) = LocalAnalyser(some).analyse([AnalysisInput("1.2", images[0])])
+    whole = networks.classifier
+    labels = [label if label in ("Effusion", "Pneumonia") else "" for label in whole.entry.labels]
+    entry = dataclasses.replace(whole.entry, labels=tuple(labels))
+    some = dataclasses.replace(light(networks), classifier=Classifier(entry, whole.network))
+    (result,) = Analyser(some).analyse([AnalysisInput("1.2", images[0])])
     assert isinstance(result, Analysis)
     by_label = {f.label: f for f in outcome.findings}
-    assert [f.label for f in result.findings] == ["Pneumonia", "Effusion"]
+    assert [f.label for f in result.findings] == ["Effusion", "Pneumonia"]
     for finding in result.findings:
         assert finding.score == pytest.approx(by_label[finding.label].score, abs=1e-5)
         assert finding.sigmoid == pytest.approx(by_label[finding.label].sigmoid, abs=1e-5)
@@ -210,7 +216,7 @@ def test_numbers_that_are_none_are_an_error_of_their_image(networks: Networks, t
         pixels[0, 0] += 1  # an image of one value all over is refused
         cv2.imwrite(str(path), pixels)
     batch = [AnalysisInput("1.1", bright), AnalysisInput("1.2", dark)]
-    first, second = LocalAnalyser(light(networks, poison=0.0)).analyse(batch)
+    first, second = Analyser(light(networks, poison=0.0)).analyse(batch)
     assert isinstance(first, ImageError)
     assert "no number" in str(first)
     assert isinstance(second, Analysis)
@@ -219,8 +225,8 @@ def test_numbers_that_are_none_are_an_error_of_their_image(networks: Networks, t
 def test_a_device_that_is_too_small_gets_halves(networks: Networks, images: list[Path]) -> None:
     small = light(networks, room=2)
     batch = [AnalysisInput(f"1.{k}", images[k % 3]) for k in range(5)]
-    results = LocalAnalyser(small).analyse(batch)
-    assert small.segmenter.seen == [5, 2, 3, 1, 2]
+    results = Analyser(small).analyse(batch)
+    assert small.segmenter.network.seen == [5, 2, 3, 1, 2]
     assert [r.sop_instance_uid for r in results if isinstance(r, Analysis)] == [
         "1.0",
         "1.1",
@@ -228,7 +234,7 @@ def test_a_device_that_is_too_small_gets_halves(networks: Networks, images: list
         "1.3",
         "1.4",
     ]
-    plenty = LocalAnalyser(light(networks)).analyse(batch)
+    plenty = Analyser(light(networks)).analyse(batch)
     for one, other in zip(results, plenty, strict=True):
         assert isinstance(one, Analysis)
         assert isinstance(other, Analysis)
@@ -238,11 +244,11 @@ def test_a_device_that_is_too_small_gets_halves(networks: Networks, images: list
 
 def test_a_device_too_small_for_one_image_says_so(networks: Networks, images: list[Path]) -> None:
     with pytest.raises(torch.OutOfMemoryError):
-        LocalAnalyser(light(networks, room=0)).analyse([AnalysisInput("1.1", images[0])])
+        Analyser(light(networks, room=0)).analyse([AnalysisInput("1.1", images[0])])
 
 
 def test_a_repeated_run_gives_the_same_analysis(networks: Networks, images: list[Path]) -> None:
-    analyser = LocalAnalyser(light(networks))
+    analyser = Analyser(light(networks))
     batch = [AnalysisInput("1.1", images[0]), AnalysisInput("1.2", images[1])]
     for one, other in zip(analyser.analyse(batch), analyser.analyse(batch), strict=True):
         assert isinstance(one, Analysis)
@@ -255,7 +261,7 @@ def test_a_repeated_run_gives_the_same_analysis(networks: Networks, images: list
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_a_gpu_gives_the_cpu_s_numbers(images: list[Path], outcome: Analysis) -> None:
     on_gpu = load_set("all", "chestx_det", "101-elastic", Path("unused"), commissioning=True, device="cuda")
-    (result,) = LocalAnalyser(on_gpu).analyse([AnalysisInput("1.2.3.4", images[0])])
+    (result,) = Analyser(on_gpu).analyse([AnalysisInput("1.2.3.4", images[0])])
     assert isinstance(result, Analysis)
     assert np.allclose([f.score for f in result.findings], [f.score for f in outcome.findings], atol=1e-3)
     assert result.reconstruction_error == pytest.approx(outcome.reconstruction_error, rel=1e-3)
