@@ -55,7 +55,7 @@ def run_receiver(settings: Settings, stop: threading.Event) -> None:
 def run_worker(settings: Settings, stop: threading.Event, *, commissioning: bool) -> None:
     """Load the models, then analyse and report until told to stop."""
     from xrv_node import models
-    from xrv_node.analyse import choice, gate, view
+    from xrv_node.analyse import engine_choice, gate, view
     from xrv_node.analyse.analyser import Analyser
     from xrv_node.db import queue
     from xrv_node.jobs import analyse, report, worker
@@ -72,7 +72,7 @@ def run_worker(settings: Settings, stop: threading.Event, *, commissioning: bool
             thresholds=settings.models.thresholds,
         )
         directory, identity = settings.models_dir, networks.identity
-        engines = choice.chosen(directory, networks)
+        engines = engine_choice.chosen(directory, networks)
         limits = gate.load(directory, identity, RESAMPLER)
         views = view.reader(settings.models.view, directory, networks.device)
         analyser = Analyser(networks, engines, limits)

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from typer.testing import CliRunner
 
 from xrv_node import phantom
-from xrv_node.analyse import benchmark, choice, gate
+from xrv_node.analyse import benchmark, engine_choice, gate
 from xrv_node.analyse.analyser import Analyser
 from xrv_node.analyse.engines import ENGINES
 from xrv_node.cli.models import app
@@ -81,8 +81,8 @@ def test_engines_are_measured_and_used(models: Path, site: Path) -> None:
     table = run("benchmark", "--dir", models, "--rounds", "1")
     assert table.count(" yes") == 3
     networks = load_set(*NAMES, models)
-    kept = json.loads(choice.path(models, "cpu").read_text())
-    engines = choice.chosen(models, networks)
+    kept = json.loads(engine_choice.path(models, "cpu").read_text())
+    engines = engine_choice.chosen(models, networks)
     assert {role: engine.name for role, engine in engines.items()} == kept["engines"]
     assert not any(ENGINES[name].half for name in kept["engines"].values())
     for timing in kept["measured"]:

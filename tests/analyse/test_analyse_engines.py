@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from xrv_node.analyse import benchmark, choice, engines
+from xrv_node.analyse import benchmark, engine_choice, engines
 from xrv_node.analyse.engines import ENGINES, PLAIN, Engine, FoldedPyramid
 from xrv_node.errors import WeightsError
 from xrv_node.models import Networks, load_set
@@ -202,7 +202,7 @@ def test_one_that_breaks_is_said_and_not_chosen(
     failures = [t for t in timings if t.engine == "broken"]
     assert [t.failure for t in failures] == ["AttributeError: no such operator"] * 3
     assert "does not work" in benchmark.row(failures[0])["chosen"]
-    kept = json.loads(choice.save(timings, tmp_path, tiny).read_text())
+    kept = json.loads(engine_choice.save(timings, tmp_path, tiny).read_text())
     assert kept["failed"]["classifier broken"] == "AttributeError: no such operator"
 
 
@@ -224,15 +224,15 @@ def test_plain_torch_is_compared_with_itself(
 def kept(tmp_path: Path, tiny: Networks, monkeypatch: pytest.MonkeyPatch, images: dict[int, Tensor]) -> Path:
     timings = measured(monkeypatch, tiny, images, same("torch-folded"))
     monkeypatch.undo()
-    return choice.save(timings, tmp_path, tiny)
+    return engine_choice.save(timings, tmp_path, tiny)
 
 
 def test_the_choice_is_kept_and_used(
     tmp_path: Path, tiny: Networks, monkeypatch: pytest.MonkeyPatch, images: dict[int, Tensor]
 ) -> None:
-    assert set(choice.chosen(tmp_path, tiny).values()) == {PLAIN}
+    assert set(engine_choice.chosen(tmp_path, tiny).values()) == {PLAIN}
     assert kept(tmp_path, tiny, monkeypatch, images).name == "engine-cpu.json"
-    assert set(choice.chosen(tmp_path, tiny).values()) == {ENGINES["torch-folded"]}
+    assert set(engine_choice.chosen(tmp_path, tiny).values()) == {ENGINES["torch-folded"]}
 
 
 @pytest.mark.parametrize("key", ["device", "torch", "model_set"])
@@ -241,28 +241,28 @@ def test_a_choice_of_another_machine_or_model_is_not_used(
 ) -> None:
     file = kept(tmp_path, tiny, monkeypatch, images)
     file.write_text(json.dumps(json.loads(file.read_text()) | {key: "another"}))
-    assert set(choice.chosen(tmp_path, tiny).values()) == {PLAIN}
+    assert set(engine_choice.chosen(tmp_path, tiny).values()) == {PLAIN}
 
 
 @pytest.mark.parametrize(
     "content", ["", "{", "[]", "null", '{"engines": 3}', '{"engines": {"classifier": "unheard-of"}}']
 )
 def test_a_damaged_choice_stops_nothing(content: str, tmp_path: Path, tiny: Networks) -> None:
-    file = choice.path(tmp_path, "cpu")
+    file = engine_choice.path(tmp_path, "cpu")
     try:
         extra = json.loads(content)
     except ValueError:
         extra = None
     whole = isinstance(extra, dict)
-    file.write_text(json.dumps(choice._machine(tiny) | extra) if whole else content)
-    assert set(choice.chosen(tmp_path, tiny).values()) == {PLAIN}
+    file.write_text(json.dumps(engine_choice._machine(tiny) | extra) if whole else content)
+    assert set(engine_choice.chosen(tmp_path, tiny).values()) == {PLAIN}
 
 
 def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path, tiny: Networks) -> None:
     (tmp_path / "models").write_text("a file")
     with pytest.raises(WeightsError, match="cannot be written"):
-        choice.save([], tmp_path / "models", tiny)
+        engine_choice.save([], tmp_path / "models", tiny)
 
 
 def test_each_device_has_its_file(tmp_path: Path) -> None:
-    assert choice.path(tmp_path, "cuda:1").name == "engine-cuda-1.json"
+    assert engine_choice.path(tmp_path, "cuda:1").name == "engine-cuda-1.json"

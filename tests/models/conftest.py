@@ -49,7 +49,7 @@ def image() -> torch.Tensor:
 def unpinned(monkeypatch: pytest.MonkeyPatch) -> None:
     """A catalogue without digests, for files that only stand in for the released ones."""
     entries = tuple(replace(entry, sha256=None, bytes=None) for entry in catalog.entries())
-    monkeypatch.setattr(catalog, "entries", lambda: entries)
+    monkeypatch.setattr(catalog, "entries", lambda *_: entries)
 
 
 @pytest.fixture(scope="session")
@@ -91,7 +91,7 @@ def served(released, monkeypatch):
         else entry
         for entry in catalog.entries()
     )
-    monkeypatch.setattr(catalog, "entries", lambda: entries)
+    monkeypatch.setattr(catalog, "entries", lambda *_: entries)
     yield asked
     server.shutdown()
     server.server_close()

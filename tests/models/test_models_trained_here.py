@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from xrv_node import models, node, settings
 from xrv_node.cli import app
 from xrv_node.errors import ConfigError, WeightsError
-from xrv_node.models import catalog, trained_here, weights
+from xrv_node.models import catalog, importing, trained_here, weights
 from xrv_node.models.densenet import DenseNet
 
 DESCRIBED = {
@@ -35,7 +35,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     state = {key: value.numpy() for key, value in DenseNet(heads=3).state_dict().items()}
     path = tmp_path_factory.mktemp("trained") / "site-1.safetensors"
-    trained_here.write(state, trained_here.Described(**DESCRIBED), path)
+    importing.write_trained(state, trained_here.TrainedNetwork(**DESCRIBED), path)
     return path
 
 
@@ -43,7 +43,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def directory(file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model directory that has it."""
     place = tmp_path_factory.mktemp("models")
-    trained_here.import_file(file, trained_here.described(file), place)
+    importing.import_trained(file, trained_here.described(file), place)
     return place
 
 
@@ -88,10 +88,10 @@ def test_the_worker_loads_it_and_serve_asks_for_codes(directory, file, tmp_path,
 
     chosen = settings.Settings(models={"classifier": "site-1", "dir": str(directory)})
     node.check_weights(chosen)
-    odd = trained_here.Described(
+    odd = trained_here.TrainedNetwork(
         **DESCRIBED | {"name": "odd", "labels": ("Effusion", "Mass", "Hilar Enlargement")}
     )
-    trained_here.write(load_file(file), odd, tmp_path / "odd.safetensors")
+    importing.write_trained(load_file(file), odd, tmp_path / "odd.safetensors")
     with pytest.raises(ConfigError, match=r'finding "Hilar Enlargement" has no row in'):
         node.check_weights(settings.Settings(models={"classifier": "odd", "dir": str(tmp_path)}))
 
@@ -122,9 +122,9 @@ def test_another_network_of_the_same_name_needs_force(directory, file, tmp_path)
     other = tmp_path / "site-1.safetensors"
     tensors = load_file(file)
     tensors["classifier.bias"] = tensors["classifier.bias"] + 1
-    trained_here.write(tensors, trained_here.Described(**DESCRIBED), other)
+    importing.write_trained(tensors, trained_here.TrainedNetwork(**DESCRIBED), other)
     with pytest.raises(WeightsError, match=r"another network site-1 was imported on .*: use --force"):
-        trained_here.import_file(other, trained_here.described(other), directory)
+        importing.import_trained(other, trained_here.described(other), directory)
 
 
 def header(path: Path, **changes: object) -> Path:
@@ -157,7 +157,7 @@ def test_a_description_that_cannot_be_is_refused(tmp_path, changes, words):
 def test_a_file_without_the_tensors_that_it_says(tmp_path):
     path = header(tmp_path / "x.safetensors")
     with pytest.raises(WeightsError, match="this is another network"):
-        trained_here.import_file(path, trained_here.described(path), tmp_path / "models")
+        importing.import_trained(path, trained_here.described(path), tmp_path / "models")
     assert not (tmp_path / "models" / "site-1.safetensors").exists()
 
 

@@ -1,7 +1,7 @@
 """Which engine runs each network fastest on this machine, and still gives its numbers.
 
-Measured on the machine and with the weights that serve; ``choice`` keeps what comes out. An engine that
-breaks or leaves its tolerance is not chosen: plain torch is what is left then.
+Measured on the machine and with the weights that serve; ``engine_choice`` keeps what comes out. An engine
+that breaks or leaves its tolerance is not chosen: plain torch is what is left then.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xrv_node.errors import ConfigError, WeightsError
-from xrv_node.models import sharing
+from xrv_node.models import model_dir
 from xrv_node.values import ModelSet
 
 _LIMIT = 1024.0
@@ -241,7 +241,7 @@ def save(limits: Limits, directory: Path, model_set: ModelSet) -> Path:
         The directory cannot be written.
     """
     target = path(directory, model_set)
-    sharing.write(target, json.dumps(asdict(limits), indent=2).encode())
+    model_dir.write(target, json.dumps(asdict(limits), indent=2).encode())
     return target
 
 
@@ -255,7 +255,7 @@ def load(directory: Path, model_set: ModelSet, resampler: str) -> Limits | None:
         by limits that are not its own.
     """
     source = path(directory, model_set)
-    if not sharing.is_here(source):
+    if not model_dir.is_here(source):
         return None
     try:
         limits = Limits(**json.loads(source.read_bytes()))

@@ -16,8 +16,8 @@ from xrv_node.cli.networks import DirOption, model_directory, progress_bar
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from xrv_node.models.catalog import Entry
     from xrv_node.models.download import Progress
+    from xrv_node.models.entry import ModelEntry
     from xrv_node.models.weights import Installed
 
 app = typer.Typer(help="List, get and check the networks' weights.", no_args_is_help=True)
@@ -25,7 +25,7 @@ app = typer.Typer(help="List, get and check the networks' weights.", no_args_is_
 ForceOption = Annotated[bool, typer.Option(help="Replace weights that were imported from another file.")]
 
 
-def _row(entry: Entry, record: Installed | None) -> dict[str, Any]:
+def _row(entry: ModelEntry, record: Installed | None) -> dict[str, Any]:
     """One line of a table, one object of the JSON."""
     return {
         "name": entry.name,
@@ -50,11 +50,11 @@ def _row(entry: Entry, record: Installed | None) -> dict[str, Any]:
 def list_(config: ConfigOption = None, directory: DirOption = None, as_json: JsonOption = False) -> None:
     """The networks that the node can run, which of them are here, and how the others are got."""
     from xrv_node.errors import WeightsError
-    from xrv_node.models import catalog, trained_here, weights
+    from xrv_node.models import catalog, weights
 
     place = model_directory(directory, config)
     rows = []
-    for entry in (*catalog.entries(), *trained_here.entries(place)):
+    for entry in catalog.entries(place):
         try:
             record = weights.installed(entry, place)
         except WeightsError as error:
@@ -89,7 +89,7 @@ def import_(
     place = model_directory(directory, config)
     if (described := trained_here.described(file)) is not None:
         entry = trained_here.entry(described)
-        record = trained_here.import_file(file, described, place, force=force)
+        record = importing.import_trained(file, described, place, force=force)
     else:
         entry = catalog.find(name) if name else importing.recognise(file)
         record = importing.import_file(file, entry, place, force=force)
@@ -131,11 +131,11 @@ def pull(
 def verify(config: ConfigOption = None, directory: DirOption = None, as_json: JsonOption = False) -> None:
     """Read all weights that are here and compare their digests; exit code 1 when one is not as it was."""
     from xrv_node.errors import WeightsError
-    from xrv_node.models import catalog, trained_here, weights
+    from xrv_node.models import catalog, weights
 
     place = model_directory(directory, config)
     rows = []
-    for entry in (*catalog.entries(), *trained_here.entries(place)):
+    for entry in catalog.entries(place):
         try:
             if weights.installed(entry, place) is None:
                 continue
@@ -167,11 +167,11 @@ def fit_gate(
     from xrv_node.analyse import gate
     from xrv_node.lab.images import fit_gate as fitting
     from xrv_node.lab.images.files import listed
-    from xrv_node.models import load_set, sharing
+    from xrv_node.models import load_set, model_dir
 
     chosen, place = settings.load(config).models, model_directory(directory, config)
     networks = load_set(*chosen.names, place, device=chosen.device)
-    sharing.make_ready(place)
+    model_dir.make_ready(place)
     sources, missing = listed(folder)
     with progress_bar("reconstructing") as show:
         fitted = fitting.fit(networks, sources, quantile, show)
@@ -210,19 +210,19 @@ def benchmark(
     """Find the fastest way to run each network on this machine that keeps its numbers, for the worker."""
     from xrv_node import settings
     from xrv_node.analyse import benchmark as bench
-    from xrv_node.analyse import choice, engines
-    from xrv_node.models import load_set, sharing
+    from xrv_node.analyse import engine_choice, engines
+    from xrv_node.models import load_set, model_dir
 
     chosen, place = settings.load(config).models, model_directory(directory, config)
     networks = load_set(*chosen.names, place, commissioning=commissioning, device=chosen.device)
     if not commissioning:
-        sharing.make_ready(place)
+        model_dir.make_ready(place)
     timings = []
     with progress_bar("measuring") as show:
         for timing in bench.measure(networks, bench.phantoms(batch), half=half, rounds=rounds):
             timings.append(timing)
             show(len(timings), len(bench.CHECKS) * len(engines.available(networks.device)))
-    file = None if commissioning else choice.save(timings, place, networks)
+    file = None if commissioning else engine_choice.save(timings, place, networks)
     if as_json:
         print_json({"file": file, "engines": [asdict(timing) for timing in timings]})
         return
@@ -232,7 +232,7 @@ def benchmark(
     print("nothing kept: untrained networks" if file is None else kept)
 
 
-def _announce(records: list[tuple[Entry, Installed]], as_json: bool) -> None:
+def _announce(records: list[tuple[ModelEntry, Installed]], as_json: bool) -> None:
     """Print what was imported, and what a user of it must know."""
     if as_json:
         print_json([_row(entry, record) for entry, record in records])
@@ -245,7 +245,7 @@ def _announce(records: list[tuple[Entry, Installed]], as_json: bool) -> None:
 
 
 @contextmanager
-def _progress_bar(entry: Entry) -> Iterator[Progress]:
+def _progress_bar(entry: ModelEntry) -> Iterator[Progress]:
     """A bar on standard error, from the first byte on."""
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn

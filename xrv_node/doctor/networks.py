@@ -21,7 +21,7 @@ def models(node: Examined) -> Found:
         says = f"no weights of {', '.join(missing)}" + (
             "; it runs untrained networks" if commissioning else ""
         )
-        remedy = weights.remedy(*(catalog.find(name, directory=place) for name in missing))
+        remedy = catalog.remedy(*(catalog.find(name, directory=place) for name in missing))
         yield State.WARN if commissioning else State.FAIL, says, remedy
     for name in chosen.names:
         entry = catalog.find(name, directory=place)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from xrv_node.models.catalog import Entry
+    from xrv_node.models.entry import ModelEntry
     from xrv_node.models.model import Autoencoder, Classifier, Model, Segmenter
 
 __all__ = ["Networks", "NodeNetworks", "get_model", "load_set", "missing"]
@@ -87,14 +87,14 @@ def load_set(
     device
         ``cpu``, ``cuda``, ``cuda:N``, ``mps``, or ``auto`` for the best that is there.
     thresholds
-        The site's own operating points of the classifier (``catalog.Entry.with_thresholds``).
+        The site's own operating points of the classifier (``entry.ModelEntry.with_thresholds``).
 
     Raises
     ------
     WeightsError
         An unknown name, missing weights (with the command that gets them), or damaged ones.
     ConfigError
-        A device that this machine does not have; as ``catalog.Entry.with_thresholds``.
+        A device that this machine does not have; as ``entry.ModelEntry.with_thresholds``.
     """
     names = (classifier, segmenter, autoencoder)
     entries = [catalog.find(name, role, directory) for name, role in zip(names, SET_ROLES, strict=True)]
@@ -170,7 +170,7 @@ def get_model(
         whose origin you trust.
     thresholds
         Of a classifier: a site's own operating points in place of the published ones
-        (``catalog.Entry.with_thresholds``).
+        (``entry.ModelEntry.with_thresholds``).
 
     Returns
     -------
@@ -184,10 +184,10 @@ def get_model(
         An unknown name, missing weights (with the command that gets them), damaged or other weights, or a
         program without `run_code`.
     ConfigError
-        A device that this machine does not have; as ``catalog.Entry.with_thresholds``.
+        A device that this machine does not have; as ``entry.ModelEntry.with_thresholds``.
     """
     from xrv_node import settings as configuration
-    from xrv_node.models.baselines.program import Program
+    from xrv_node.models.baselines.torchscript import Program
     from xrv_node.models.model import MODELS, Classifier
 
     if directory is None and state is None:
@@ -224,7 +224,7 @@ class _Weights:
     """Its dimensions, where they are not fixed."""
 
 
-def _weights(entry: Entry, directory: Path, untrained: bool) -> _Weights:
+def _weights(entry: ModelEntry, directory: Path, untrained: bool) -> _Weights:
     from xrv_node.models.commissioning import UNTRAINED, seeded_state
 
     if untrained:
@@ -234,7 +234,9 @@ def _weights(entry: Entry, directory: Path, untrained: bool) -> _Weights:
     return _Weights(identity, state, record.dimensions)
 
 
-def _given(entry: Entry, name: str, state: Mapping[str, Tensor], settings: Mapping[str, Any]) -> _Weights:
+def _given(
+    entry: ModelEntry, name: str, state: Mapping[str, Tensor], settings: Mapping[str, Any]
+) -> _Weights:
     from xrv_node.models.convert import tensors_sha256
 
     digest = tensors_sha256({key: value.numpy() for key, value in state.items()})
@@ -254,7 +256,7 @@ def _fewer(found: _Weights, members: int) -> _Weights:
     return _Weights(found.identity, state, {"members": members})
 
 
-def _network(entry: Entry, found: _Weights, device: str) -> nn.Module:
+def _network(entry: ModelEntry, found: _Weights, device: str) -> nn.Module:
     from xrv_node.models.architectures import assemble
 
     return assemble(entry, found.state, found.settings).to(device)

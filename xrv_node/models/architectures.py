@@ -14,11 +14,11 @@ from xrv_node.models.baselines import chexpert_members, vqgan_yaml
 from xrv_node.models.baselines.chexpert import CheXpert
 from xrv_node.models.baselines.cxas import CXAS
 from xrv_node.models.baselines.jfhealthcare import JFHealthcare
-from xrv_node.models.baselines.program import Program
+from xrv_node.models.baselines.torchscript import Program
 from xrv_node.models.baselines.vqgan import VQGAN
+from xrv_node.models.catalog import remedy
 from xrv_node.models.densenet import DenseNet
 from xrv_node.models.pspnet import PSPNet
-from xrv_node.models.weights import remedy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from xrv_node.models.catalog import Entry
     from xrv_node.models.convert import Layout
+    from xrv_node.models.entry import ModelEntry
 
 ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
     "densenet121": DenseNet,
@@ -80,7 +80,7 @@ def layout(network: str, settings: Mapping[str, Any] | None = None) -> Layout:
 
 
 def assemble(
-    entry: Entry, state: Mapping[str, Tensor], settings: Mapping[str, Any] | None = None
+    entry: ModelEntry, state: Mapping[str, Tensor], settings: Mapping[str, Any] | None = None
 ) -> nn.Module:
     """Put weights into their network.
 

@@ -30,7 +30,7 @@ EXPANSION = 4
 """Outer channels per inner channel of a block that keeps the size."""
 
 
-class Bottleneck(nn.Module):
+class Block(nn.Module):
     """1x1, 3x3, 1x1 and a shortcut, down, up or at the same size.
 
     Not torchvision's block although the keys are the same: here a ReLU follows ``bn3`` *before* the
@@ -53,7 +53,7 @@ class Bottleneck(nn.Module):
         return functional.relu_(self.bn3(self.conv3(y)))
 
 
-class Down(Bottleneck):
+class DownBlock(Block):
     """An encoder block."""
 
     def __init__(self, channels: int, inside: int, stride: int, *, project: bool) -> None:
@@ -70,7 +70,7 @@ class Down(Bottleneck):
         return functional.relu_(self.residual(x) + shortcut)
 
 
-class Up(Bottleneck):
+class UpBlock(Block):
     """A decoder block; ``stride`` above 1 enlarges."""
 
     def __init__(self, channels: int, inside: int, out: int, stride: int = 1) -> None:
@@ -95,14 +95,14 @@ class Up(Bottleneck):
 
 
 def _down_stage(channels: int, blocks: int, inside: int, stride: int) -> nn.Sequential:
-    first = Down(channels, inside, stride, project=True)
-    rest = (Down(inside * EXPANSION, inside, 1, project=False) for _ in range(blocks - 1))
+    first = DownBlock(channels, inside, stride, project=True)
+    rest = (DownBlock(inside * EXPANSION, inside, 1, project=False) for _ in range(blocks - 1))
     return nn.Sequential(first, *rest)
 
 
 def _up_stage(blocks: int, inside: int, channels: int, out: int, stride: int) -> nn.Sequential:
-    same = (Up(channels, inside, inside * EXPANSION) for _ in range(blocks - 1))
-    return nn.Sequential(*same, Up(channels, inside, out, stride))
+    same = (UpBlock(channels, inside, inside * EXPANSION) for _ in range(blocks - 1))
+    return nn.Sequential(*same, UpBlock(channels, inside, out, stride))
 
 
 class ResNetAE(nn.Module):
@@ -117,7 +117,7 @@ class ResNetAE(nn.Module):
             _down_stage(channels, *row) for channels, row in zip(widths, ENCODER, strict=True)
         )
         self.uplayer1, self.uplayer2, self.uplayer3, self.uplayer4 = (_up_stage(*row) for row in DECODER)
-        self.uplayer_top = Up(32, 64, 64, stride=2)
+        self.uplayer_top = UpBlock(32, 64, 64, stride=2)
         self.conv1_1 = nn.ConvTranspose2d(64, 1, kernel_size=1, bias=False)
 
     def encode(self, x: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from xrv_node.models.catalog import Entry
+    from xrv_node.models.entry import ModelEntry
 
 UNTRAINED = " (untrained)"
 """Follows the name of a network that was seeded."""
@@ -48,7 +48,7 @@ def _drawn(key: str, shape: tuple[int, ...]) -> NDArray[Any]:
     return noise.astype(np.float32)
 
 
-def _spread_scores(state: dict[str, Tensor], entry: Entry, gain: float) -> None:
+def _spread_scores(state: dict[str, Tensor], entry: ModelEntry, gain: float) -> None:
     """Let scores fall on both sides of the operating point, and move with the image.
 
     The mean activation is the same for every image: rows of zero sum take it out, and what is left is
@@ -60,7 +60,7 @@ def _spread_scores(state: dict[str, Tensor], entry: Entry, gain: float) -> None:
     state[f"{head}.bias"] = thresholds.nan_to_num(0.5).logit()
 
 
-def _spread_masks(state: dict[str, Tensor], _: Entry) -> None:
+def _spread_masks(state: dict[str, Tensor], _: ModelEntry) -> None:
     """Let every structure cover a part of the image.
 
     Gains that carry the image through 100 layers (He et al. 2015; residual branches at a quarter), then
@@ -77,7 +77,7 @@ def _spread_masks(state: dict[str, Tensor], _: Entry) -> None:
     state["classification.bias"].fill_(-1)
 
 
-ADJUSTMENTS: dict[str, Callable[[dict[str, Tensor], Entry], None]] = {
+ADJUSTMENTS: dict[str, Callable[[dict[str, Tensor], ModelEntry], None]] = {
     "densenet121": partial(_spread_scores, gain=10),
     "resnet50_classifier": partial(_spread_scores, gain=1),
     "pspnet": _spread_masks,
@@ -86,7 +86,7 @@ ADJUSTMENTS: dict[str, Callable[[dict[str, Tensor], Entry], None]] = {
 of an image lie above 0.5 (48 images), and a structure covers 2 to 23 % of it (8 images)."""
 
 
-def seeded_state(entry: Entry) -> dict[str, Tensor]:
+def seeded_state(entry: ModelEntry) -> dict[str, Tensor]:
     """Return the whole state dict of an untrained network, the same on every call.
 
     Where only the released file knows the network's dimensions, it has those of ``entry.untrained``.

@@ -137,7 +137,7 @@ def run(job: dict[str, Any]) -> dict[str, str]:
     Parameters
     ----------
     job
-        ``source`` and ``target`` (paths), ``checkpoint`` (``catalog.Checkpoint``), ``settings`` (the
+        ``source`` and ``target`` (paths), ``checkpoint`` (``entry.Checkpoint``), ``settings`` (the
         network's dimensions), ``layout``, ``thresholds`` (as ``checked``) and ``metadata`` (strings for the
         target's header, to which the digest is added as ``tensors_sha256``).
 

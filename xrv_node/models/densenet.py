@@ -62,7 +62,7 @@ class DenseNet(nn.Module):
         -------
         Tensor
             Logits ``[B, heads]``, all of them, also those that the weights were not trained on
-            (``catalog.Entry.trained_heads``); ``calibration.op_norm`` of their sigmoid is the score.
+            (``entry.ModelEntry.trained_heads``); ``calibration.op_norm`` of their sigmoid is the score.
 
         Raises
         ------

@@ -10,15 +10,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from xrv_node.errors import WeightsError
-from xrv_node.models import sharing
+from xrv_node.models import model_dir
+from xrv_node.models.catalog import remedy
 from xrv_node.models.importing import file_sha256, import_file
-from xrv_node.models.weights import installed, remedy
+from xrv_node.models.weights import installed
 from xrv_node.product import VERSION
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from xrv_node.models.catalog import Entry
+    from xrv_node.models.entry import ModelEntry
     from xrv_node.models.weights import Installed
 
 CHUNK = 1 << 20
@@ -51,7 +52,7 @@ def settings_file(file: Path) -> Path:
 
 
 def pull(
-    entry: Entry, directory: Path, progress: Progress | None = None, *, force: bool = False
+    entry: ModelEntry, directory: Path, progress: Progress | None = None, *, force: bool = False
 ) -> Installed | None:
     """Download and import the weights of a network, unless they are there.
 
@@ -79,7 +80,7 @@ def pull(
     if not force and installed(entry, directory) is not None:
         return None
     downloads = directory / "downloads"
-    with sharing.alone(downloads, entry.name):
+    with model_dir.alone(downloads, entry.name):
         if not force and installed(entry, directory) is not None:  # by the process that this one waited for
             return None
         file = fetch(entry, downloads, progress)
@@ -90,7 +91,7 @@ def pull(
                 path.unlink(missing_ok=True)  # a pickle has no business here once its tensors are out
 
 
-def fetch(entry: Entry, directory: Path, progress: Progress | None = None) -> Path:
+def fetch(entry: ModelEntry, directory: Path, progress: Progress | None = None) -> Path:
     """Download the released file of a network, and beside it the one with its dimensions where there is one.
 
     Proxies are taken from the environment (``https_proxy``, ``no_proxy``), as usual.
@@ -117,7 +118,7 @@ def fetch(entry: Entry, directory: Path, progress: Progress | None = None) -> Pa
     """
     if not entry.pullable:
         raise WeightsError(f"{entry.name} cannot be downloaded: {remedy(entry)}")
-    sharing.make_ready(directory)
+    model_dir.make_ready(directory)
     if entry.settings_url is not None:
         name = settings_file(directory / entry.file).name
         _fetch(
@@ -126,7 +127,7 @@ def fetch(entry: Entry, directory: Path, progress: Progress | None = None) -> Pa
     return _fetch(entry, directory, progress)
 
 
-def _fetch(entry: Entry, directory: Path, progress: Progress | None = None) -> Path:
+def _fetch(entry: ModelEntry, directory: Path, progress: Progress | None = None) -> Path:
     """Download one file, from the first source that has it."""
     target = directory / entry.file
     part = target.with_name(f"{target.name}.part")
@@ -146,7 +147,7 @@ def _fetch(entry: Entry, directory: Path, progress: Progress | None = None) -> P
     )
 
 
-def _fetch_from(url: str, entry: Entry, part: Path, progress: Progress) -> None:
+def _fetch_from(url: str, entry: ModelEntry, part: Path, progress: Progress) -> None:
     """Fill ``part`` from one source and check it; leaves a part that is worth continuing."""
     reason = ""
     for _ in range(ATTEMPTS):
@@ -162,7 +163,7 @@ def _fetch_from(url: str, entry: Entry, part: Path, progress: Progress) -> None:
     raise _SourceError(reason)
 
 
-def _receive(url: str, entry: Entry, part: Path, progress: Progress) -> None:
+def _receive(url: str, entry: ModelEntry, part: Path, progress: Progress) -> None:
     """Append to ``part`` what is missing of it, or begin anew where the source cannot continue."""
     have = part.stat().st_size if part.is_file() else 0
     headers = _continuation(url, part, have, pinned=entry.sha256 is not None)
@@ -232,7 +233,7 @@ def _validator(response: http.client.HTTPResponse) -> str:
     return tag if tag and not tag.startswith("W/") else response.headers["Last-Modified"] or ""
 
 
-def _check_room(part: Path, entry: Entry, total: int | None, have: int) -> None:
+def _check_room(part: Path, entry: ModelEntry, total: int | None, have: int) -> None:
     if total is None:
         return
     if entry.bytes is not None and total != entry.bytes:

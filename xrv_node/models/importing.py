@@ -9,16 +9,20 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from xrv_node.errors import WeightsError
-from xrv_node.models import catalog, sharing
+from xrv_node.models import catalog, model_dir, trained_here
 from xrv_node.models.weights import Installed, installed
 from xrv_node.product import VERSION
 
 if TYPE_CHECKING:
-    from xrv_node.models.catalog import Entry
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from xrv_node.models.entry import ModelEntry
 
 CONVERSION_SECONDS = 600
 """After which a conversion is given up; the largest file takes a few seconds."""
@@ -35,7 +39,7 @@ def file_sha256(path: Path) -> str:
         ) from error
 
 
-def recognise(source: Path) -> Entry:
+def recognise(source: Path) -> ModelEntry:
     """Find the catalogue's entry of a released file, by its digest, else by its name.
 
     Raises
@@ -53,7 +57,7 @@ def recognise(source: Path) -> Entry:
     )
 
 
-def import_file(source: Path, entry: Entry, directory: Path, *, force: bool = False) -> Installed:
+def import_file(source: Path, entry: ModelEntry, directory: Path, *, force: bool = False) -> Installed:
     """Convert a released file into the model directory.
 
     Parameters
@@ -88,7 +92,7 @@ def import_file(source: Path, entry: Entry, directory: Path, *, force: bool = Fa
             f"{entry.name} was imported from another file on {before.imported_at[:10]} (SHA-256 "
             f"{before.source_sha256}, this one {digest}): use --force if the new file is the right one"
         )
-    sharing.make_ready(directory)
+    model_dir.make_ready(directory)
     target = entry.weights_path(directory)
     part = target.with_name(f".{target.name}.{uuid4().hex}.part")  # process ids repeat among containers
     record = {
@@ -109,7 +113,7 @@ def import_file(source: Path, entry: Entry, directory: Path, *, force: bool = Fa
     return Installed(path=target, tensors_sha256=tensors_sha256, **record)
 
 
-def _convert(source: Path, target: Path, entry: Entry, record: dict[str, str]) -> str:
+def _convert(source: Path, target: Path, entry: ModelEntry, record: dict[str, str]) -> str:
     """Run ``convert`` in a process of its own and return the digest of the tensors."""
     from xrv_node.models.architectures import layout
 
@@ -143,3 +147,87 @@ def _convert(source: Path, target: Path, entry: Entry, record: dict[str, str]) -
     if "error" in answer:
         raise WeightsError(f"{source.name} cannot be used as {entry.name}: {answer['error']}")
     return str(answer["tensors_sha256"])
+
+
+def write_trained(
+    tensors: Mapping[str, NDArray[Any]], known: trained_here.TrainedNetwork, target: Path, **record: str
+) -> Installed:
+    """Write a network and what it is, whole or not at all.
+
+    Parameters
+    ----------
+    tensors
+        Its whole state dict.
+    known
+        What it is.
+    target
+        The file.
+    record
+        Fields of ``Installed`` that are to be kept from an earlier file.
+    """
+    from safetensors.numpy import save
+
+    from xrv_node.models.convert import tensors_sha256
+
+    fields = {
+        "name": known.name,
+        "source_file": "",
+        "source_sha256": "",
+        "tensors_sha256": tensors_sha256(tensors),
+        "imported_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "xrv_node": VERSION,
+        "settings": json.dumps(trained_here.dimensions(known)),
+        "entry": known.model_dump_json(),
+    } | record
+    model_dir.write(target, save(dict(tensors), fields))
+    return Installed(path=target, **fields)
+
+
+def import_trained(
+    source: Path, known: trained_here.TrainedNetwork, directory: Path, *, force: bool = False
+) -> Installed:
+    """Check a file that ``train`` wrote and put it into the model directory.
+
+    Parameters
+    ----------
+    source
+        The file; it is only read.
+    known
+        What ``trained_here.described`` returned for it.
+    directory
+        The model directory, made if need be.
+    force
+        Replace another network of the same name.
+
+    Raises
+    ------
+    WeightsError
+        Damaged, not the network that it says, another one of that name is there, or the directory cannot be
+        written.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    from xrv_node.models.architectures import layout
+    from xrv_node.models.convert import checked
+
+    made = trained_here.entry(known)
+    digest = file_sha256(source)
+    before = None if force else installed(made, directory)
+    if before is not None and before.source_sha256 != digest:
+        raise WeightsError(
+            f"another network {made.name} was imported on {before.imported_at[:10]}: use --force to replace "
+            "it, or train under another name"
+        )
+    try:
+        tensors = checked(load_file(source), layout(known.network, trained_here.dimensions(known)))
+    except SafetensorError as error:
+        raise WeightsError(f"{source} is damaged: get it again from where it was trained") from error
+    model_dir.make_ready(directory)
+    return write_trained(
+        tensors,
+        known,
+        made.weights_path(directory),
+        source_file=source.name,
+        source_sha256=digest,
+    )

@@ -19,7 +19,7 @@ from xrv_node.values import ModelIdentity, Role
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from xrv_node.models.catalog import Entry
+    from xrv_node.models.entry import ModelEntry
 
 
 class _Scoring(Protocol):
@@ -50,7 +50,7 @@ class Model(nn.Module):
         Digest of its tensors (``convert.tensors_sha256``).
     """
 
-    def __init__(self, entry: Entry, network: nn.Module, sha256: str = "") -> None:
+    def __init__(self, entry: ModelEntry, network: nn.Module, sha256: str = "") -> None:
         super().__init__()
         self.entry = entry
         self.name = entry.name
@@ -118,11 +118,11 @@ class Classifier(_Vector):
         As ``Model``.
     xrv_compatible
         Take the operating points that torchxrayvision applies, also where they are known to be wrong
-        (``catalog.Entry.published_thresholds``).
+        (``entry.ModelEntry.published_thresholds``).
     """
 
     def __init__(
-        self, entry: Entry, network: nn.Module, sha256: str = "", *, xrv_compatible: bool = False
+        self, entry: ModelEntry, network: nn.Module, sha256: str = "", *, xrv_compatible: bool = False
     ) -> None:
         super().__init__(entry, network, sha256)
         self.heads = tuple(head for _, head in entry.trained_heads)

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 UNTRAINED = 0.5
 """What torchxrayvision answers for a head without a threshold. The node leaves such heads out
-(``catalog.Entry.trained_heads``)."""
+(``entry.ModelEntry.trained_heads``)."""
 
 
 def op_norm(p: Tensor, thresholds: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from xrv_node.errors import WeightsError
-from xrv_node.models.stand_ins import Inert, Storage, StorageType, Tensor, stands_for
+from xrv_node.models.pickle_stand_ins import Inert, Storage, StorageType, Tensor, stands_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable

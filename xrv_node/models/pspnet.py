@@ -70,7 +70,7 @@ class ConvNorm(nn.Module):
         return y
 
 
-class Bottleneck(nn.Module):
+class DilatedBottleneck(nn.Module):
     """1x1, 3x3 (stride and dilation), 1x1, added to the input or to its projection ``cb4``."""
 
     def __init__(
@@ -88,13 +88,13 @@ class Bottleneck(nn.Module):
         return functional.relu_(self.cb3(self.cbr2(self.cbr1(x))) + shortcut)
 
 
-class Stage(nn.Module):
+class ResidualStage(nn.Module):
     """A residual stage; its first block projects and strides."""
 
     def __init__(self, blocks: int, channels: int, inside: int, out: int, stride: int, dilation: int) -> None:
         super().__init__()
-        first = Bottleneck(channels, inside, out, stride, dilation, project=True)
-        rest = (Bottleneck(out, inside, out, 1, dilation, project=False) for _ in range(blocks - 1))
+        first = DilatedBottleneck(channels, inside, out, stride, dilation, project=True)
+        rest = (DilatedBottleneck(out, inside, out, 1, dilation, project=False) for _ in range(blocks - 1))
         self.layers = nn.Sequential(first, *rest)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -130,7 +130,9 @@ class PSPNet(nn.Module):
         self.convbnrelu1_1 = ConvNormRelu(3, 64, 3, stride=2)
         self.convbnrelu1_2 = ConvNormRelu(64, 64, 3)
         self.convbnrelu1_3 = ConvNormRelu(64, 128, 3)
-        self.res_block2, self.res_block3, self.res_block4, self.res_block5 = (Stage(*row) for row in STAGES)
+        self.res_block2, self.res_block3, self.res_block4, self.res_block5 = (
+            ResidualStage(*row) for row in STAGES
+        )
         self.pyramid_pooling = PyramidPooling(2048, 512)
         self.cbr_final = ConvNormRelu(4096, 512, 3)
         self.classification = nn.Conv2d(512, STRUCTURES, 1)

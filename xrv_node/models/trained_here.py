@@ -6,33 +6,26 @@ it and puts it there, and its name then works wherever one of the catalogue does
 
 from __future__ import annotations
 
-import json
 import math
 import re
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from xrv_node.errors import WeightsError
-from xrv_node.models import catalog, sharing
-from xrv_node.models.catalog import Entry
-from xrv_node.models.weights import Installed, installed
-from xrv_node.product import VERSION
+from xrv_node.models import model_dir
+from xrv_node.models.entry import ModelEntry, released
 from xrv_node.settings.types import Section
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from numpy.typing import NDArray
+    from pathlib import Path
 
 NAME = r"^[a-z0-9][a-z0-9._-]{0,62}$"
 """A network's name is a file's name too."""
 
 
 def _free(name: str) -> str:
-    if name in {known.lower() for e in catalog.entries() for known in (e.name, *e.aliases)}:
+    if name in {known.lower() for e in released() for known in (e.name, *e.aliases)}:
         raise ValueError(f"{name} is the name of a released network: choose another one")
     return name
 
@@ -44,7 +37,7 @@ Label = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f
 Point = Annotated[float, Field(gt=0, lt=1)]
 
 
-class Described(Section):
+class TrainedNetwork(Section):
     """What the file says of its network."""
 
     name: Name
@@ -60,7 +53,7 @@ class Described(Section):
     from results."""
 
     @model_validator(mode="after")
-    def _belongs_together(self) -> Described:
+    def _belongs_together(self) -> TrainedNetwork:
         if len(self.thresholds) != len(self.labels) or len(set(self.labels)) != len(self.labels):
             raise ValueError("each label needs one name of its own and one threshold")
         if not any(self.thresholds):
@@ -68,10 +61,10 @@ class Described(Section):
         return self
 
 
-def entry(described: Described) -> Entry:
+def entry(described: TrainedNetwork) -> ModelEntry:
     """Return what the catalogue would say of the network."""
     points = tuple(math.nan if t is None else t for t in described.thresholds)
-    return Entry(
+    return ModelEntry(
         **described.model_dump(exclude={"thresholds"}),
         role="classifier",
         thresholds=points,
@@ -82,12 +75,12 @@ def entry(described: Described) -> Entry:
     )
 
 
-def dimensions(described: Described) -> dict[str, int]:
+def dimensions(described: TrainedNetwork) -> dict[str, int]:
     """Return the parameters of the network's architecture."""
     return {"heads": len(described.labels)}
 
 
-def described(path: Path) -> Described | None:
+def described(path: Path) -> TrainedNetwork | None:
     """Return what a file says of its network; None where it is no safetensors file, or says nothing.
 
     Raises
@@ -97,12 +90,12 @@ def described(path: Path) -> Described | None:
     """
     from safetensors import SafetensorError, safe_open
 
-    if path.suffix != ".safetensors" or not sharing.is_here(path):
+    if path.suffix != ".safetensors" or not model_dir.is_here(path):
         return None
     try:
         with safe_open(path, framework="numpy") as file:
             text = (file.metadata() or {}).get("entry")
-        return Described.model_validate_json(text) if text else None
+        return TrainedNetwork.model_validate_json(text) if text else None
     except (SafetensorError, OSError) as error:
         raise WeightsError(f"{path} is damaged: get it again from where it was trained") from error
     except ValidationError as error:
@@ -113,7 +106,7 @@ def described(path: Path) -> Described | None:
         ) from error
 
 
-def find(name: str, directory: Path) -> Entry | None:
+def find(name: str, directory: Path) -> ModelEntry | None:
     """Look a network up by its name, regardless of case; None where the directory has no such one.
 
     Raises
@@ -127,7 +120,7 @@ def find(name: str, directory: Path) -> Entry | None:
     return entry(known) if known is not None and known.name == name.lower() else None
 
 
-def entries(directory: Path) -> tuple[Entry, ...]:
+def entries(directory: Path) -> tuple[ModelEntry, ...]:
     """Every network of a model directory that was trained here, by name; damaged files are left out."""
     found = []
     for path in sorted(directory.glob("*.safetensors")):
@@ -138,84 +131,3 @@ def entries(directory: Path) -> tuple[Entry, ...]:
         if known is not None and known.name == path.stem:
             found.append(entry(known))
     return tuple(found)
-
-
-def write(tensors: Mapping[str, NDArray[Any]], known: Described, target: Path, **record: str) -> Installed:
-    """Write a network and what it is, whole or not at all.
-
-    Parameters
-    ----------
-    tensors
-        Its whole state dict.
-    known
-        What it is.
-    target
-        The file.
-    record
-        Fields of ``Installed`` that are to be kept from an earlier file.
-    """
-    from safetensors.numpy import save
-
-    from xrv_node.models.convert import tensors_sha256
-
-    fields = {
-        "name": known.name,
-        "source_file": "",
-        "source_sha256": "",
-        "tensors_sha256": tensors_sha256(tensors),
-        "imported_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "xrv_node": VERSION,
-        "settings": json.dumps(dimensions(known)),
-        "entry": known.model_dump_json(),
-    } | record
-    sharing.write(target, save(dict(tensors), fields))
-    return Installed(path=target, **fields)
-
-
-def import_file(source: Path, known: Described, directory: Path, *, force: bool = False) -> Installed:
-    """Check a file that ``train`` wrote and put it into the model directory.
-
-    Parameters
-    ----------
-    source
-        The file; it is only read.
-    known
-        What ``described`` returned for it.
-    directory
-        The model directory, made if need be.
-    force
-        Replace another network of the same name.
-
-    Raises
-    ------
-    WeightsError
-        Damaged, not the network that it says, another one of that name is there, or the directory cannot be
-        written.
-    """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
-    from xrv_node.models.architectures import layout
-    from xrv_node.models.convert import checked
-    from xrv_node.models.importing import file_sha256
-
-    made = entry(known)
-    digest = file_sha256(source)
-    before = None if force else installed(made, directory)
-    if before is not None and before.source_sha256 != digest:
-        raise WeightsError(
-            f"another network {made.name} was imported on {before.imported_at[:10]}: use --force to replace "
-            "it, or train under another name"
-        )
-    try:
-        tensors = checked(load_file(source), layout(known.network, dimensions(known)))
-    except SafetensorError as error:
-        raise WeightsError(f"{source} is damaged: get it again from where it was trained") from error
-    sharing.make_ready(directory)
-    return write(
-        tensors,
-        known,
-        made.weights_path(directory),
-        source_file=source.name,
-        source_sha256=digest,
-    )

@@ -9,7 +9,7 @@ Each tells where it came from in its own header, so a directory can be copied to
 ``imported_at``     UTC, ISO 8601
 ``xrv_node``        version that converted it
 ``settings``        JSON: the network's dimensions, where only the released file knows them
-``entry``           JSON: labels, operating points and origin of a network that was trained here (``own``)
+``entry``           JSON: labels, operating points and origin of a network that was trained here
 
 Trust: a released file whose digest the catalogue knows must have it. One whose digest nobody has published
 is trusted the first time, and its digest recorded in that header; a different file for the same network is
@@ -24,7 +24,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xrv_node.errors import WeightsError
-from xrv_node.models import catalog, sharing
+from xrv_node.models import catalog, model_dir
+from xrv_node.models.catalog import remedy
 from xrv_node.values import SET_ROLES, ModelIdentity, ModelSet
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from xrv_node.models.catalog import Entry
+    from xrv_node.models.entry import ModelEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class Installed:
     settings: str = "{}"
     """JSON: the network's dimensions, where only the released file knows them."""
     entry: str = ""
-    """JSON: what the catalogue would say of a network that was trained here (``own.Described``)."""
+    """JSON: what the catalogue would say of a network that was trained here (``TrainedNetwork``)."""
 
     @property
     def dimensions(self) -> dict[str, Any]:
@@ -69,7 +70,7 @@ def missing(names: Iterable[str], directory: Path) -> list[str]:
         A name that the catalogue does not have.
     """
     entries = [catalog.find(name, directory=directory) for name in names]
-    return [entry.name for entry in entries if not sharing.is_here(entry.weights_path(directory))]
+    return [entry.name for entry in entries if not model_dir.is_here(entry.weights_path(directory))]
 
 
 def not_there(names: Iterable[str], directory: Path) -> WeightsError:
@@ -82,20 +83,7 @@ def not_there(names: Iterable[str], directory: Path) -> WeightsError:
     )
 
 
-def remedy(*entries: Entry) -> str:
-    """Say how the weights of networks are got, as the end of a sentence."""
-    pulled = " ".join(entry.name for entry in entries if entry.pullable)
-    by_hand = [
-        (f"get {entry.file} from {entry.url} and " if entry.url else "")
-        + f"run `xrv-node models import {entry.file}`"
-        for entry in entries
-        if not entry.pullable
-    ]
-    download = "run `xrv-node models pull {0}` or, without internet, `xrv-node models import FILE`"
-    return " and ".join([download.format(pulled)] * bool(pulled) + by_hand)
-
-
-def installed(entry: Entry, directory: Path) -> Installed | None:
+def installed(entry: ModelEntry, directory: Path) -> Installed | None:
     """Return what the header of a network's converted file says, or None where there is no file.
 
     Raises
@@ -106,7 +94,7 @@ def installed(entry: Entry, directory: Path) -> Installed | None:
     from safetensors import SafetensorError, safe_open
 
     path = entry.weights_path(directory)
-    if not sharing.is_here(path):
+    if not model_dir.is_here(path):
         return None
     try:
         with safe_open(path, framework="numpy") as file:
@@ -133,7 +121,7 @@ def model_set(
     WeightsError
         A name that the catalogue does not have, weights that are not there, or a damaged file.
     ConfigError
-        As ``catalog.Entry.with_thresholds``.
+        As ``entry.ModelEntry.with_thresholds``.
     """
     entries = [catalog.find(name, role, directory) for name, role in zip(names, SET_ROLES, strict=True)]
     entries[0] = entries[0].with_thresholds(thresholds or {})
@@ -147,7 +135,7 @@ def model_set(
     return ModelSet(classifier, segmenter, autoencoder)
 
 
-def load(entry: Entry, directory: Path) -> tuple[dict[str, Tensor], Installed]:
+def load(entry: ModelEntry, directory: Path) -> tuple[dict[str, Tensor], Installed]:
     """Read a network's weights.
 
     Returns
@@ -178,11 +166,11 @@ def load(entry: Entry, directory: Path) -> tuple[dict[str, Tensor], Installed]:
     return state, record
 
 
-def _damaged(entry: Entry, path: Path) -> WeightsError:
+def _damaged(entry: ModelEntry, path: Path) -> WeightsError:
     return WeightsError(f"{path} is damaged or was changed: remove it and {remedy(entry)}")
 
 
-def verify(entry: Entry, directory: Path) -> Installed:
+def verify(entry: ModelEntry, directory: Path) -> Installed:
     """Check that a network's weights are whole, are this network's, and came from the released file.
 
     Raises

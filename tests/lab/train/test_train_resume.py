@@ -18,7 +18,7 @@ from xrv_node.errors import ConfigError
 from xrv_node.lab.train import checkpoint
 from xrv_node.lab.train.recipe import load
 from xrv_node.lab.train.run import train
-from xrv_node.models import trained_here
+from xrv_node.models import importing, trained_here
 
 QUICK = {"init": "scratch", "batch": 4, "valid_share": 0.2, "test_share": 0.2, "checkpoint_steps": 1}
 
@@ -50,7 +50,7 @@ def before(small, tmp_path) -> dict[str, torch.Tensor]:
     """The weights of a network that was trained before, and is in the model directory by that name."""
     torch.manual_seed(1)
     state = trained.Small(2).state_dict()
-    known = trained_here.Described(
+    known = trained_here.TrainedNetwork(
         name="before",
         network="densenet121",
         input_size=224,
@@ -59,7 +59,7 @@ def before(small, tmp_path) -> dict[str, torch.Tensor]:
         labels=("Mass", "Hernia"),
         thresholds=(0.3, 0.4),
     )
-    trained_here.write(
+    importing.write_trained(
         {key: value.numpy() for key, value in state.items()}, known, tmp_path / "before.safetensors"
     )
     return state

@@ -22,7 +22,7 @@ from xrv_node.lab.train import image_batches, measure
 from xrv_node.lab.train.recipe import load
 from xrv_node.lab.train.run import train
 from xrv_node.lab.train.splits import split
-from xrv_node.models import trained_here
+from xrv_node.models import importing, trained_here
 from xrv_node.radiograph.prepare import prepare
 from xrv_node.radiograph.read import read
 
@@ -44,7 +44,7 @@ def test_it_learns_what_can_be_seen(drawn, tmp_path):
     assert [row["epoch"] for row in rows] == list(range(26))
     assert rows[-1]["loss"] < rows[1]["loss"]
     parts = split(drawn, 0.2, 0.2, 0)
-    trained_here.import_file(
+    importing.import_trained(
         done.weights.path, trained_here.described(done.weights.path), tmp_path / "models"
     )
     model = models.get_model("seen-1", tmp_path / "models")
@@ -57,9 +57,9 @@ def test_what_comes_out_is_a_network_of_the_node_with_the_same_scores(drawn, tmp
     done = train([drawn], load(**QUICK), tmp_path / "out", tmp_path, name="drawn-2", device="cpu")
     known = trained_here.described(done.weights.path)
     assert known.labels == ("Effusion", "Mass")
-    record = trained_here.import_file(done.weights.path, known, tmp_path / "models")
+    record = importing.import_trained(done.weights.path, known, tmp_path / "models")
     assert record.tensors_sha256 == done.weights.tensors_sha256
-    again = trained_here.import_file(done.weights.path, known, tmp_path / "models")  # the same file again
+    again = importing.import_trained(done.weights.path, known, tmp_path / "models")  # the same file again
     assert again.source_sha256 == record.source_sha256
 
     # the validation part, by hand: the small network, torch's sigmoid, and Youden's point on them
@@ -125,7 +125,7 @@ def test_the_card_and_the_tables_say_what_was_done(drawn, tmp_path):
 
 
 def _imported(file: Path, directory: Path) -> Path:
-    trained_here.import_file(file, trained_here.described(file), directory)
+    importing.import_trained(file, trained_here.described(file), directory)
     return directory
 
 
@@ -221,7 +221,7 @@ def test_half_precision_trains_weights_in_full_precision(drawn, tmp_path):
 def test_a_loss_that_is_no_number_and_a_folder_that_cannot_be_written(drawn, tmp_path):
     state = {key: value.numpy() for key, value in trained.Small(1).state_dict().items()}
     state["classifier.weight"] = np.full_like(state["classifier.weight"], np.nan)
-    known = trained_here.Described(
+    known = trained_here.TrainedNetwork(
         name="broken",
         network="densenet121",
         input_size=224,
@@ -230,7 +230,7 @@ def test_a_loss_that_is_no_number_and_a_folder_that_cannot_be_written(drawn, tmp
         labels=("Mass",),
         thresholds=(0.5,),
     )
-    trained_here.write(state, known, tmp_path / "broken.safetensors")
+    importing.write_trained(state, known, tmp_path / "broken.safetensors")
     recipe = load(**QUICK | {"init": "broken"})
     with pytest.raises(ConfigError, match="no longer a number: train with a lower learning_rate"):
         train([drawn], recipe, tmp_path / "any", tmp_path, device="cpu")

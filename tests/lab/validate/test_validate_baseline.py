@@ -17,7 +17,7 @@ from xrv_node.lab.baseline.header_fields import Facts, facts
 from xrv_node.lab.validate import score_dataset, store_with_labels
 from xrv_node.lab.validate.run import validate
 from xrv_node.lab.validate.run_store import ImageResult, RunStore
-from xrv_node.models import catalog, convert, sharing, weights
+from xrv_node.models import catalog, convert, model_dir, weights
 from xrv_node.models.architectures import layout
 from xrv_node.models.commissioning import seeded_state
 
@@ -29,7 +29,7 @@ ROWS = 4
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model directory with seeded weights; of the segmenter, which does not run, a file with one tensor."""
     directory = tmp_path_factory.mktemp("models")
-    sharing.make_ready(directory)
+    model_dir.make_ready(directory)
     for name in NETWORKS:
         entry = catalog.find(name)
         if entry.role == "segmenter":

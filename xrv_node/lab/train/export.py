@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from pydantic import TypeAdapter, ValidationError
 
 from xrv_node.errors import ConfigError
-from xrv_node.models import trained_here
-from xrv_node.models.trained_here import Described
+from xrv_node.models import importing, trained_here
+from xrv_node.models.trained_here import TrainedNetwork
 from xrv_node.models.weights import Installed
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def write(
     Installed
         The file and its digests.
     """
-    known = Described.model_validate(
+    known = TrainedNetwork.model_validate(
         {
             "name": name,
             "network": start.architecture,
@@ -89,6 +89,6 @@ def write(
             "thresholds": points,
         }
     )
-    return trained_here.write(
+    return importing.write_trained(
         {key: value.numpy() for key, value in best.items()}, known, out / f"{name}.safetensors"
     )

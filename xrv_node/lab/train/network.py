@@ -126,7 +126,7 @@ def start(recipe: Recipe, labels: tuple[str, ...], directory: Path) -> Start:
         )
     if weights.installed(entry, directory) is None:
         raise WeightsError(
-            f"weights of {entry.name} are not in {directory}: {weights.remedy(entry)}; or begin with "
+            f"weights of {entry.name} are not in {directory}: {catalog.remedy(entry)}; or begin with "
             f"--init {SCRATCH}"
         )
     state, record = weights.load(entry, directory)

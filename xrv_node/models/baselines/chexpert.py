@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from xrv_node.models.baselines.chexpert_members import Group
+    from xrv_node.models.baselines.chexpert_members import MemberGroup
 
 SIZE = 320
 """Rows and columns of the images that the released weights were trained on."""
@@ -29,7 +29,7 @@ TASKS = ("Atelectasis", "Cardiomegaly", "Consolidation", "Edema", "Pleural Effus
 """In the order of the outputs, as the checkpoints name them; the catalogue calls the last one Effusion."""
 
 
-def _present(outputs: Tensor, group: Group) -> Tensor:
+def _present(outputs: Tensor, group: MemberGroup) -> Tensor:
     """Probability of each of a group's tasks, ``[B, tasks]``."""
     if not group.three_class:
         return outputs.sigmoid()

@@ -32,7 +32,7 @@ CLASSES = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class MemberGroup:
     """Networks that were trained and chosen alike."""
 
     tasks: tuple[str, ...]
@@ -49,11 +49,11 @@ class Group:
 
 
 @cache
-def groups() -> tuple[Group, ...]:
+def groups() -> tuple[MemberGroup, ...]:
     """The three groups, read from ``dicom_config/chexpert.toml``."""
     text = files("dicom_config").joinpath("chexpert.toml").read_text(encoding="utf-8")
     return tuple(
-        Group(
+        MemberGroup(
             tuple(row["tasks"]),
             row["three_class"],
             tuple(f"{run['folder']}/iter_{n}.pth.tar" for run in row["runs"] for n in run["iterations"]),
@@ -83,7 +83,7 @@ def count(source: Path) -> int:
     return min(there)
 
 
-def _leading(group: Group, names: set[str]) -> int:
+def _leading(group: MemberGroup, names: set[str]) -> int:
     absent = (index for index, path in enumerate(group.members) if path not in names)
     return next(absent, len(group.members))
 
@@ -118,7 +118,7 @@ def read(source: Path, members: int) -> Iterator[tuple[str, dict[str, NDArray[An
         yield prefix, {f"{prefix}{key}": value for key, value in tensors.items()}
 
 
-def _rows(group: Group, root: object, path: str) -> list[int]:
+def _rows(group: MemberGroup, root: object, path: str) -> list[int]:
     """Rows of the last layer that belong to the group's tasks, in their order."""
     sequence = root.get("task_sequence") if isinstance(root, dict) else None
     width = CLASSES if group.three_class else 1

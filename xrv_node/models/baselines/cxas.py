@@ -31,7 +31,7 @@ def _resized(x: Tensor, size: torch.Size) -> Tensor:
     return functional.interpolate(x, size, mode="bilinear")
 
 
-class Encoder(nn.Module):
+class ResNetEncoder(nn.Module):
     """torchvision's ResNet50 without its head; the stem is ``layer0``, its maximum pooling included."""
 
     def __init__(self) -> None:
@@ -71,7 +71,7 @@ def _double(channels: int, inside: int, out: int) -> Wrapped:
     return Wrapped(double_conv=nn.Sequential(*_convolution(channels, inside), *_convolution(inside, out)))
 
 
-class First(nn.Module):
+class FirstBlock(nn.Module):
     """The lowest map, halved in channels, joined with the one above it."""
 
     def __init__(self) -> None:
@@ -85,7 +85,7 @@ class First(nn.Module):
         return y
 
 
-class Up(nn.Module):
+class UpStep(nn.Module):
     """A map, enlarged, joined with the one above it."""
 
     def __init__(self, inside: int, channels: int, out: int) -> None:
@@ -103,12 +103,12 @@ class Head(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.up1 = First()
-        self.up2, self.up3, self.up4 = (Up(*step) for step in STEPS)
+        self.up1 = FirstBlock()
+        self.up2, self.up3, self.up4 = (UpStep(*step) for step in STEPS)
         self.out = Wrapped(conv=nn.Conv2d(STEPS[-1][-1], STRUCTURES, kernel_size=1))
 
     def forward(self, maps: list[Tensor], size: torch.Size) -> Tensor:
-        """Map ``Encoder``'s output to ``[B, 159, *size]``."""
+        """Map ``ResNetEncoder``'s output to ``[B, 159, *size]``."""
         y = self.up1(maps[4], maps[3])
         for step, skip in zip((self.up2, self.up3, self.up4), maps[2::-1], strict=True):
             y = step(y, skip)
@@ -121,7 +121,7 @@ class CXAS(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.backbone = Wrapped(backbone=Encoder())
+        self.backbone = Wrapped(backbone=ResNetEncoder())
         self.head = Head()
 
     def forward(self, x: Tensor) -> Tensor:

@@ -31,7 +31,7 @@ SCALE = 512.0
 """The network takes [-2, 2]: (grey level - 128) / 64 in training."""
 
 
-class ConvNormRelu(nn.Module):
+class BiasedConvNormRelu(nn.Module):
     """Convolution with bias that keeps the size or halves it, batch normalisation, ReLU."""
 
     def __init__(self, channels: int, out: int, kernel: int, stride: int = 1) -> None:
@@ -54,14 +54,14 @@ class PyramidAttention(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.gap_branch = nn.Sequential(nn.AdaptiveAvgPool2d(1), ConvNormRelu(channels, channels, 1))
-        self.mid_branch = ConvNormRelu(channels, channels, 1)
-        self.downsample1 = ConvNormRelu(channels, 1, 7, stride=2)
-        self.downsample2 = ConvNormRelu(1, 1, 5, stride=2)
-        self.downsample3 = ConvNormRelu(1, 1, 3, stride=2)
-        self.scale1 = ConvNormRelu(1, 1, 7)
-        self.scale2 = ConvNormRelu(1, 1, 5)
-        self.scale3 = ConvNormRelu(1, 1, 3)
+        self.gap_branch = nn.Sequential(nn.AdaptiveAvgPool2d(1), BiasedConvNormRelu(channels, channels, 1))
+        self.mid_branch = BiasedConvNormRelu(channels, channels, 1)
+        self.downsample1 = BiasedConvNormRelu(channels, 1, 7, stride=2)
+        self.downsample2 = BiasedConvNormRelu(1, 1, 5, stride=2)
+        self.downsample3 = BiasedConvNormRelu(1, 1, 3, stride=2)
+        self.scale1 = BiasedConvNormRelu(1, 1, 7)
+        self.scale2 = BiasedConvNormRelu(1, 1, 5)
+        self.scale3 = BiasedConvNormRelu(1, 1, 3)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``[B, C, H, W]`` to the same shape, non-negative; H and W at least 4."""
@@ -84,7 +84,7 @@ class _Unused(nn.Module):
             self.add_module(name, layer)
 
 
-class Attention(nn.Module):
+class AttentionMap(nn.Module):
     """Three kinds of attention, of which the released network uses the last."""
 
     def __init__(self, channels: int) -> None:
@@ -111,7 +111,7 @@ class JFHealthcare(nn.Module):
             self.add_module(f"fc_{head}", nn.Conv2d(2 * CHANNELS, 1, kernel_size=1))
         for head in range(HEADS):
             self.add_module(f"bn_{head}", nn.BatchNorm2d(2 * CHANNELS))
-        self.attention_map = Attention(CHANNELS)
+        self.attention_map = AttentionMap(CHANNELS)
 
     @property
     def map_module(self) -> nn.Module:

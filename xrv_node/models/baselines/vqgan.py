@@ -50,7 +50,7 @@ class Residual(nn.Module):
         return shortcut + residual
 
 
-class Attention(nn.Module):
+class SelfAttention(nn.Module):
     """Attention of every pixel to every other, one head."""
 
     def __init__(self, channels: int) -> None:
@@ -90,7 +90,7 @@ class Level(nn.Module):
     def __init__(self, channels: int, out: int, blocks: int, *, attends: bool, leaves: str = "") -> None:
         super().__init__()
         self.block = nn.ModuleList(Residual(a, b) for a, b in pairwise([channels, *([out] * blocks)]))
-        self.attn = nn.ModuleList(Attention(out) for _ in range(blocks if attends else 0))
+        self.attn = nn.ModuleList(SelfAttention(out) for _ in range(blocks if attends else 0))
         self.leaves = leaves
         if leaves:
             self.add_module(leaves, Resample(out, double=leaves == "upsample"))
@@ -110,7 +110,7 @@ class Middle(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.block_1 = Residual(channels, channels)
-        self.attn_1 = Attention(channels)
+        self.attn_1 = SelfAttention(channels)
         self.block_2 = Residual(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -119,7 +119,7 @@ class Middle(nn.Module):
         return y
 
 
-class Encoder(nn.Module):
+class VQEncoder(nn.Module):
     """Down from an image to ``z_channels`` at its smallest size."""
 
     def __init__(
@@ -152,7 +152,7 @@ class Encoder(nn.Module):
         return z
 
 
-class Decoder(nn.Module):
+class VQDecoder(nn.Module):
     """Up again; one block more at each size than the encoder has."""
 
     def __init__(
@@ -236,8 +236,8 @@ class VQGAN(nn.Module):
         super().__init__()
         self.size = resolution
         dimensions: tuple[Any, ...] = (z_channels, resolution, ch, ch_mult, num_res_blocks, attn_resolutions)
-        self.encoder = Encoder(*dimensions)
-        self.decoder = Decoder(*dimensions)
+        self.encoder = VQEncoder(*dimensions)
+        self.decoder = VQDecoder(*dimensions)
         self.quantize = Codebook(n_embed, embed_dim)
         self.quant_conv = nn.Conv2d(z_channels, embed_dim, kernel_size=1)
         self.post_quant_conv = nn.Conv2d(embed_dim, z_channels, kernel_size=1)

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from xrv_node.errors import WeightsError
-from xrv_node.models import catalog, download, get_model, importing, sharing, weights
+from xrv_node.models import catalog, download, get_model, importing, model_dir, weights
 from xrv_node.models.weights import Installed
 
 NIH = catalog.find("nih")
@@ -72,7 +72,7 @@ def test_who_may_not_write_is_told_where_and_what_to_do(directory: Path, release
             for attempt in (
                 lambda: importing.import_file(readable, chestx_det, directory),
                 lambda: download.pull(chestx_det, directory),
-                lambda: sharing.write(directory / "gate.json", b"{}"),
+                lambda: model_dir.write(directory / "gate.json", b"{}"),
             ):
                 with pytest.raises(
                     WeightsError, match=r"cannot be written \(.*\): .* or name another model"
@@ -104,7 +104,7 @@ def test_what_may_not_be_read_is_not_called_damaged(directory: Path) -> None:
 
 
 def test_what_one_user_writes_all_can_read(directory: Path, tmp_path: Path) -> None:
-    sharing.write(tmp_path / "gate.json", b"{}")
+    model_dir.write(tmp_path / "gate.json", b"{}")
     assert stat.S_IMODE((tmp_path / "gate.json").stat().st_mode) == 0o644
     umask = os.umask(0o022)
     os.umask(umask)
@@ -144,7 +144,7 @@ def test_of_two_processes_that_pull_one_downloads(served: list[str], tmp_path: P
 
 
 def _hold(directory: Path, held: multiprocessing.Queue) -> None:
-    with sharing.alone(directory, "x"):
+    with model_dir.alone(directory, "x"):
         held.put(os.getpid())
         signal.pause()
 

@@ -16,7 +16,7 @@ import torch
 
 from xrv_node.analyse.benchmark import CHECKS, Timing
 from xrv_node.analyse.engines import ENGINES, PLAIN, Engine
-from xrv_node.models import NodeNetworks, sharing
+from xrv_node.models import NodeNetworks, model_dir
 from xrv_node.values import SetRole
 
 
@@ -57,7 +57,7 @@ def save(timings: Sequence[Timing], directory: Path, networks: NodeNetworks) -> 
         "failed": {f"{t.role} {t.engine}": t.failure for t in timings if t.failure},
     }
     target = path(directory, networks.device)
-    sharing.write(target, json.dumps(choice, indent=2, allow_nan=False).encode())
+    model_dir.write(target, json.dumps(choice, indent=2, allow_nan=False).encode())
     return target
 
 
