@@ -3,6 +3,11 @@
 The released weights are pickles, and unpickling runs whatever a file names. Here a name is looked up in a
 short table and stands for something inert; any other name ends the reading. What remains is plain records,
 whose sizes are checked against the bytes that are really there before an array is made.
+
+torch's own ``weights_only`` does not do: it refuses a module that was saved whole, as the released DenseNets
+were. Files have got past it, to run code (CVE-2025-32434, before torch 2.6) and to corrupt memory
+(CVE-2026-24747, before 2.10), and the node runs on torch 2.6. And without torch the process that opens a
+stranger's file starts at once and can be held to little memory (``convert``).
 """
 
 from __future__ import annotations
