@@ -30,7 +30,7 @@ from recipes import recipe
 
 from xrv_node.analyse.benchmark import CHECKS, phantoms
 from xrv_node.analyse.engines import ENGINES, PLAIN, available
-from xrv_node.models import get_model, load_set
+from xrv_node.models import get_model, inference, load_set
 from xrv_node.models.architectures import assemble
 from xrv_node.models.catalog import find
 from xrv_node.models.commissioning import seeded_state
@@ -95,8 +95,7 @@ def ours(name: str, engine: str, device: str) -> Run:
         network = ENGINES[engine].prepare(assemble(entry, seeded_state(entry)).to(device))
 
     def run(x: torch.Tensor) -> torch.Tensor:
-        exact = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
-        with torch.inference_mode(), exact, ENGINES[engine].precision(device):
+        with inference.exact(), ENGINES[engine].precision(device):
             output = network(x.to(memory_format=torch.channels_last))
         return (output[0] if isinstance(output, tuple) else output).float()
 

@@ -12,21 +12,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from xrv_node.cli.console import ConfigOption, print_json
+from xrv_node.cli.console import print_json
 from xrv_node.cli.networks import (
-    BatchOption,
-    CommissioningOption,
     CompatibleOption,
-    DeviceOption,
-    DirOption,
     PathsArgument,
-    ResamplerOption,
+    Run,
     RunCodeOption,
-    WeightsOption,
     conclude,
-    model_directory,
     progress_bar,
-    site_thresholds,
+    runs_network,
     sorted_out,
 )
 
@@ -43,9 +37,10 @@ class Format(StrEnum):
     csv = "csv"
 
 
+@runs_network(weights="densenet121-res224-all")
 def classify(
+    run: Run,
     paths: PathsArgument,
-    weights: WeightsOption = "densenet121-res224-all",
     threshold: Annotated[
         float | None, typer.Option(help="Score in [0, 1] from which a finding counts as present.")
     ] = None,
@@ -54,34 +49,22 @@ def classify(
     ] = None,
     format_: Annotated[Format, typer.Option("--format", help="csv: one line a file.")] = Format.table,
     run_code: RunCodeOption = False,
-    commissioning: CommissioningOption = False,
     xrv_compatible: CompatibleOption = False,
-    resampler: ResamplerOption = "skimage",
-    device: DeviceOption = "auto",
-    batch: BatchOption = 8,
-    directory: DirOption = None,
-    config: ConfigOption = None,
 ) -> None:
     """Score local images, also in folders below; exit code 1 when a file cannot be read."""
-    from xrv_node.lab.images.classify import classify as run
+    from xrv_node.lab.images import classify as images
 
-    place = model_directory(directory, config)
     results: list[Classified] = []
     with progress_bar("classifying") as progress:
-        items = run(
+        items = images.classify(
             paths,
-            weights,
-            directory=place,
-            thresholds=site_thresholds(weights, place, config),
-            device=device,
-            batch=batch,
-            resampler=resampler,
+            run.weights,
             threshold=threshold,
             operating_point=operating_point,
+            thresholds=run.thresholds,
             xrv_compatible=xrv_compatible,
-            commissioning=commissioning,
             run_code=run_code,
-            progress=progress,
+            **run.options(progress),
         )
         count, unread = sorted_out(items, results.append)
     _PRINT[format_](results, unread)

@@ -7,36 +7,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from xrv_node.cli.console import ConfigOption
-from xrv_node.cli.networks import (
-    BatchOption,
-    CommissioningOption,
-    DeviceOption,
-    DirOption,
-    PathsArgument,
-    ResamplerOption,
-    carry_out,
-    model_directory,
-)
+from xrv_node.cli.networks import PathsArgument, Run, carry_out, runs_network
 
 if TYPE_CHECKING:
     from xrv_node.lab.images.embed import Embedded
 
 
+@runs_network(weights="101-elastic")
 def embed(
     paths: PathsArgument,
     out: Annotated[Path, typer.Option(help="The file: .npz, or .parquet where pyarrow is installed.")],
-    weights: Annotated[
-        str, typer.Option(help="A classifier or autoencoder, see `models list`.")
-    ] = "101-elastic",
-    commissioning: CommissioningOption = False,
-    resampler: ResamplerOption = "skimage",
-    device: DeviceOption = "auto",
-    batch: BatchOption = 8,
-    directory: DirOption = None,
-    config: ConfigOption = None,
+    run: Run,
 ) -> None:
-    """Turn images into feature vectors, kept in one file with their paths as ids."""
+    """Turn images into feature vectors of a classifier or autoencoder: one file, with paths as ids."""
     from xrv_node.lab.images import embed as images
 
     images.check(out)
@@ -52,16 +35,7 @@ def embed(
 
     carry_out(
         "embedding",
-        lambda progress: images.embed(
-            paths,
-            weights,
-            directory=model_directory(directory, config),
-            device=device,
-            batch=batch,
-            resampler=resampler,
-            commissioning=commissioning,
-            progress=progress,
-        ),
+        lambda progress: images.embed(paths, run.weights, **run.options(progress)),
         keep,
         finish,
     )

@@ -7,27 +7,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from xrv_node.cli.console import ConfigOption
 from xrv_node.cli.networks import (
-    BatchOption,
-    CommissioningOption,
     CompatibleOption,
-    DeviceOption,
-    DirOption,
     FolderOption,
     PathsArgument,
-    ResamplerOption,
-    WeightsOption,
+    Run,
     carry_out,
-    model_directory,
-    site_thresholds,
+    runs_network,
 )
 
 if TYPE_CHECKING:
     from xrv_node.lab.images.explain import Explained
 
 
+@runs_network(weights="densenet121-res224-all", batch=1)
 def explain(
+    run: Run,
     paths: PathsArgument,
     finding: Annotated[
         list[str] | None,
@@ -37,19 +32,10 @@ def explain(
         str, typer.Option(help="gradcam, guided (Grad-CAM) or gradient (torchxrayvision's map).")
     ] = "gradcam",
     out: FolderOption = Path("explanations"),
-    weights: WeightsOption = "densenet121-res224-all",
-    commissioning: CommissioningOption = False,
     xrv_compatible: CompatibleOption = False,
-    resampler: ResamplerOption = "skimage",
-    device: DeviceOption = "auto",
-    batch: BatchOption = 1,
-    directory: DirOption = None,
-    config: ConfigOption = None,
 ) -> None:
     """Show where scores come from: a heat map for each finding as PNG, and the numbers as .npz."""
     from xrv_node.lab.images import explain as images
-
-    place = model_directory(directory, config)
 
     def keep(result: Explained) -> str:
         files = images.write(result, out)
@@ -60,16 +46,11 @@ def explain(
         lambda progress: images.explain(
             paths,
             finding or (),
-            weights,
+            run.weights,
             method=method,
             xrv_compatible=xrv_compatible,
-            directory=place,
-            thresholds=site_thresholds(weights, place, config),
-            device=device,
-            batch=batch,
-            resampler=resampler,
-            commissioning=commissioning,
-            progress=progress,
+            thresholds=run.thresholds,
+            **run.options(progress),
         ),
         keep,
     )

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Protocol, TypeVar
 
 import typer
 
+from xrv_node.cli.console import ConfigOption
+
 if TYPE_CHECKING:
-    from xrv_node.lab.images.batches import Provenance
+    from xrv_node.lab.images.batches import Options, Progress, Provenance
     from xrv_node.lab.images.files import Unread
 
 PathsArgument = Annotated[list[Path], typer.Argument(help="PNG, JPEG or DICOM files, or folders of them.")]
@@ -38,10 +43,67 @@ CompatibleOption = Annotated[
 ]
 
 
+@dataclass(frozen=True, slots=True)
+class Run:
+    """How a command runs its network: the options that all such commands have."""
+
+    weights: WeightsOption
+    commissioning: CommissioningOption = False
+    resampler: ResamplerOption = "skimage"
+    device: DeviceOption = "auto"
+    batch: BatchOption = 8
+    directory: DirOption = None
+    config: ConfigOption = None
+
+    @property
+    def place(self) -> Path:
+        """The model directory."""
+        return model_directory(self.directory, self.config)
+
+    @property
+    def thresholds(self) -> dict[str, float]:
+        """The configured operating points of these weights."""
+        return site_thresholds(self.weights, self.place, self.config)
+
+    def options(self, progress: Progress) -> Options:
+        """As the functions of ``lab.images`` take them."""
+        return {
+            "directory": self.place,
+            "device": self.device,
+            "batch": self.batch,
+            "resampler": self.resampler,
+            "commissioning": self.commissioning,
+            "progress": progress,
+        }
+
+
+def runs_network(**defaults: object) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options of `Run` where it has the parameter ``run``, with defaults of its own."""
+    given = {name: p for name, p in inspect.signature(Run, eval_str=True).parameters.items()}
+    shared = [
+        p.replace(kind=p.KEYWORD_ONLY, default=defaults.get(name, p.default)) for name, p in given.items()
+    ]
+
+    def with_options(command: Callable[..., None]) -> Callable[..., None]:
+        own = inspect.signature(command, eval_str=True).parameters.values()
+        every = [*(p.replace(kind=p.KEYWORD_ONLY) for p in own if p.name != "run"), *shared]
+
+        @wraps(command)
+        def called(**values: Any) -> None:
+            run = Run(**{name: values.pop(name) for name in given})
+            command(**values, run=run)
+
+        called.__annotations__ = {p.name: p.annotation for p in every}
+        called.__dict__["__signature__"] = inspect.Signature(every)
+        return called
+
+    return with_options
+
+
 MINUTE = 60
 
 
-class Outcome(Protocol):
+class Told(Protocol):
     """What the result of every network tells."""
 
     @property
@@ -57,7 +119,7 @@ class Outcome(Protocol):
         """What made it."""
 
 
-Result = TypeVar("Result", bound=Outcome)
+Result = TypeVar("Result", bound=Told)
 
 
 def model_directory(directory: Path | None, config: Path | None) -> Path:

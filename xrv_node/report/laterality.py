@@ -8,6 +8,7 @@ another cause (a heart on the right, or pushed there), which only a person can t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -50,8 +51,13 @@ def doubt(header: Dataset, analysis: Analysis) -> str | None:
     """
     if analysis.model_set.commissioning:
         return None
-    left, right, heart = (_column(analysis, name) for name in ("Left Lung", "Right Lung", "Heart"))
-    if left is None or right is None or abs(left - right) < _APART * analysis.masks.shape[2]:
+    return contradiction(header, analysis.structures, analysis.masks)
+
+
+def contradiction(header: Dataset, structures: Sequence[str], masks: NDArray[np.bool_]) -> str | None:
+    """Say what contradicts the sides of masks ``[k, n, n]`` of trained networks; see `doubt`."""
+    left, right, heart = (_column(structures, masks, name) for name in ("Left Lung", "Right Lung", "Heart"))
+    if left is None or right is None or abs(left - right) < _APART * masks.shape[2]:
         return None
     network = left > right
     told = _told(header)
@@ -89,7 +95,7 @@ def side(analysis: Analysis, region: tuple[Point, ...]) -> Literal["Left", "Righ
     """
     import cv2
 
-    left, right = (_mask(analysis, name) for name in ("Left Lung", "Right Lung"))
+    left, right = (_mask(analysis.structures, analysis.masks, name) for name in ("Left Lung", "Right Lung"))
     if analysis.model_set.commissioning or left is None or right is None:
         return None
     frame, n = analysis.frame, len(left)
@@ -106,16 +112,16 @@ def side(analysis: Analysis, region: tuple[Point, ...]) -> Literal["Left", "Righ
     return "Left" if over_left > over_right else "Right"
 
 
-def _mask(analysis: Analysis, structure: str) -> NDArray[np.bool_] | None:
-    if structure not in analysis.structures:
+def _mask(structures: Sequence[str], masks: NDArray[np.bool_], structure: str) -> NDArray[np.bool_] | None:
+    if structure not in structures:
         return None
-    mask: NDArray[np.bool_] = analysis.masks[analysis.structures.index(structure)]
+    mask: NDArray[np.bool_] = masks[structures.index(structure)]
     return mask
 
 
-def _column(analysis: Analysis, structure: str) -> float | None:
+def _column(structures: Sequence[str], masks: NDArray[np.bool_], structure: str) -> float | None:
     """Mean column of a mask; None where it is missing or empty."""
-    mask = _mask(analysis, structure)
+    mask = _mask(structures, masks, structure)
     if mask is None:
         return None
     columns = mask.sum(axis=0)

@@ -188,7 +188,7 @@ class Fixed(Segmenter):
 
 @pytest.fixture
 def fixed(monkeypatch: pytest.MonkeyPatch) -> None:
-    from xrv_node.lab.images import segment as room
+    from xrv_node.lab.images import batches as room
 
     def load(*arguments: object, **options: object) -> Segmenter:
         model = get_model("view", commissioning=True)  # any small network: its weights are not asked

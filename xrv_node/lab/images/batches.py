@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 from xrv_node.errors import ConfigError
 from xrv_node.lab.images.files import READERS, Opened, Paths, Unread, listed, opened
+from xrv_node.models import get_model
 from xrv_node.radiograph import resample
 from xrv_node.radiograph.prepare import DEFAULT
 from xrv_node.report.summary import COMMISSIONING
@@ -17,9 +19,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from xrv_node.models.model import Model
-
-BATCH = 8
-"""Images that go through a network at a time."""
 
 Progress = Callable[[int, int], None]
 """Is told how many files are done, and of how many."""
@@ -42,25 +41,46 @@ class Provenance:
         return COMMISSIONING if self.commissioning else ""
 
 
+class Options(TypedDict, total=False):
+    """How files go through a network, as every task's function is told: the fields of `How`."""
+
+    directory: Path | None
+    device: str
+    batch: int
+    resampler: str
+    commissioning: bool
+    progress: Progress | None
+
+
 @dataclass(frozen=True, slots=True)
 class How:
     """How files go through a network."""
 
+    directory: Path | None = None
+    """The model directory; None for the configured one."""
+    device: str = "cpu"
+    """``cpu``, ``cuda``, ``cuda:N``, ``mps`` or ``auto``."""
+    batch: int = 8
+    """Images at a time, at least 1."""
     resampler: str = DEFAULT
     """A name of ``resample.RESAMPLERS``."""
-    batch: int = BATCH
-    """Images at a time, at least 1."""
+    commissioning: bool = False
+    """Run an untrained network."""
     progress: Progress | None = None
+    """Told after each batch."""
 
     def __post_init__(self) -> None:
         if self.batch < 1:
             raise ConfigError(f"a batch of {self.batch} images is none: use 1 or more")
         resample.find(self.resampler)
 
+    def load(self, weights: str, **more: Any) -> Model:
+        """Load a network; `more` as for ``models.get_model``, and the errors."""
+        return get_model(weights, self.directory, self.device, commissioning=self.commissioning, **more)
 
-def provenance(model: Model, how: How, *, commissioning: bool) -> Provenance:
-    """Say what makes the results of a model."""
-    return Provenance(model.identity, commissioning, resample.find(how.resampler).words)
+    def provenance(self, model: Model) -> Provenance:
+        """Say what makes the results of a model."""
+        return Provenance(model.identity, self.commissioning, resample.find(self.resampler).words)
 
 
 def through(

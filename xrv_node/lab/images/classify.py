@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 
 from xrv_node.errors import ConfigError
-from xrv_node.lab.images.batches import BATCH, How, Progress, Provenance, provenance, through
+from xrv_node.lab.images.batches import How, Options, Provenance, through
 from xrv_node.lab.images.files import Opened, Paths, Unread
-from xrv_node.models import get_model
-from xrv_node.radiograph.prepare import DEFAULT
 from xrv_node.values import OPERATING_POINT
 
 if TYPE_CHECKING:
@@ -56,17 +54,12 @@ def classify(
     paths: Paths,
     weights: str = WEIGHTS,
     *,
-    directory: Path | None = None,
-    device: str = "cpu",
-    batch: int = BATCH,
-    resampler: str = DEFAULT,
     threshold: float | None = None,
     operating_point: str | None = None,
     thresholds: Mapping[str, float] | None = None,
     xrv_compatible: bool = False,
-    commissioning: bool = False,
     run_code: bool = False,
-    progress: Progress | None = None,
+    **options: Unpack[Options],
 ) -> Iterator[Classified | Unread]:
     """Score images with a classifier, or with a network that reads an attribute.
 
@@ -76,22 +69,15 @@ def classify(
         One or several PNG, JPEG or DICOM files, or folders of them.
     weights
         Name or alias of the catalogue.
-    directory
-        The model directory; None for the configured one.
-    device
-        ``cpu``, ``cuda``, ``cuda:N``, ``mps`` or ``auto``.
-    batch
-        Images at a time.
-    resampler
-        A name of ``radiograph.resample.RESAMPLERS``.
     threshold
         Score in [0, 1] from which a finding counts as present; without it, `operating_point`.
     operating_point
         A name of ``RULES``; ``youden`` where the weights publish one, else a sigmoid of 0.5.
-    thresholds, xrv_compatible, commissioning, run_code
+    thresholds, xrv_compatible, run_code
         As for ``models.get_model``.
-    progress
-        Told after each batch.
+    options
+        ``directory``, ``device``, ``batch``, ``resampler``, ``commissioning`` and ``progress``: the fields of
+        ``batches.How``.
 
     Returns
     -------
@@ -108,17 +94,9 @@ def classify(
     """
     from xrv_node.models.model import Attribute, Classifier
 
-    how = How(resampler, batch, progress)
-    model = get_model(
-        weights,
-        directory,
-        device,
-        xrv_compatible,
-        commissioning,
-        run_code=run_code,
-        thresholds=thresholds,
-    )
-    by = provenance(model, how, commissioning=commissioning)
+    how = How(**options)
+    model = how.load(weights, xrv_compatible=xrv_compatible, run_code=run_code, thresholds=thresholds)
+    by = how.provenance(model)
     if isinstance(model, Attribute):
         return _attributes(paths, model, how, by)
     if not isinstance(model, Classifier):

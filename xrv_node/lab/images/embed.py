@@ -7,16 +7,14 @@ import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
 from xrv_node.errors import ConfigError
-from xrv_node.lab.images.batches import BATCH, How, Progress, Provenance, provenance, through
+from xrv_node.lab.images.batches import How, Options, Provenance, through
 from xrv_node.lab.images.drawing import write_bytes
 from xrv_node.lab.images.files import Opened, Paths, Unread
-from xrv_node.models import get_model
-from xrv_node.radiograph.prepare import DEFAULT
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,19 +38,13 @@ class Embedded:
 def embed(
     paths: Paths,
     weights: str = WEIGHTS,
-    *,
-    directory: Path | None = None,
-    device: str = "cpu",
-    batch: int = BATCH,
-    resampler: str = DEFAULT,
-    commissioning: bool = False,
-    progress: Progress | None = None,
+    **options: Unpack[Options],
 ) -> Iterator[Embedded | Unread]:
     """Turn images into vectors: the last feature map, or an autoencoder's latent, averaged over space.
 
     Parameters
     ----------
-    paths, weights, directory, device, batch, resampler, commissioning, progress
+    paths, weights, options
         As for ``classify.classify``; `weights` may name an autoencoder too.
 
     Returns
@@ -65,12 +57,12 @@ def embed(
     WeightsError, ConfigError
         As `classify`; also for a segmenter, which has no feature vector.
     """
-    how = How(resampler, batch, progress)
-    model = get_model(weights, directory, device, commissioning=commissioning)
+    how = How(**options)
+    model = how.load(weights)
     features: Callable[[Tensor], Tensor] | None = getattr(model, "features", None)
     if features is None:
         raise ConfigError(f"{model.name} has no features: name a classifier or an autoencoder")
-    by = provenance(model, how, commissioning=commissioning)
+    by = how.provenance(model)
 
     def finish(image: Opened, vector: NDArray[np.float32]) -> Embedded:
         return Embedded(image.source.path, vector, image.note, by)

@@ -6,19 +6,18 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 
 from xrv_node.errors import ConfigError
 from xrv_node.lab.images import drawing
-from xrv_node.lab.images.batches import How, Progress, Provenance, provenance, through
+from xrv_node.lab.images.batches import How, Options, Provenance, through
 from xrv_node.lab.images.classify import WEIGHTS
 from xrv_node.lab.images.files import Opened, Paths, Source, Unread
-from xrv_node.models import get_model
 from xrv_node.radiograph.display import display
 from xrv_node.radiograph.image import Radiograph
-from xrv_node.radiograph.prepare import DEFAULT, frame
+from xrv_node.radiograph.prepare import frame
 from xrv_node.report.lettering import GREY, RED, WHITE, YELLOW, Color
 from xrv_node.report.summary import COMMISSIONING, percent
 from xrv_node.values import OPERATING_POINT, Frame
@@ -67,20 +66,15 @@ def explain(
     weights: str = WEIGHTS,
     *,
     method: str = METHOD,
-    directory: Path | None = None,
-    device: str = "cpu",
-    batch: int = 1,
-    resampler: str = DEFAULT,
     thresholds: Mapping[str, float] | None = None,
     xrv_compatible: bool = False,
-    commissioning: bool = False,
-    progress: Progress | None = None,
+    **options: Unpack[Options],
 ) -> Iterator[Explained | Unread]:
     """Say where in an image the scores of findings come from.
 
     Parameters
     ----------
-    paths, weights, directory, device, batch, resampler, thresholds, xrv_compatible, commissioning, progress
+    paths, weights, thresholds, xrv_compatible, options
         As for ``classify.classify``.
     findings
         Labels of the classifier, in any case. None: those whose score reaches 0.5 in the image, or, where
@@ -106,14 +100,15 @@ def explain(
 
     if method not in METHODS:
         raise ConfigError(f"no method is called {method!r}: use one of {', '.join(METHODS)}")
-    how = How(resampler, batch, progress)
-    model = get_model(weights, directory, device, xrv_compatible, commissioning, thresholds=thresholds)
+    options.setdefault("batch", 1)
+    how = How(**options)
+    model = how.load(weights, xrv_compatible=xrv_compatible, thresholds=thresholds)
     if not isinstance(model, Classifier):
         raise ConfigError(f"{model.name} ({model.entry.role}) finds nothing: name a classifier")
     if model.map_module is None and method != "gradient":
         raise ConfigError(f"{model.name} is several networks and has no one map: use --method gradient")
     heads = [_head(model, finding) for finding in findings]
-    return _explained(paths, model, how, provenance(model, how, commissioning=commissioning), heads, method)
+    return _explained(paths, model, how, how.provenance(model), heads, method)
 
 
 def _head(model: Classifier, finding: str) -> int:

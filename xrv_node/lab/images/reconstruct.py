@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 
 from xrv_node.analyse.gate import ssim
 from xrv_node.errors import ConfigError
 from xrv_node.lab.images import drawing
-from xrv_node.lab.images.batches import BATCH, How, Progress, Provenance, provenance, through
+from xrv_node.lab.images.batches import How, Options, Provenance, through
 from xrv_node.lab.images.embed import WEIGHTS
 from xrv_node.lab.images.files import Opened, Paths, Source, Unread
-from xrv_node.models import get_model
-from xrv_node.radiograph.prepare import DEFAULT
 from xrv_node.report.lettering import GREY, RED, WHITE, Color, band, enlarge, enlargement, panel
 from xrv_node.report.summary import COMMISSIONING
 
@@ -52,19 +50,13 @@ class Reconstructed:
 def reconstruct(
     paths: Paths,
     weights: str = WEIGHTS,
-    *,
-    directory: Path | None = None,
-    device: str = "cpu",
-    batch: int = BATCH,
-    resampler: str = DEFAULT,
-    commissioning: bool = False,
-    progress: Progress | None = None,
+    **options: Unpack[Options],
 ) -> Iterator[Reconstructed | Unread]:
     """Squeeze images through an autoencoder and compare what comes out.
 
     Parameters
     ----------
-    paths, weights, directory, device, batch, resampler, commissioning, progress
+    paths, weights, options
         As for ``classify.classify``; `weights` names an autoencoder.
 
     Returns
@@ -79,14 +71,14 @@ def reconstruct(
     """
     from xrv_node.models.model import Autoencoder
 
-    how = How(resampler, batch, progress)
-    model = get_model(weights, directory, device, commissioning=commissioning)
+    how = How(**options)
+    model = how.load(weights)
     if not isinstance(model, Autoencoder):
         role = model.entry.role
         raise ConfigError(
             f"{model.name} ({role}) reconstructs nothing: name an autoencoder, for example {WEIGHTS}"
         )
-    by = provenance(model, how, commissioning=commissioning)
+    by = how.provenance(model)
 
     def finish(opened: Opened, out: NDArray[np.float32]) -> Reconstructed:
         return Reconstructed(

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 from pydicom import Dataset
@@ -16,19 +16,26 @@ from xrv_node import report
 from xrv_node.attributes import text
 from xrv_node.errors import ConfigError
 from xrv_node.lab.images import drawing
-from xrv_node.lab.images.batches import How, Progress, Provenance, provenance, through
+from xrv_node.lab.images.batches import How, Options, Provenance, through
 from xrv_node.lab.images.files import Opened, Paths, Source, Unread
-from xrv_node.models import get_model
 from xrv_node.radiograph.display import display
 from xrv_node.radiograph.image import Radiograph
-from xrv_node.radiograph.prepare import DEFAULT, frame
+from xrv_node.radiograph.prepare import frame
 from xrv_node.report import codes
-from xrv_node.report.laterality import doubt
+from xrv_node.report.laterality import contradiction
 from xrv_node.report.lettering import GREY, RED, WHITE, Color, Rgb, band, enlarge, enlargement, panel
-from xrv_node.report.masks import source_masks
+from xrv_node.report.masks import placed
 from xrv_node.report.overlay import outline
 from xrv_node.report.summary import COMMISSIONING
-from xrv_node.values import Analysis, FrontalDecision, ImageOutcome, ModelIdentity, ModelSet, StudyOutcome
+from xrv_node.values import (
+    Analysis,
+    Frame,
+    FrontalDecision,
+    ImageOutcome,
+    ModelIdentity,
+    ModelSet,
+    StudyOutcome,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -59,6 +66,18 @@ class Segmented:
         """The image."""
         return self.source.path
 
+    @property
+    def frame(self) -> Frame:
+        """Where the square of the masks lies in the image."""
+        return frame(self.radiograph.rows, self.radiograph.columns)
+
+    @property
+    def doubt(self) -> str | None:
+        """Why left and right may not be the patient's; None where nothing says so."""
+        if self.by.commissioning:
+            return None
+        return contradiction(self.radiograph.header or Dataset(), self.structures, self.masks)
+
     def mask(self, structure: str) -> NDArray[np.bool_]:
         """Return the mask of a structure on the image's own matrix, ``[rows, columns]``.
 
@@ -73,27 +92,20 @@ class Segmented:
                 f"no structure is called {structure!r}: use one of {', '.join(self.structures)}"
             )
         row = known.index(structure.lower())
-        alone = replace(_analysis(self), masks=self.masks[row : row + 1])
-        mask: NDArray[np.bool_] = source_masks(alone)[0]
+        mask: NDArray[np.bool_] = placed(self.masks[row : row + 1], self.frame)[0]
         return mask
 
 
 def segment(
     paths: Paths,
     weights: str = WEIGHTS,
-    *,
-    directory: Path | None = None,
-    device: str = "cpu",
-    batch: int = 1,
-    resampler: str = DEFAULT,
-    commissioning: bool = False,
-    progress: Progress | None = None,
+    **options: Unpack[Options],
 ) -> Iterator[Segmented | Unread]:
     """Outline anatomical structures.
 
     Parameters
     ----------
-    paths, weights, directory, device, batch, resampler, commissioning, progress
+    paths, weights, options
         As for ``classify.classify``; `weights` names a segmenter.
 
     Returns
@@ -108,13 +120,14 @@ def segment(
     """
     from xrv_node.models.model import Segmenter
 
-    how = How(resampler, batch, progress)
-    model = get_model(weights, directory, device, commissioning=commissioning)
+    options.setdefault("batch", 1)
+    how = How(**options)
+    model = how.load(weights)
     if not isinstance(model, Segmenter):
         raise ConfigError(
             f"{model.name} ({model.entry.role}) outlines nothing: name a segmenter, for example {WEIGHTS}"
         )
-    by = provenance(model, how, commissioning=commissioning)
+    by = how.provenance(model)
 
     def forward(x: Tensor) -> tuple[Tensor, ...]:
         logits = model(x)
@@ -123,8 +136,7 @@ def segment(
 
     def finish(image: Opened, masks: NDArray[np.bool_], _: NDArray[np.float32]) -> Segmented:
         made = Segmented(image.source, image.radiograph, model.targets, masks, image.decision, image.note, by)
-        sides = doubt(image.radiograph.header or Dataset(), _analysis(made))
-        return made if sides is None else replace(made, note=f"{image.note} {sides}".strip())
+        return made if made.doubt is None else replace(made, note=f"{image.note} {made.doubt}".strip())
 
     return through(paths, model, how, forward, finish)
 
@@ -184,7 +196,7 @@ def _heading(segmented: Segmented) -> list[tuple[str, Color]]:
     lines: list[tuple[str, Color]] = []
     if segmented.by.commissioning:
         lines += [(COMMISSIONING, RED), ("", RED)]
-    if doubt(segmented.radiograph.header or Dataset(), _analysis(segmented)) is not None:
+    if segmented.doubt is not None:
         lines += [("Left and right are not verified", RED), ("", RED)]
     return [*lines, ("Anatomy", WHITE)]
 
@@ -203,7 +215,22 @@ def _objects(segmented: Segmented) -> list[bytes]:
     header, decision = segmented.radiograph.header, segmented.decision
     if header is None or decision is None or not text(header, "SOPInstanceUID"):
         return []
-    analysis = _analysis(segmented)
+    # the other networks did not run, and say so
+    classifier = ModelIdentity("classifier", "not run", "")
+    autoencoder = ModelIdentity("autoencoder", "not run", "")
+    by = segmented.by
+    analysis = Analysis(
+        sop_instance_uid=text(header, "SOPInstanceUID"),
+        model_set=ModelSet(classifier, by.model, autoencoder, by.commissioning),
+        findings=(),
+        structures=segmented.structures,
+        masks=segmented.masks,
+        frame=segmented.frame,
+        reconstruction_error=0.0,
+        embedding=np.zeros(0, np.float32),
+        resampler=by.resampler,
+        ssim=0.0,
+    )
     outcome = StudyOutcome(
         study_instance_uid=text(header, "StudyInstanceUID"),
         images=(ImageOutcome(header, decision, analysis),),
@@ -211,21 +238,3 @@ def _objects(segmented: Segmented) -> list[bytes]:
         closed_at=datetime.now().astimezone(),
     )
     return [report.to_bytes(result.dataset) for result in report.build(outcome, ["seg"])]
-
-
-def _analysis(segmented: Segmented) -> Analysis:
-    """Put the masks into the value that the report room takes; the other networks did not run, and say so."""
-    image = segmented.radiograph
-    absent = ModelIdentity("classifier", "not run", ""), ModelIdentity("autoencoder", "not run", "")
-    return Analysis(
-        sop_instance_uid="" if image.header is None else text(image.header, "SOPInstanceUID"),
-        model_set=ModelSet(absent[0], segmented.by.model, absent[1], segmented.by.commissioning),
-        findings=(),
-        structures=segmented.structures,
-        masks=segmented.masks,
-        frame=frame(image.rows, image.columns),
-        reconstruction_error=0.0,
-        embedding=np.zeros(0, np.float32),
-        resampler=segmented.by.resampler,
-        ssim=0.0,
-    )

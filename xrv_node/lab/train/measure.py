@@ -14,6 +14,7 @@ from xrv_node.lab.statistics.labelled_scores import LabelledScores
 from xrv_node.lab.statistics.thresholds import INSIDE, suggest
 from xrv_node.lab.statistics.weighted_auc import RankedScores
 from xrv_node.lab.train.image_batches import batches
+from xrv_node.models import inference
 from xrv_node.models.operating_points import op_norm
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def answers(
     network.eval()
     device = next(network.parameters()).device
     parts, logits = [], []
-    with torch.no_grad():
+    with inference.exact():
         for some in batches(images, rows, batch, unread):
             if len(some.rows):
                 logits.append(network(some.images.to(device)).float().cpu().numpy())
