@@ -217,7 +217,7 @@ class Segmenter(Model):
 
     def masks_and_mean(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return ``masks(x)`` and the mean logit ``[B]``, which is no number where any logit is none."""
-        logits: Tensor = self.network(x)
+        logits: Tensor = self(x)
         return logits > 0, logits.flatten(1).mean(dim=1)
 
 

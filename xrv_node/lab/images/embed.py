@@ -42,20 +42,8 @@ def embed(
 ) -> Iterator[Embedded | Unread]:
     """Turn images into vectors: the last feature map, or an autoencoder's latent, averaged over space.
 
-    Parameters
-    ----------
-    paths, weights, options
-        As for ``classify.classify``; `weights` may name an autoencoder too.
-
-    Returns
-    -------
-    iterator
-        An ``Embedded`` or ``Unread`` for each file, in order.
-
-    Raises
-    ------
-    WeightsError, ConfigError
-        As `classify`; also for a segmenter, which has no feature vector.
+    Parameters, result and errors are those of ``classify.classify``. `weights` names a classifier, an
+    autoencoder or a network that reads an attribute; a segmenter has no feature vector.
     """
     how = How(**options)
     model = how.load(weights)

@@ -54,20 +54,7 @@ def reconstruct(
 ) -> Iterator[Reconstructed | Unread]:
     """Squeeze images through an autoencoder and compare what comes out.
 
-    Parameters
-    ----------
-    paths, weights, options
-        As for ``classify.classify``; `weights` names an autoencoder.
-
-    Returns
-    -------
-    iterator
-        A ``Reconstructed`` or ``Unread`` for each file, in order.
-
-    Raises
-    ------
-    WeightsError, ConfigError
-        As `classify`; also for a network that is no autoencoder.
+    Parameters, result and errors are those of ``classify.classify``; `weights` names an autoencoder.
     """
     from xrv_node.models.model import Autoencoder
 
@@ -91,7 +78,7 @@ def reconstruct(
             by=by,
         )
 
-    return through(paths, model, how, lambda x: (model(x)["out"],), finish)
+    return through(paths, model, how, lambda x: (model.rebuilt(x),), finish)
 
 
 def write(result: Reconstructed, out: Path) -> Path:

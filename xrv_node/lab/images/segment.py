@@ -39,7 +39,6 @@ from xrv_node.values import (
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from torch import Tensor
 
 WEIGHTS = "chestx_det"
 _GOLDEN = 0.618034
@@ -103,20 +102,8 @@ def segment(
 ) -> Iterator[Segmented | Unread]:
     """Outline anatomical structures.
 
-    Parameters
-    ----------
-    paths, weights, options
-        As for ``classify.classify``; `weights` names a segmenter.
-
-    Returns
-    -------
-    iterator
-        A ``Segmented`` or ``Unread`` for each file, in order.
-
-    Raises
-    ------
-    WeightsError, ConfigError
-        As `classify`; also for a network that is no segmenter.
+    Parameters, result and errors are those of ``classify.classify``; `weights` names a segmenter, and the
+    batch is 1 unless it is said.
     """
     from xrv_node.models.model import Segmenter
 
@@ -129,16 +116,11 @@ def segment(
         )
     by = how.provenance(model)
 
-    def forward(x: Tensor) -> tuple[Tensor, ...]:
-        logits = model(x)
-        # sigmoid(x) > 0.5; the mean is no number where any logit is none
-        return logits > 0, logits.flatten(1).mean(dim=1)
-
     def finish(image: Opened, masks: NDArray[np.bool_], _: NDArray[np.float32]) -> Segmented:
         made = Segmented(image.source, image.radiograph, model.targets, masks, image.decision, image.note, by)
         return made if made.doubt is None else replace(made, note=f"{image.note} {made.doubt}".strip())
 
-    return through(paths, model, how, forward, finish)
+    return through(paths, model, how, model.masks_and_mean, finish)
 
 
 def write(
