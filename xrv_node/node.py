@@ -21,7 +21,7 @@ from xrv_node.audit import changes, command_user
 from xrv_node.db import trail
 from xrv_node.db.store import Store
 from xrv_node.errors import ConfigError, WeightsError
-from xrv_node.role_locks import lock, seat
+from xrv_node.role_locks import hold_role, lock
 from xrv_node.settings import Settings
 from xrv_node.spool import Spool
 from xrv_node.supervisor import DRAIN_SECONDS, SUPERVISED, Role, Supervisor
@@ -40,7 +40,7 @@ def run_receiver(settings: Settings, stop: threading.Event) -> None:
     receive = settings.receive
     if receive.open_to_all:
         log.warning("not restricted", remedy=receive.open_to_all)
-    with seat(settings.data_dir, "receiver") as owner:
+    with hold_role(settings.data_dir, "receiver") as owner:
         spool = replace(spool, desk=owner.rpartition("/")[2])
         spool.clear_drafts()
         server = listener.start(settings, store, spool, views_from_pixels=views_from_pixels(settings))
@@ -62,7 +62,7 @@ def run_worker(settings: Settings, stop: threading.Event, *, commissioning: bool
     from xrv_node.radiograph.prepare import RESAMPLER
 
     store, spool = _state(settings)
-    with seat(settings.data_dir, "worker") as owner:
+    with hold_role(settings.data_dir, "worker") as owner:
         queue.recover(store, owner)
         networks = models.load_set(
             *settings.models.names,
@@ -106,7 +106,7 @@ def run_courier(settings: Settings, stop: threading.Event) -> None:
     from xrv_node.jobs import outbox, schedule
 
     store, spool = _state(settings)
-    with seat(settings.data_dir, "courier") as owner:
+    with hold_role(settings.data_dir, "courier") as owner:
         queue.recover(store, owner)
         scheduler = schedule.start(settings, store, spool)
         if settings.audit.host:

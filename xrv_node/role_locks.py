@@ -1,4 +1,4 @@
-"""Who holds what: locks on files, which end with the process that holds them, however it ends."""
+"""Which processes a node has: each holds a lock on a file, which ends with it, however it ends."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ ROLES = ("receiver", "worker", "courier")
 
 
 @contextmanager
-def seat(data_dir: Path, role: str) -> Iterator[str]:
-    """Hold a seat: a name that one living process has at a time.
+def hold_role(data_dir: Path, role: str) -> Iterator[str]:
+    """Hold a role's first lock that is free; its number makes a name that one living process has at a time.
 
-    Its holder may take over what the seat's last holder left (``queue.recover``): the lock on the seat's
-    file ends with the process, however it ends.
+    The holder may take over what the last one of its name left (`queue.recover`): that process has ended.
 
     Yields
     ------
@@ -44,11 +43,11 @@ def lock(path: Path) -> Iterator[None]:
         yield
 
 
-def held(data_dir: Path, role: str) -> int:
-    """How many living processes have a seat of the role.
+def holders(data_dir: Path, role: str) -> int:
+    """How many living processes have the role.
 
-    To look, it takes a shared lock for some microseconds. A process that starts at that very moment sits down
-    one seat further, and what its predecessor had in hand waits until the leases run out.
+    To look, it takes a shared lock for some microseconds. A process that starts at that very moment takes the
+    next number, and what its predecessor had in hand waits until the leases run out.
     """
     return sum(_is_held(path) for path in (data_dir / "run").glob(f"{role}-*.lock"))
 
@@ -59,7 +58,7 @@ def is_serving(data_dir: Path) -> bool:
 
 
 def is_held(data_dir: Path, name: str) -> bool:
-    """Whether a living process has the seat ``<role>-<number>``."""
+    """Whether a living process holds the lock ``<role>-<number>``."""
     return _is_held(data_dir / "run" / f"{name}.lock")
 
 

@@ -111,7 +111,7 @@ def test_a_job_that_outlives_its_attempts_is_abandoned_not_claimed(store: Store,
         assert [j.id for j in queue.abandoned(db)] == [job]
 
 
-def test_a_seat_takes_over_what_its_predecessor_held(store: Store, study: int) -> None:
+def test_a_process_takes_over_what_its_predecessor_held(store: Store, study: int) -> None:
     mine, other = put(store, study, 2)
     queue.claim(store, "analyse", owner="host/worker-0")
     queue.claim(store, "analyse", owner="host/worker-1")

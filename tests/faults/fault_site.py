@@ -83,7 +83,7 @@ class Rooms:
                 progress.retry(db, job)
 
     def recover(self) -> None:
-        """What a process does that takes the seat of one that died."""
+        """What a process does that takes the role lock of one that died."""
         queue.recover(self.store, "t")
 
     def tidy(self) -> None:

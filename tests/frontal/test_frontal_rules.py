@@ -8,9 +8,9 @@ import pytest
 from frontal_headers import code, header, verdict
 
 from xrv_node import frontal, phantom
+from xrv_node.attributes import fold
 from xrv_node.errors import ConfigError
 from xrv_node.frontal.gates import age_years
-from xrv_node.frontal.header import fold
 from xrv_node.values import Verdict
 
 FRONTAL, LATERAL, UNKNOWN = Verdict.FRONTAL, Verdict.LATERAL, Verdict.UNKNOWN

@@ -223,9 +223,12 @@ def test_a_data_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
         nodes.check(load(config), commissioning=True)
 
 
-def test_a_seat_has_one_holder(tmp_path: Path) -> None:
-    with role_locks.seat(tmp_path, "worker") as first, role_locks.seat(tmp_path, "worker") as second:
+def test_a_role_lock_has_one_holder(tmp_path: Path) -> None:
+    with (
+        role_locks.hold_role(tmp_path, "worker") as first,
+        role_locks.hold_role(tmp_path, "worker") as second,
+    ):
         assert first.endswith("/worker-0")
         assert second.endswith("/worker-1")
-    with role_locks.seat(tmp_path, "worker") as again:
+    with role_locks.hold_role(tmp_path, "worker") as again:
         assert again == first

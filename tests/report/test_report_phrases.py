@@ -21,7 +21,7 @@ import xrv_node
 from xrv_node import frontal, report
 from xrv_node.analyse import gate
 from xrv_node.analyse.view import from_pixels
-from xrv_node.frontal.header import spaced
+from xrv_node.attributes import spaced
 from xrv_node.report import codes, phrases, summary
 from xrv_node.result_kinds import KINDS
 from xrv_node.values import ImageOutcome, Language, Role, Verdict

@@ -79,8 +79,8 @@ def test_it_is_live_and_says_what_is_missing_to_be_ready(client: Client, tmp_pat
     assert client.ask("/health/ready") == (503, "not running: receiver, worker, courier\n")
     with ExitStack() as stack:
         for role in ("receiver", "worker", "courier"):
-            stack.enter_context(role_locks.seat(tmp_path, role))
-        stack.enter_context(role_locks.seat(tmp_path, "worker"))
+            stack.enter_context(role_locks.hold_role(tmp_path, role))
+        stack.enter_context(role_locks.hold_role(tmp_path, "worker"))
         assert client.ask("/health/ready") == (200, "ready\n")
         assert client.metrics()["xrv_node_up", "worker"] == 2
     assert client.metrics()["xrv_node_up", "worker"] == 0

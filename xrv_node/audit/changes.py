@@ -40,7 +40,7 @@ def models_loaded(db: Session, models: ModelSet, *, owner: str) -> None:
     Parameters
     ----------
     owner
-        The worker's seat.
+        The worker's name (`role_locks.hold_role`).
     """
     if _last(db, "models.changed").get("model_set") == models.digest:
         return

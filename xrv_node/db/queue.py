@@ -103,7 +103,7 @@ def claim(
     Parameters
     ----------
     owner
-        The claiming process's seat, see :func:`recover`.
+        The claiming process's name (`role_locks.hold_role`), see `recover`.
     destination
         Only deliveries to the destination of this name.
     """
@@ -151,9 +151,9 @@ def _take(db: Session, due: ColumnElement[bool], kind: str, limit: int, owner: s
 
 
 def recover(store: Store, owner: str) -> int:
-    """End the leases of a seat's dead predecessor now, instead of when they run out.
+    """End the leases of a dead process now, instead of when they run out.
 
-    Only for the process that holds the seat alone (``node.take_seat``): its predecessor is certainly gone.
+    Only for the process that has its name now (`role_locks.hold_role`): the one before is certainly gone.
 
     Returns
     -------

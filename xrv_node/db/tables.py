@@ -175,7 +175,7 @@ class Job(Base):
     lease: Mapped[str | None] = mapped_column(String(36))
     """Names the claim; only its holder may finish the job."""
     owner: Mapped[str | None] = mapped_column(String(128), index=True)
-    """The seat (host and process role) that claimed it last."""
+    """The process that claimed it last, ``<host>/<role>-<number>`` (`role_locks.hold_role`)."""
     lease_until: Mapped[datetime | None]
     error: Mapped[str | None]
     created_at: Mapped[datetime]

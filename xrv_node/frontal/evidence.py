@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from pydicom import Dataset
 
-from xrv_node.frontal.header import codes, fold, shown, spaced, text, values
+from xrv_node.attributes import codes, fold, shown, spaced, text, values
 from xrv_node.frontal.rules import SEVERAL, Rules, Term
 from xrv_node.values import Evidence
 

@@ -9,8 +9,7 @@ from datetime import date
 
 from pydicom import Dataset
 
-from xrv_node.attributes import UNITS_IN_A_YEAR
-from xrv_node.frontal.header import codes, fold, number, shown, spaced, text, typed, values
+from xrv_node.attributes import UNITS_IN_A_YEAR, codes, fold, number, shown, spaced, text, typed, values
 from xrv_node.frontal.rules import Objection, Rules
 from xrv_node.values import Evidence, Verdict
 
@@ -86,21 +85,26 @@ def _object_barriers(header: Dataset, rules: Rules) -> Iterator[Barrier]:
 
 
 def _matrix_barriers(header: Dataset, rules: Rules) -> Iterator[Barrier]:
-    rows, columns = number(header, "Rows"), number(header, "Columns")
+    rows, columns = _whole(header, "Rows"), _whole(header, "Columns")
     size = f"{rows} x {columns}"
     if not rows or not columns or min(rows, columns) < 0:
         yield _barrier("Rows", size, "The object describes no image: Rows or Columns are missing or zero.")
     elif min(rows, columns) < rules.minimum_matrix:
         least = rules.minimum_matrix
         yield _barrier("Rows", size, f"The image of {size} is smaller than the {least} x {least} needed.")
-    frames = number(header, "NumberOfFrames")
+    frames = _whole(header, "NumberOfFrames")
     if frames is not None and frames > 1:
         yield _barrier(
             "NumberOfFrames", str(frames), f"The object has {frames} frames; a radiograph has one."
         )
-    samples = number(header, "SamplesPerPixel")
+    samples = _whole(header, "SamplesPerPixel")
     if samples is not None and samples > 1:
         yield _barrier("SamplesPerPixel", str(samples), "The image is in colour.")
+
+
+def _whole(header: Dataset, keyword: str) -> int | None:
+    found = number(header, keyword)
+    return None if found is None else int(found)
 
 
 def _age_barriers(header: Dataset, min_age_years: float) -> Iterator[Barrier]:

@@ -13,8 +13,7 @@ from typing import Any
 
 from pydicom import Dataset
 
-from xrv_node.attributes import integer, text
-from xrv_node.frontal.header import shown, values
+from xrv_node.attributes import integer, items, shown, text, values
 from xrv_node.values import Evidence
 
 SAME = "the same exposure"
@@ -177,11 +176,8 @@ def _common_source(one: Dataset, other: Dataset) -> str:
 
 def _source(header: Dataset) -> str:
     """The one image that this one was made from (PS3.3 C.12.4); empty where there is none or several."""
-    try:
-        items = list(header.get("SourceImageSequence") or ())
-        return text(items[0], "ReferencedSOPInstanceUID") if len(items) == 1 else ""
-    except Exception:  # the parser has no error class of its own
-        return ""
+    sources = items(header, "SourceImageSequence")
+    return text(sources[0], "ReferencedSOPInstanceUID") if len(sources) == 1 else ""
 
 
 def _moment(header: Dataset, keywords: tuple[str, ...]) -> str:

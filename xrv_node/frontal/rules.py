@@ -11,8 +11,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from xrv_node.attributes import fold
 from xrv_node.errors import ConfigError
-from xrv_node.frontal.header import fold
 from xrv_node.values import Verdict
 
 SEVERAL = "several"

@@ -12,11 +12,10 @@ from sqlalchemy.orm import Session
 
 from xrv_node import verbatim
 from xrv_node.analyse.analysis_file import load
-from xrv_node.attributes import integer, text
+from xrv_node.attributes import fold, integer, text
 from xrv_node.db.store import Store
 from xrv_node.db.tables import AnalysisRow, Delivery, Instance, InstanceState, ResultRow, Study
 from xrv_node.errors import XrvNodeError
-from xrv_node.frontal.header import fold
 from xrv_node.frontal.repeats import Repeat, repeats
 from xrv_node.radiograph.header import read_header
 from xrv_node.spool import Spool

@@ -6,7 +6,6 @@ same classifier in the same way, or it is not used.
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import Future
@@ -183,10 +182,9 @@ def _read(document: Dataset, subject: Subject, basis: Basis) -> Report | None:
         return None
     if not precedes(whose.date, whose.time, subject):
         return None
-    digests = re.findall(r"\b[0-9a-f]{64}\b", " ".join(read_back.texts(document, codes.MODEL)))
     own = [equipment.points_line(basis.site_thresholds)] if basis.site_thresholds else []
     comparable = (
-        basis.classifier in digests
+        any(basis.classifier in model for model in read_back.texts(document, codes.MODEL))
         and read_back.texts(document, codes.RESAMPLING) == [plain(basis.resampler)]
         and read_back.texts(document, codes.SITE_POINTS) == own
     )

@@ -26,11 +26,12 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from xrv_node.attributes import number, text
 from xrv_node.errors import ImageError
 from xrv_node.radiograph.codestream import bare, claim, has_end
 from xrv_node.radiograph.header import transfer_syntax
 from xrv_node.radiograph.image import RGB_WEIGHTS, Pixels, Radiograph, check_size, luminance
-from xrv_node.radiograph.lookup import Rendering, Stored, number, rendering, text
+from xrv_node.radiograph.lookup import Rendering, Stored, rendering
 from xrv_node.radiograph.syntaxes import decodes
 
 _LOSSY = frozenset({JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless, JPEG2000, HTJ2K})

@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
 
+from xrv_node.attributes import number, text
+
 Values = NDArray[np.float64]
 Transformation = Callable[[Values], Values]
 Step = tuple[Transformation | None, float, float]
@@ -145,25 +147,6 @@ def is_inverted(header: Dataset) -> bool:
     return text(header, "PhotometricInterpretation") == "MONOCHROME1" or (
         text(header, "PresentationLUTShape") == "INVERSE"
     )
-
-
-def number(header: Dataset, keyword: str) -> float | None:
-    """Return the first value of an attribute as a finite number, None where it has no such value."""
-    try:
-        value = header.get(keyword)
-        first = value if isinstance(value, str | int | float) or value is None else value[0]
-        result = float(first) if first is not None else float("nan")
-    except Exception:  # conversion of an element from outside: any error means that there is no usable value
-        return None
-    return result if np.isfinite(result) else None
-
-
-def text(header: Dataset, keyword: str) -> str:
-    """Return an attribute as trimmed text, empty where it has no usable value."""
-    try:
-        return str(header.get(keyword) or "").strip()
-    except Exception:  # as in `number`
-        return ""
 
 
 def _modality(header: Dataset, low: float, high: float) -> Step:

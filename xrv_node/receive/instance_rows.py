@@ -12,7 +12,7 @@ from pydicom import Dataset
 from sqlalchemy import bindparam, insert, literal, select, union_all, update
 from sqlalchemy.orm import Session
 
-from xrv_node.attributes import text
+from xrv_node.attributes import items, text
 from xrv_node.db import progress, queue, trail
 from xrv_node.db.tables import AnalysisRow, Instance, InstanceState, ResultRow, Study, StudyState
 from xrv_node.product import MANUFACTURER, MODEL_NAME
@@ -95,18 +95,11 @@ def _is_result(header: Dataset) -> bool:
     Were it an image of its study, the study would be reported again, and two nodes behind one PACS would
     answer each other for ever.
     """
-    equipment = (header, *_items(header, "ContributingEquipmentSequence"))
+    equipment = (header, *items(header, "ContributingEquipmentSequence"))
     return any(
         (text(e, "Manufacturer"), text(e, "ManufacturerModelName")) == (MANUFACTURER, MODEL_NAME)
         for e in equipment
     )
-
-
-def _items(header: Dataset, keyword: str) -> list[Dataset]:
-    try:
-        return list(header.get(keyword) or ())
-    except Exception:  # the parser has no error class of its own
-        return []
 
 
 def record(db: Session, spool: Spool, received: Received, path: Path, *, undecided: bool) -> Accepted:

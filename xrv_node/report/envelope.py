@@ -8,7 +8,6 @@ writes what the source really says.
 from __future__ import annotations
 
 import io
-import math
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -149,15 +148,6 @@ def finish(
     _precede(done, kind, outcome)
     done.file_meta = _file_meta(done)
     return done
-
-
-def numbers(header: Dataset, keyword: str, count: int) -> tuple[float, ...] | None:
-    """Return an attribute's values if there are ``count`` finite numbers, else None."""
-    try:
-        values = tuple(float(v) for v in header.get(keyword) or ())
-    except (ValueError, TypeError):
-        return None
-    return values if len(values) == count and all(map(math.isfinite, values)) else None
 
 
 def to_bytes(dataset: Dataset, *, deflated: bool = False) -> bytes:

@@ -14,9 +14,9 @@ from pydicom import Dataset
 from pydicom.sr.codedict import codes as dicom_codes
 from pydicom.sr.coding import Code
 
-from xrv_node.attributes import text
+from xrv_node.attributes import items, numbers, text
 from xrv_node.report import codes, equipment, summary
-from xrv_node.report.envelope import finish, numbers, placeholders, stand_in
+from xrv_node.report.envelope import finish, placeholders, stand_in
 from xrv_node.report.kinds.report import call, finding_concept, score_item
 from xrv_node.report.laterality import doubt, side
 from xrv_node.report.uids import tracking_uid
@@ -220,7 +220,7 @@ def _library_entry(image: ImageOutcome) -> Dataset:
 def _procedure(header: Dataset) -> Code:
     """Return the imaging procedure that was done, from the source's Procedure Code Sequence (0008,1032) if
     it is complete there. (121058, DCM, Procedure reported) names the procedure, not the algorithm."""
-    for item in header.get("ProcedureCodeSequence") or []:
+    for item in items(header, "ProcedureCodeSequence"):
         value, scheme, meaning = (
             text(item, keyword) for keyword in ("CodeValue", "CodingSchemeDesignator", "CodeMeaning")
         )

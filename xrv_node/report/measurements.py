@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
 
-from xrv_node.attributes import text
+from xrv_node.attributes import numbers, text
 from xrv_node.report import codes
-from xrv_node.report.envelope import numbers
 from xrv_node.report.laterality import doubt
 from xrv_node.values import Analysis, Frame, ImageOutcome, Point
 

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 
 from pydicom import Dataset
 
-from xrv_node.attributes import text
-from xrv_node.report.envelope import numbers
+from xrv_node.attributes import numbers, text
 from xrv_node.report.uids import frame_of_reference_uid
 
 _NOMINAL_POSITION, _NOMINAL_ORIENTATION = (0.0, 0.0, 0.0), (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)

@@ -113,7 +113,7 @@ class NodeCollector(Collector):
         return {
             "xrv_node_info": [((_commissioning(db), VERSION), 1)],
             "xrv_node_up": [
-                ((role,), role_locks.held(self._settings.data_dir, role)) for role in role_locks.ROLES
+                ((role,), role_locks.holders(self._settings.data_dir, role)) for role in role_locks.ROLES
             ],
             "xrv_node_studies": _by(db, (Study.state,), [(s,) for s in StudyState]),
             "xrv_node_instances": _by(db, (Instance.state,), [(s,) for s in InstanceState]),

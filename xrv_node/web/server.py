@@ -138,7 +138,7 @@ def not_ready(settings: Settings, store: Store) -> str | None:
         return "the database does not answer or has another schema; see the log"
     if why := disk.why_paused(settings, store):
         return why
-    missing = [role for role in role_locks.ROLES if not role_locks.held(settings.data_dir, role)]
+    missing = [role for role in role_locks.ROLES if not role_locks.holders(settings.data_dir, role)]
     return f"not running: {', '.join(missing)}" if missing else None
 
 

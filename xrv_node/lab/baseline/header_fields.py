@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
 
-from xrv_node.attributes import text
+from xrv_node.attributes import number, text
 from xrv_node.frontal.gates import age_years
 from xrv_node.lab.baseline.sample import HEADER_FIELDS
 
@@ -25,7 +25,7 @@ def facts(header: Dataset) -> Facts:
     for keyword in HEADER_FIELDS:
         if keyword not in NUMBERS:
             found[keyword] = text(header, keyword)[:64]
-        elif (value := number(header, keyword)) is not None:
+        elif (value := _quantity(header, keyword)) is not None:
             found[keyword] = value
     return found
 
@@ -41,12 +41,5 @@ def columns(images: Sequence[Facts]) -> tuple[dict[str, NDArray[np.float32]], di
     return numbers, words
 
 
-def number(header: Dataset, keyword: str) -> float | None:
-    """Read a quantity, an age in years; None for what is absent or no number."""
-    if keyword == "PatientAge":
-        return age_years(header)
-    try:
-        found = float(text(header, keyword))
-    except ValueError:
-        return None
-    return found if np.isfinite(found) else None
+def _quantity(header: Dataset, keyword: str) -> float | None:
+    return age_years(header) if keyword == "PatientAge" else number(header, keyword)

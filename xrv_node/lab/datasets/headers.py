@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from xrv_node.attributes import text
 from xrv_node.lab.datasets.images import unpacked
 
 _KEYWORDS = ("ViewPosition", "PatientAge", "PatientSex")
@@ -34,7 +35,7 @@ def read_headers(root: Path, files: Sequence[str]) -> pd.DataFrame:
         try:
             with unpacked(root / name) as file:
                 said = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=list(_KEYWORDS))
-            return tuple(str(said.get(keyword) or "") or None for keyword in _KEYWORDS)
+            return tuple(text(said, keyword) or None for keyword in _KEYWORDS)
         except Exception:  # damaged bytes raise whatever the parser trips over; `verify` reports the file
             return (None,) * len(_KEYWORDS)
 

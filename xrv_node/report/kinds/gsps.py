@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydicom import DataElement, Dataset
 
-from xrv_node.attributes import text
-from xrv_node.radiograph.lookup import Table, first_table, is_inverted, number
+from xrv_node.attributes import number, text
+from xrv_node.radiograph.lookup import Table, first_table, is_inverted
 from xrv_node.report import codes, summary
 from xrv_node.report.envelope import finish, image_placeholders, stand_in
 from xrv_node.report.legend import called
