@@ -5,16 +5,15 @@ import sys
 from xrv_node import settings
 from xrv_node.deliver.dimse import DimseSender
 from xrv_node.errors import XrvNodeError
-from xrv_node.settings import DestinationSection
+from xrv_node.settings.destinations import DimseDestination
 
 
 def main() -> int:
     """Print what the receiver answers; 0 when it answers Success."""
     try:
         receive = settings.load().receive
-        ourselves = DestinationSection(
+        ourselves = DimseDestination(
             name="ourselves",
-            kind="dimse",
             ae_title=receive.ae_title,
             host=receive.host if receive.host.strip("0.:") else "localhost",  # 0.0.0.0 and ::
             port=receive.port,

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from xrv_node.errors import ConfigError
-from xrv_node.settings.types import TlsSection
+from xrv_node.settings.tls import TlsSection
 
 CIPHERS = "ECDHE+AESGCM"
 """For TLS 1.2: forward secrecy and authenticated encryption only (RFC 9325 section 4.2). TLS 1.3 has no

@@ -17,7 +17,8 @@ from xrv_node.cli import app
 from xrv_node.db import progress, queries, queue, trail
 from xrv_node.db.store import Store
 from xrv_node.receive import intake
-from xrv_node.settings import FrontalSection, PriorsSection, ReceiveSection, Settings
+from xrv_node.settings import FrontalSection, ReceiveSection, Settings
+from xrv_node.settings.priors import WebPriors
 from xrv_node.spool import Spool
 from xrv_node.values import ModelIdentity, ModelSet
 
@@ -36,7 +37,7 @@ def start(store: Store, settings: Settings) -> None:
 
 
 def test_a_configuration_is_on_record_when_it_changes(store: Store) -> None:
-    first = Settings(priors=PriorsSection(token="Zebrafinch"))
+    first = Settings(priors=WebPriors(url="https://x", token="Zebrafinch"))
     for settings in (first, first, first.model_copy(update={"receive": ReceiveSection(port=104)})):
         start(store, settings)
     _, changed = of(store, "configuration.changed")

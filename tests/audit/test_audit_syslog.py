@@ -25,7 +25,7 @@ from xrv_node.doctor.finding import Examined, State
 from xrv_node.errors import ConfigError, DestinationError
 from xrv_node.settings import Settings
 from xrv_node.settings.audit import AuditSection
-from xrv_node.settings.types import TlsClientSection
+from xrv_node.settings.tls import TlsClientSection
 
 STRANGER = "Ünknown<&"
 

@@ -32,9 +32,10 @@ from receivers import HOST, Running, find, receivers, running
 from xrv_node.db import queue
 from xrv_node.db.store import Store
 from xrv_node.db.tables import Delivery, ResultRow, Study
+from xrv_node.deliver.senders import sender
 from xrv_node.jobs import outbox
 from xrv_node.result_kinds import KINDS
-from xrv_node.settings.destinations import DestinationSection
+from xrv_node.settings.destinations import DimseDestination
 from xrv_node.spool import Spool
 
 PEERS = ("dcmtk storescp, tuned", "Orthanc, TCP_NODELAY")
@@ -101,11 +102,11 @@ def courier(to: Running, directory: Path) -> Iterator[Callable[[Load, list[Path]
     """The outbox for one peer; yields what queues files and delivers them, a study at a time."""
     store, spool = Store(f"sqlite:///{directory / 'outbox.sqlite'}"), Spool(directory)
     store.migrate()
-    destination = DestinationSection.model_validate(
-        {"name": "peer", "kind": "dimse", "ae_title": to.receiver.ae_title, "host": HOST,
+    destination = DimseDestination.model_validate(
+        {"name": "peer", "ae_title": to.receiver.ae_title, "host": HOST,
          "port": to.receiver.port}
     )  # fmt: skip
-    peer = outbox.sender(destination, "XRVNODE")
+    peer = sender(destination, "XRVNODE")
 
     def deliver(load: Load, files: list[Path]) -> None:
         for start in range(0, len(files), STUDY):

@@ -35,7 +35,7 @@ from xrv_node.radiograph.display import LONGEST
 from xrv_node.report.codes import CHEST_IMAGING
 from xrv_node.report.masks import source_masks
 from xrv_node.result_kinds import KINDS
-from xrv_node.settings import DestinationSection
+from xrv_node.settings.destinations import DestinationSection
 from xrv_node.values import DEFAULT_STYLE, Analysis, StudyOutcome, Style
 
 ROWS, COLUMNS = 3000, 2500

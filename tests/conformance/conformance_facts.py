@@ -10,8 +10,10 @@ from pynetdicom.sop_class import (
 from xrv_node.deliver.attempt import Outcome
 from xrv_node.receive import association, dimse, intake
 from xrv_node.result_kinds import KINDS
-from xrv_node.settings import PriorsSection, ReceiveSection
-from xrv_node.settings.destinations import DestinationSection
+from xrv_node.settings.destinations import Destination
+from xrv_node.settings.priors import Priors
+from xrv_node.settings.receive import ReceiveSection
+from xrv_node.settings.section import Section, kinds
 
 ANSWERS = {
     dimse.SUCCESS: (
@@ -48,47 +50,53 @@ REFUSALS = {
 """Rejections of the receiver: result, source and reason (PS3.8 table 9-21)."""
 
 PARAMETERS = (
-    (ReceiveSection, "receive", "ae_title", "AE title, called and calling"),
-    (ReceiveSection, "receive", "host", "address to listen on"),
-    (ReceiveSection, "receive", "port", "port to listen on"),
-    (ReceiveSection, "receive", "allowed_calling_ae", "AE titles that may send; empty: any"),
-    (ReceiveSection, "receive", "allowed_addresses", "addresses and networks that may connect; empty: any"),
-    (ReceiveSection, "receive", "processes", "processes that share the port"),
-    (ReceiveSection, "receive", "max_associations", "associations at once, in each process"),
-    (ReceiveSection, "receive", "max_associations_per_peer", "the same, from one address"),
+    ("receive", "ae_title", "AE title, called and calling"),
+    ("receive", "host", "address to listen on"),
+    ("receive", "port", "port to listen on"),
+    ("receive", "allowed_calling_ae", "AE titles that may send; empty: any"),
+    ("receive", "allowed_addresses", "addresses and networks that may connect; empty: any"),
+    ("receive", "processes", "processes that share the port"),
+    ("receive", "max_associations", "associations at once, in each process"),
+    ("receive", "max_associations_per_peer", "the same, from one address"),
     (
-        ReceiveSection,
         "receive",
         "max_associations_per_minute",
         "associations a minute from one address, in each process; who is faster waits; 0: any number",
     ),
-    (ReceiveSection, "receive", "max_objects_per_minute", "the same for objects"),
-    (ReceiveSection, "receive", "max_object_mb", "size of an object, in MiB"),
+    ("receive", "max_objects_per_minute", "the same for objects"),
+    ("receive", "max_object_mb", "size of an object, in MiB"),
     (
-        ReceiveSection,
         "receive",
         "other_storage",
         "storage classes that are never analysed: `keep` or `refuse`",
     ),
-    (ReceiveSection, "receive", "idle_seconds", "how long a sender may be silent"),
-    (DestinationSection, "destinations", "ae_title", "AE title of a destination"),
-    (DestinationSection, "destinations", "host", "its address"),
-    (DestinationSection, "destinations", "port", "its port"),
-    (DestinationSection, "destinations", "url", "its DICOMweb service, of a destination of kind `web`"),
-    (DestinationSection, "destinations", "send", "kinds of result that it gets"),
-    (DestinationSection, "destinations", "language", "language of what people read"),
-    (DestinationSection, "destinations", "seg_geometry", "plane of segmentations: `nominal` or `none`"),
-    (DestinationSection, "destinations", "seg_type", "`binary` or `labelmap`"),
-    (DestinationSection, "destinations", "deflate", "whether deflated transfer is offered"),
-    (DestinationSection, "destinations", "commitment", "whether storage commitment is asked for"),
-    (PriorsSection, "priors", "kind", "archive of earlier reports: `none`, `dimse` or `web`"),
-    (PriorsSection, "priors", "ae_title", "its AE title"),
-    (PriorsSection, "priors", "host", "its address"),
-    (PriorsSection, "priors", "port", "its port"),
-    (PriorsSection, "priors", "url", "its DICOMweb service"),
-    (PriorsSection, "priors", "timeout_seconds", "how long it is waited for"),
+    ("receive", "idle_seconds", "how long a sender may be silent"),
+    ("destinations", "kind", "how results go there"),
+    ("destinations", "ae_title", "its AE title"),
+    ("destinations", "host", "its address"),
+    ("destinations", "port", "its port"),
+    ("destinations", "url", "its DICOMweb service"),
+    ("destinations", "send", "kinds of result that it gets"),
+    ("destinations", "language", "language of what people read"),
+    ("destinations", "seg_geometry", "plane of segmentations: `nominal` or `none`"),
+    ("destinations", "seg_type", "`binary` or `labelmap`"),
+    ("destinations", "deflate", "whether deflated transfer is offered"),
+    ("destinations", "commitment", "whether storage commitment is asked for"),
+    ("priors", "kind", "archive of earlier reports"),
+    ("priors", "ae_title", "its AE title"),
+    ("priors", "host", "its address"),
+    ("priors", "port", "its port"),
+    ("priors", "url", "its DICOMweb service"),
+    ("priors", "timeout_seconds", "how long it is waited for"),
 )
-"""Settings that concern the network: section, table and key of ``node.toml``, meaning."""
+"""Settings that concern the network: table and key of ``node.toml``, meaning."""
+
+SECTIONS: dict[str, dict[str, type[Section]]] = {
+    "receive": {"": ReceiveSection},
+    "destinations": kinds(Destination),
+    "priors": kinds(Priors),
+}
+"""The section classes of each of these tables, by kind where it has kinds."""
 
 YOUNG = {"1.2.840.10008.5.1.4.1.1.66.7": "Label Map Segmentation Storage"}
 """Names of SOP classes that are newer than pydicom's dictionary (PS3.4 table B.5-1)."""

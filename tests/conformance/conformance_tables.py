@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from conformance_facts import ANSWERS, NEXT, PARAMETERS, PRIORS_CLASSES, REFUSALS, YOUNG
+from conformance_facts import ANSWERS, NEXT, PARAMETERS, PRIORS_CLASSES, REFUSALS, SECTIONS, YOUNG
+from pydantic_core import PydanticUndefined
 from pydicom.charset import python_encoding
 from pydicom.datadict import dictionary_description, tag_for_keyword
 from pydicom.sr.coding import Code
@@ -26,6 +27,7 @@ from xrv_node.frontal.rules import load_rules
 from xrv_node.radiograph.syntaxes import decodes
 from xrv_node.report import codes, source
 from xrv_node.result_kinds import KINDS
+from xrv_node.settings import Settings
 from xrv_node.settings.destinations import DestinationSection
 from xrv_node.values import STORAGE_COMMITMENT, VERIFICATION, StoredResult
 
@@ -68,13 +70,22 @@ def _default(value: object) -> str:
         return ", ".join(f"`{one}`" for one in value) or "empty"
     if isinstance(value, bool):
         return f"`{value}`".lower()
-    return {None: "", "": "empty"}.get(value, f"`{value}`")
+    return {None: "", PydanticUndefined: "", "": "empty"}.get(value, f"`{value}`")
 
 
 def parameters() -> str:
     """What a site can set of the network."""
-    rows = ((f"`{t}.{k}`", what, _default(s.model_fields[k].default)) for s, t, k, what in PARAMETERS)
-    return table(("key", "meaning", "default"), rows)
+    return table(("key", "of kind", "meaning", "default"), (_parameter(*row) for row in PARAMETERS))
+
+
+def _parameter(name: str, key: str, what: str) -> tuple[str, str, str, str]:
+    fields = {kind: s.model_fields[key] for kind, s in SECTIONS[name].items() if key in s.model_fields}
+    default = next(iter(fields.values())).default
+    if key == "kind":
+        default = getattr(Settings.model_fields[name].default, "kind", None)
+    elif len(fields) == len(SECTIONS[name]):
+        fields = {}
+    return f"`{name}.{key}`", ", ".join(f"`{kind}`" for kind in fields), what, _default(default)
 
 
 def analysed() -> str:

@@ -31,8 +31,8 @@ from xrv_node.priors.dimse import DimseArchive
 from xrv_node.receive import association as acse
 from xrv_node.receive import dimse, server
 from xrv_node.result_kinds import KINDS, sop_classes
-from xrv_node.settings import PriorsSection
-from xrv_node.settings.destinations import DestinationSection
+from xrv_node.settings.destinations import DimseDestination
+from xrv_node.settings.priors import DimsePriors
 from xrv_node.spool import Spool
 from xrv_node.values import STORAGE_COMMITMENT, VERIFICATION, Style
 
@@ -142,8 +142,8 @@ def contexts_of(requestor: Any) -> list[tuple[str, list[UID]]]:
 @pytest.mark.parametrize("seg_type", ["binary", "labelmap"])
 def test_the_courier_proposes_what_the_table_says(seg_type: Any, deflate: bool) -> None:
     with archive() as (port, seen):
-        section = DestinationSection(
-            name="pacs", kind="dimse", ae_title="ARCHIVE", host="127.0.0.1", port=port, send=tuple(KINDS),
+        section = DimseDestination(
+            name="pacs", ae_title="ARCHIVE", host="127.0.0.1", port=port, send=tuple(KINDS),
             seg_type=seg_type, deflate=deflate, commitment=True,
         )  # fmt: skip
         with pytest.raises(DestinationError):  # it takes none of the classes
@@ -160,7 +160,7 @@ def test_the_courier_proposes_what_the_table_says(seg_type: Any, deflate: bool) 
 
 def test_priors_proposes_what_the_table_says() -> None:
     with archive(*(uid for uid, _ in PRIORS_CLASSES)) as (port, seen):
-        section = PriorsSection(kind="dimse", ae_title="ARCHIVE", host="127.0.0.1", port=port)
+        section = DimsePriors(ae_title="ARCHIVE", host="127.0.0.1", port=port)
         DimseArchive(section, "XRVNODE").close()
     assert contexts_of(seen[0]) == [(uid, SYNTAXES) for uid, _ in PRIORS_CLASSES]
     assert {uid for uid, role in seen[0].role_selection.items() if role.scp_role} == {

@@ -19,7 +19,7 @@ from pynetdicom.sop_class import Verification
 
 from xrv_node.deliver.attempt import Attempt
 from xrv_node.report.envelope import to_bytes
-from xrv_node.settings.destinations import DestinationSection
+from xrv_node.settings.destinations import DimseDestination
 from xrv_node.values import StoredResult
 
 
@@ -60,11 +60,11 @@ class Peer:
         return int(self.answer)
 
 
-def destination(port: int, **changes: Any) -> DestinationSection:
+def destination(port: int, **changes: Any) -> DimseDestination:
     fields: dict[str, Any] = {
-        "name": "pacs", "kind": "dimse", "ae_title": "ARCHIVE", "host": "127.0.0.1", "port": port,
+        "name": "pacs", "ae_title": "ARCHIVE", "host": "127.0.0.1", "port": port,
     }  # fmt: skip
-    return DestinationSection(**(fields | changes))
+    return DimseDestination(**(fields | changes))
 
 
 def deflated(

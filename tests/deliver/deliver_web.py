@@ -6,18 +6,18 @@ import json
 from typing import Any
 
 from xrv_node.deliver.attempt import Attempt
-from xrv_node.deliver.stow import StowSender
-from xrv_node.settings.destinations import DestinationSection
+from xrv_node.deliver.web import WebSender
+from xrv_node.settings.destinations import WebDestination
 from xrv_node.values import StoredResult
 
 
-def destination(port: int, scheme: str = "http", **keys: Any) -> DestinationSection:
-    fields = {"name": "web", "kind": "web", "url": f"{scheme}://127.0.0.1:{port}/dicom-web/"}
-    return DestinationSection(**(fields | keys))
+def destination(port: int, scheme: str = "http", **keys: Any) -> WebDestination:
+    fields = {"name": "web", "url": f"{scheme}://127.0.0.1:{port}/dicom-web/"}
+    return WebDestination(**(fields | keys))
 
 
 def send(port: int, stored: StoredResult, scheme: str = "http", **keys: Any) -> Attempt:
-    sender = StowSender(destination(port, scheme, **keys), "XRVNODE")
+    sender = WebSender(destination(port, scheme, **keys), "XRVNODE")
     (attempt,) = sender.send([stored])
     sender.close()
     return attempt

@@ -25,7 +25,7 @@ from xrv_node.deliver.attempt import Outcome, from_status
 from xrv_node.deliver.dimse import DimseSender
 from xrv_node.deliver.folder import FolderSender
 from xrv_node.errors import DestinationError
-from xrv_node.settings.destinations import DestinationSection
+from xrv_node.settings.destinations import FolderDestination
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_a_result_that_was_damaged_on_disk_stays_in_the_outbox(tmp_path: Path, p
     peer.start()
     stored = deflated(tmp_path)
     stored.path.write_bytes(stored.path.read_bytes()[:400] + b"damaged")
-    folder = FolderSender(DestinationSection(name="f", kind="folder", path=tmp_path / "out"), "X")
+    folder = FolderSender(FolderDestination(name="f", path=tmp_path / "out"), "X")
     for sender in (DimseSender(destination(peer.port), "X"), folder):
         attempt = only(sender.send([stored]))
         assert (attempt.outcome, attempt.message) == (Outcome.TRANSIENT, "our own file: error")

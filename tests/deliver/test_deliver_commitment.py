@@ -25,7 +25,7 @@ from xrv_node.deliver.dimse import DimseSender
 from xrv_node.errors import DestinationError
 from xrv_node.jobs import commitment, outbox
 from xrv_node.receive import server as receiver
-from xrv_node.settings.destinations import DestinationSection
+from xrv_node.settings.destinations import DimseDestination
 from xrv_node.spool import Spool
 
 HOUR = timedelta(hours=1)
@@ -38,12 +38,12 @@ def archive() -> Iterator[Archive]:
     made.ae.shutdown()
 
 
-def destination(port: int, **keys: Any) -> DestinationSection:
+def destination(port: int, **keys: Any) -> DimseDestination:
     fields: dict[str, Any] = {
-        "name": "pacs", "kind": "dimse", "ae_title": "ARCHIVE", "host": "127.0.0.1", "port": port,
+        "name": "pacs", "ae_title": "ARCHIVE", "host": "127.0.0.1", "port": port,
         "send": ["seg"], "commitment": True,
     }  # fmt: skip
-    return DestinationSection(**(fields | keys))
+    return DimseDestination(**(fields | keys))
 
 
 @pytest.fixture

@@ -13,12 +13,12 @@ from xrv_node.deliver.attempt import Outcome
 from xrv_node.deliver.folder import FolderSender
 from xrv_node.errors import DestinationError
 from xrv_node.report.envelope import to_bytes
-from xrv_node.settings.destinations import DestinationSection
+from xrv_node.settings.destinations import FolderDestination
 
 
 def test_a_folder_gets_whole_files(tmp_path: Path) -> None:
     stored = result(tmp_path)
-    sender = FolderSender(DestinationSection(name="f", kind="folder", path=tmp_path / "out"), "X")
+    sender = FolderSender(FolderDestination(name="f", path=tmp_path / "out"), "X")
     assert only(sender.send([stored])).outcome == Outcome.DELIVERED
     assert only(sender.send([stored])).outcome == Outcome.DELIVERED
     (path,) = (tmp_path / "out").rglob("*.*cm")
@@ -29,7 +29,7 @@ def test_a_folder_gets_whole_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize("asked", [True, False])
 def test_a_folder_gets_files_that_are_deflated_only_where_asked_for(tmp_path: Path, asked: bool) -> None:
     stored = deflated(tmp_path, name=b"M\x1b-A\xfcller^Zo\x1b-A\xeb= ")
-    folder = DestinationSection(name="f", kind="folder", path=tmp_path / "out", deflate=asked)
+    folder = FolderDestination(name="f", path=tmp_path / "out", deflate=asked)
     assert only(FolderSender(folder, "X").send([stored])).outcome == Outcome.DELIVERED
     (path,) = (tmp_path / "out").rglob("*.dcm")
     assert dcmread(path).file_meta.TransferSyntaxUID.is_deflated == asked
@@ -40,7 +40,7 @@ def test_a_folder_gets_files_that_are_deflated_only_where_asked_for(tmp_path: Pa
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    sender = FolderSender(DestinationSection(name="f", kind="folder", path=tmp_path / "file" / "out"), "X")
+    sender = FolderSender(FolderDestination(name="f", path=tmp_path / "file" / "out"), "X")
     assert only(sender.send([result(tmp_path)])).outcome == Outcome.TRANSIENT
     with pytest.raises(DestinationError, match="make it or correct `path`"):
         sender.check()

@@ -16,7 +16,14 @@ from xrv_node.db.tables import Delivery, ResultRow, Study
 from xrv_node.deliver import routing
 from xrv_node.jobs import analyse, report
 from xrv_node.settings import Settings
-from xrv_node.settings.destinations import DestinationSection, PeerSection, WhenSection, replies
+from xrv_node.settings.destinations import (
+    DimseDestination,
+    FolderDestination,
+    PeerSection,
+    ReplyDestination,
+    WhenSection,
+    replies,
+)
 from xrv_node.spool import Spool
 from xrv_node.values import FrontalDecision, ImageOutcome, Verdict
 
@@ -126,8 +133,8 @@ def test_who_comes_late_gets_the_same_objects_once(site: Site) -> None:
     assert both == {"one": ["report", "ko"], "two": ["report", "ko"]}
 
 
-def destination(**keys: Any) -> DestinationSection:
-    return DestinationSection(**({"name": "back", "kind": "reply"} | keys))
+def destination(**keys: Any) -> ReplyDestination:
+    return ReplyDestination(name="back", **keys)
 
 
 def test_a_reply_goes_to_the_written_address_of_the_caller_alone() -> None:
@@ -135,9 +142,10 @@ def test_a_reply_goes_to_the_written_address_of_the_caller_alone() -> None:
         PeerSection(name="dx1", ae_title="DX1", host="10.0.0.7", port=104),
         PeerSection(name="dx2", ae_title="DX2", host="10.0.0.8", port=11112, tls={"verify_host": False}),
     ]
-    folder = DestinationSection(name="out", kind="folder", path="/out")
+    folder = FolderDestination(name="out", path="/out")
     made = replies([folder, destination(send=["sc"], when={"modality": ["DX"]}, commitment=True)], peers)
     assert made[0] == folder
+    assert {type(d) for d in made[1:]} == {DimseDestination}
     assert [(d.name, d.kind, d.ae_title, d.host, d.port) for d in made[1:]] == [
         ("back@dx1", "dimse", "DX1", "10.0.0.7", 104),
         ("back@dx2", "dimse", "DX2", "10.0.0.8", 11112),

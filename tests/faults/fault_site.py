@@ -23,7 +23,7 @@ from xrv_node.deliver.dimse import DimseSender
 from xrv_node.jobs import analyse, outbox, report, schedule, worker
 from xrv_node.receive import intake
 from xrv_node.settings import Settings
-from xrv_node.settings.destinations import DestinationSection
+from xrv_node.settings.destinations import DimseDestination
 from xrv_node.spool import Spool
 
 KINDS = ("report", "sr-image")
@@ -41,9 +41,8 @@ class Rooms:
     acknowledged: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        destination = DestinationSection(
+        destination = DimseDestination(
             name="pacs",
-            kind="dimse",
             ae_title="ARCHIVE",
             host="127.0.0.1",
             port=self.archive.port,

@@ -22,7 +22,7 @@ from xrv_node.jobs import commitment, outbox
 from xrv_node.receive import server as receiver
 from xrv_node.result_kinds import KINDS
 from xrv_node.settings import ReceiveSection, Settings
-from xrv_node.settings.destinations import DestinationSection
+from xrv_node.settings.destinations import DimseDestination
 from xrv_node.spool import Spool
 
 pytestmark = pytest.mark.peers
@@ -81,8 +81,8 @@ def test_orthanc_confirms_what_it_has_and_gets_again_what_it_lost(
     archive: Orthanc, store: Store, spool: Spool
 ) -> None:
     uids = put_out(store, spool)
-    section = DestinationSection(
-        name="pacs", kind="dimse", ae_title="ORTHANC", host=HOST, port=archive.destination.port,
+    section = DimseDestination(
+        name="pacs", ae_title="ORTHANC", host=HOST, port=archive.destination.port,
         send=SENT, commitment=True,
     )  # fmt: skip
     sender = DimseSender(section, AE_TITLE)

@@ -14,7 +14,7 @@ from pydicom import Dataset, dcmread
 from xrv_node import report
 from xrv_node.deliver.attempt import Outcome
 from xrv_node.deliver.dimse import DimseSender
-from xrv_node.settings import DestinationSection
+from xrv_node.settings.destinations import DimseDestination
 from xrv_node.values import StoredResult
 
 pytestmark = pytest.mark.peers
@@ -26,8 +26,8 @@ def sent(destination: Destination, directory: Path) -> Dataset:
     made, path = result.dataset, directory / "seg.dcm"
     path.write_bytes(report.to_bytes(made, deflated=True))
     stored = StoredResult("seg", str(made.SOPClassUID), str(made.SOPInstanceUID), path)
-    section = DestinationSection(
-        name="pacs", kind="dimse", ae_title=destination.ae_title, host=HOST, port=destination.port,
+    section = DimseDestination(
+        name="pacs", ae_title=destination.ae_title, host=HOST, port=destination.port,
         send=("seg",), deflate=True,
     )  # fmt: skip
     sender = DimseSender(section, peer_archives.SENDER_AE)

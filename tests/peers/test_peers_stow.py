@@ -15,9 +15,9 @@ from pydicom import Dataset, dcmread
 
 from xrv_node import report
 from xrv_node.deliver.attempt import Outcome
-from xrv_node.deliver.stow import StowSender
+from xrv_node.deliver.web import WebSender
 from xrv_node.result_kinds import KINDS
-from xrv_node.settings.destinations import DestinationSection
+from xrv_node.settings.destinations import WebDestination
 from xrv_node.values import StoredResult
 
 pytestmark = pytest.mark.peers
@@ -47,7 +47,7 @@ def kept(directory: Path, made: Dataset, kind: str) -> StoredResult:
 def test_every_kind_arrives_as_it_is(archive: Orthanc, tmp_path: Path) -> None:
     made = {r.kind: r.dataset for r in report.build(peer_worked.study()[1], list(KINDS))}
     results = [kept(tmp_path, dataset, kind) for kind, dataset in made.items()]
-    sender = StowSender(DestinationSection(name="web", kind="web", url=url(archive)), "XRVNODE")
+    sender = WebSender(WebDestination(name="web", url=url(archive)), "XRVNODE")
     for _ in range(2):  # sent twice is there once
         attempts = list(sender.send(results))
         assert [(a.outcome, a.message) for a in attempts] == [(Outcome.DELIVERED, "")] * len(results)
@@ -64,7 +64,7 @@ def test_what_orthanc_cannot_read_is_not_called_delivered(archive: Orthanc, tmp_
     stored = kept(tmp_path, made, "report")
     del made.SOPInstanceUID  # an object without identity
     stored.path.write_bytes(report.to_bytes(made))
-    sender = StowSender(DestinationSection(name="web", kind="web", url=url(archive)), "XRVNODE")
+    sender = WebSender(WebDestination(name="web", url=url(archive)), "XRVNODE")
     (attempt,) = sender.send([stored])
     sender.close()
     assert (attempt.outcome, attempt.message) == (Outcome.REJECTED, "HTTP 400 Bad Request")

@@ -23,7 +23,7 @@ from peer_programs import HOST, find, missing, program
 from xrv_node import report
 from xrv_node.report.phrases import say
 from xrv_node.result_kinds import KINDS
-from xrv_node.settings import DestinationSection
+from xrv_node.settings.destinations import DestinationSection
 
 pytestmark = [pytest.mark.peers, pytest.mark.slow]
 

@@ -8,7 +8,8 @@ from analysed import CLASSIFIER, NOW, image
 
 from xrv_node.priors import archive
 from xrv_node.priors.subject import Basis, Earlier, Subject, subject_of
-from xrv_node.settings import PriorsSection
+from xrv_node.settings import Settings
+from xrv_node.settings.priors import DimsePriors, WebPriors
 
 BASIS = Basis(CLASSIFIER, False, "linear")
 SCORES = {"Effusion": 0.25, "Mass": 0.75}
@@ -20,8 +21,14 @@ def present() -> Subject:
     return found
 
 
-def find(section: dict[str, Any]) -> list[Earlier]:
-    return archive.find(PriorsSection(**{"timeout_seconds": 20} | section), "XRVNODE", present(), BASIS, ())
+def section(keys: dict[str, Any]) -> DimsePriors | WebPriors:
+    made = Settings(priors=keys).priors
+    assert isinstance(made, DimsePriors | WebPriors)
+    return made
+
+
+def find(keys: dict[str, Any]) -> list[Earlier]:
+    return archive.find(section({"timeout_seconds": 20} | keys), "XRVNODE", present(), BASIS, ())
 
 
 def ways(port: int) -> list[dict[str, Any]]:

@@ -11,12 +11,11 @@ import pytest
 from analysed import BEFORE, NOW, Site, image
 from made import SECRET
 from ports import free_port
-from priors_cases import BASIS, find, ways
+from priors_cases import BASIS, find, section, ways
 
 from xrv_node.db.store import Store
 from xrv_node.priors import archive
 from xrv_node.priors.subject import subject_of
-from xrv_node.settings import PriorsSection
 from xrv_node.spool import Spool
 
 
@@ -44,7 +43,7 @@ def test_an_archive_that_says_nothing_is_not_waited_for(way: int, store: Store, 
 def test_a_patient_id_with_a_wildcard_is_not_asked_for() -> None:
     subject = subject_of([image(9, NOW, PatientID="4*")])
     assert subject is not None
-    assert archive.find(PriorsSection(**ways(1)[0]), "XRVNODE", subject, BASIS, ()) == []
+    assert archive.find(section(ways(1)[0]), "XRVNODE", subject, BASIS, ()) == []
 
 
 def test_the_log_of_a_search_names_no_patient(tmp_path: Path) -> None:
@@ -57,12 +56,12 @@ from xrv_node.errors import DestinationError
 from xrv_node.priors import archive
 from xrv_node.priors.subject import Basis, subject_of
 from xrv_node.radiograph.header import read_header
-from xrv_node.settings import LogSection, PriorsSection
+from xrv_node.settings import LogSection, Settings
 log.configure(LogSection(level="debug"), "test")
 subject = subject_of([read_header(Path({str(file)!r}))])
 for way in {ways(9)}:
     try:
-        archive.find(PriorsSection(**way), "XRVNODE", subject, Basis("0" * 64, False, "linear"), ())
+        archive.find(Settings(priors=way).priors, "XRVNODE", subject, Basis("0" * 64, False, "linear"), ())
     except DestinationError as error:
         print(error)
 """

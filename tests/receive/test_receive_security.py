@@ -23,7 +23,7 @@ from xrv_node import tls
 from xrv_node.db import queries
 from xrv_node.db.store import Store
 from xrv_node.errors import ConfigError
-from xrv_node.settings.types import TlsSection
+from xrv_node.settings.tls import TlsSection
 from xrv_node.spool import Spool
 
 Listen = Callable[[str], int]

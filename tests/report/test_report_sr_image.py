@@ -12,7 +12,7 @@ from pydicom import Dataset, dcmread
 from xrv_node import report
 from xrv_node.report import codes, uids
 from xrv_node.result_kinds import KINDS, kind_of
-from xrv_node.settings import DestinationSection
+from xrv_node.settings.destinations import DestinationSection
 from xrv_node.values import ImageOutcome, Predecessor, StudyOutcome
 
 SCORES = {"Effusion": 0.8231, "Cardiomegaly": 0.6125, "Pleural_Thickening": 0.5, "Mass": 0.4996}

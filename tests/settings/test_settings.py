@@ -11,6 +11,13 @@ import pytest
 from xrv_node import settings
 from xrv_node.errors import ConfigError
 from xrv_node.result_kinds import KINDS
+from xrv_node.settings.destinations import (
+    Destination,
+    DimseDestination,
+    FolderDestination,
+    WebDestination,
+)
+from xrv_node.settings.section import kinds
 
 WEB = "[[destinations]]\nname='a'\nkind='web'\n"
 PEER = "[[peers]]\nname='p'\nae_title='P'\nhost='h'\nport=104\n"
@@ -23,10 +30,11 @@ def load(tmp_path: Path, text: str) -> settings.Settings:
 
 
 def test_a_table_that_is_wrong_as_a_whole_is_not_repeated(tmp_path: Path) -> None:
+    web = "[priors]\nkind = 'web'\ntoken = 'Zebrafinch'\n"
     with pytest.raises(ConfigError) as error:
-        load(tmp_path, "[priors]\nkind = 'web'\ntoken = 'Zebrafinch'")
+        load(tmp_path, web)
     assert "Zebrafinch" not in str(error.value)
-    assert "Zebrafinch" not in repr(load(tmp_path, "[priors]\ntoken = 'Zebrafinch'"))
+    assert "Zebrafinch" not in repr(load(tmp_path, web + "url = 'https://x'"))
 
 
 def test_the_default_file_says_what_the_code_defaults_to(tmp_path: Path) -> None:
@@ -35,13 +43,11 @@ def test_the_default_file_says_what_the_code_defaults_to(tmp_path: Path) -> None
 
 def test_the_default_file_names_every_key() -> None:
     table = tomllib.loads(settings.default_text())
-    for name, field in settings.Settings.model_fields.items():
+    for name, section in settings.Settings():
         if name in ("destinations", "peers"):
             continue
-        section = field.annotation
-        assert section is not None
         # A table that is not there by default is an example in the comments.
-        keys = {f.alias or k for k, f in section.model_fields.items() if f.default is not None}
+        keys = {f.alias or k for k, f in type(section).model_fields.items() if k != "tls"}
         assert set(table[name]) == keys, name
 
 
@@ -49,11 +55,13 @@ def test_the_examples_in_the_default_file_are_good(tmp_path: Path) -> None:
     _, first, rest = settings.default_text().partition("# [[destinations]]")
     examples = first + rest
     text = "\n".join(line.removeprefix("#").strip() for line in examples.splitlines())
-    destinations = load(tmp_path, text).destinations
-    assert [(d.name, d.kind) for d in destinations] == [
-        ("pacs", "dimse"), ("cloud", "web"), ("archive", "folder"), ("back@xray1", "dimse")
-    ]  # fmt: skip
-    pacs, cloud = destinations[:2]
+    written = {table["kind"]: table for table in tomllib.loads(text)["destinations"]}
+    assert set(written) == set(kinds(Destination))
+    loaded = load(tmp_path, text)
+    pacs, cloud = (loaded.destination(written[kind]["name"]) for kind in ("dimse", "web"))
+    assert loaded.destination("back@xray1").send == ("sc",)
+    assert isinstance(pacs, DimseDestination)
+    assert isinstance(cloud, WebDestination)
     assert pacs.when.finding == ("Pneumothorax",)
     assert pacs.tls is not None
     assert (pacs.tls.ca, cloud.token_file) == (tmp_path / "hospital-ca.pem", tmp_path / "token.txt")
@@ -88,8 +96,8 @@ def test_a_node_that_anybody_may_send_to_says_so(tmp_path: Path, text: str, open
 def test_a_destination_takes_every_kind_of_result_and_a_misspelt_one_names_them(tmp_path: Path) -> None:
     text = "[[destinations]]\nname='a'\nkind='folder'\npath='x'\nsend="
     assert load(tmp_path, f"{text}{list(KINDS)}").destinations[0].send == tuple(KINDS)
-    *kinds, last = (f"'{kind}'" for kind in KINDS)
-    accepted = f"Input should be {', '.join(kinds)} or {last} (got 'rapport')"
+    *names, last = (f"'{kind}'" for kind in KINDS)
+    accepted = f"Input should be {', '.join(names)} or {last} (got 'rapport')"
     with pytest.raises(ConfigError, match=re.escape(f"destinations.0.send.0: {accepted}")):
         load(tmp_path, text + "['rapport']")
 
@@ -117,22 +125,24 @@ def test_a_destination_takes_every_kind_of_result_and_a_misspelt_one_names_them(
         ("[models.thresholds]\nMass = nan", "models.thresholds.Mass: "),
         ("[models.thresholds]\nMass = 'low'", "models.thresholds.Mass: "),
         ("[database]\nurl = 'mysql://x'", "database.url: "),
-        ("[priors]\nkind = 'dimse'", "priors: a dimse archive needs host"),
-        ("[priors]\nkind = 'web'", "priors: a web archive needs url"),
-        ("[priors]\nurl = 'ftp://x'", "priors.url: "),
-        ("[priors]\nurl = 'https://name:word@x/'", "priors.url: "),
+        ("[priors]\nkind = 'dimse'", 'priors.host: kind "dimse" needs it'),
+        ("[priors]\nkind = 'web'", 'priors.url: kind "web" needs it'),
+        ("[priors]\nkind = 'web'\nurl = 'ftp://x'", "priors.url: String should match pattern"),
+        ("[priors]\nkind = 'web'\nurl = 'https://name:word@x/'", "priors.url: String should match pattern"),
         ("[priors]\nmax_studies = 11", "priors.max_studies: "),
         ("[priors]\ntimeout_seconds = 0", "priors.timeout_seconds: "),
         ("[log]\njson = 'perhaps'", "log.json: "),
         ("[study]\nquiet_seconds = -1", "study.quiet_seconds: "),
-        ("[[destinations]]\nname='a'\nkind='dimse'", "a dimse destination needs ae_title, host, port"),
-        ("[[destinations]]\nname='a'\nkind='folder'", "a folder destination needs path"),
+        ("[[destinations]]\nname='a'\nkind='dimse'", 'destinations.0.ae_title: kind "dimse" needs it'),
+        ("[[destinations]]\nname='a'\nkind='dimse'", 'destinations.0.host: kind "dimse" needs it'),
+        ("[[destinations]]\nname='a'\nkind='dimse'", 'destinations.0.port: kind "dimse" needs it'),
+        ("[[destinations]]\nname='a'\nkind='folder'", 'destinations.0.path: kind "folder" needs it'),
         ("[[destinations]]\nname='a/b'\nkind='folder'\npath='x'", "destinations.0.name: "),
         ("[[destinations]]\nname='a'\nkind='folder'\npath='x'\nsend=['fax']", "destinations.0.send.0: "),
         ("[[destinations]]\nname='a'\nkind='folder'\npath='x'\n" * 2, "two destinations are named a"),
         (f"{WEB}url='ftp://x'", "destinations.0.url: "),
         (f"{WEB}url='https://name:word@x/'", "destinations.0.url: "),
-        (WEB, "a web destination needs url"),
+        (WEB, 'destinations.0.url: kind "web" needs it'),
         (f"{WEB}url='https://x'\ntoken='t'", "destinations.0.token: unknown key"),
         (f"{WEB}url='https://x'\nuser='u'", "user and password_file go together"),
         (
@@ -140,7 +150,12 @@ def test_a_destination_takes_every_kind_of_result_and_a_misspelt_one_names_them(
             "token_file and token_variable: a destination has one way to log in",
         ),
         (f"{WEB}url='https://x'\ntls={{key='k'}}", "destinations.0.tls: certificate and key go together"),
-        (f"{WEB}url='https://x'\ncommitment=true", "a web destination has no storage commitment"),
+        (
+            f"{WEB}url='https://x'\ncommitment=true",
+            'destinations.0.commitment: `commitment` is a key of kind "dimse" or "reply", not of "web"',
+        ),
+        ("[web]\ntoken_file=3", "web.token_file: a path is needed here (got 3)"),
+        ("models=3", "models: a table is needed here"),
         (f"{WEB}url='https://x'\nwhen={{findings=['Mass']}}", "destinations.0.when.findings: unknown key; "),
         (
             f"{WEB}url='https://x'\nwhen={{finding=['Tumor']}}",
@@ -181,7 +196,9 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     )
     assert loaded.data_dir == tmp_path / "d"
     assert loaded.models_dir == tmp_path / "w"
-    assert loaded.destinations[0].path == tmp_path / "out"
+    (folder,) = loaded.destinations
+    assert isinstance(folder, FolderDestination)
+    assert folder.path == tmp_path / "out"
     assert load(tmp_path, "").models_dir == tmp_path / "data" / "models"
 
 

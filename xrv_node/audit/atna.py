@@ -37,6 +37,7 @@ from xrv_node.db.tables import Instance, ResultRow, Study
 from xrv_node.errors import ImageError
 from xrv_node.radiograph.header import read_header
 from xrv_node.settings import Settings
+from xrv_node.settings.destinations import DimseDestination, FolderDestination
 from xrv_node.spool import Spool
 
 APPLICATION_ACTIVITY: Code = ("110100", "Application Activity")
@@ -117,10 +118,11 @@ def _delivered(node: _Node, detail: Row) -> Message:
     name = str(detail["destination"])
     found = next((d for d in node.settings.destinations if d.name == name), None)
     us = node.ourselves(SOURCE, requestor=True)
-    if found is not None and found.path is not None:
+    if isinstance(found, FolderDestination):
         folder = Participant(found.path.as_uri(), (DESTINATION, DESTINATION_MEDIA), media=True)
         return Message(EXPORT, "R", (us, folder))
-    peer = Participant(name, (DESTINATION,), found.ae_title if found else None)
+    ae_title = found.ae_title if isinstance(found, DimseDestination) else None
+    peer = Participant(name, (DESTINATION,), ae_title)
     # R: whether the receiver had them before is not ours to know (table A.5.3.7-1).
     return Message(INSTANCES_TRANSFERRED, "R", (us, peer), says=str(detail.get("remark") or ""))
 

@@ -22,7 +22,7 @@ from xrv_node import tls
 from xrv_node.audit.atna import Written
 from xrv_node.errors import DestinationError
 from xrv_node.settings.audit import AuditSection
-from xrv_node.settings.types import TlsClientSection
+from xrv_node.settings.tls import TlsClientSection
 
 PRIORITY = 10 * 8
 """Facility 10, security and authorization messages (PS3.15 A.6)."""

@@ -15,12 +15,13 @@ app = typer.Typer(help="Look at destinations, and try them.", no_args_is_help=Tr
 def list_(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """The configured destinations."""
     from xrv_node import settings
+    from xrv_node.settings.destinations import addresses
 
     rows = [d.model_dump(mode="json", exclude_none=True) for d in settings.load(config).destinations]
     if as_json:
         print_json(rows)
     else:
-        print_table(rows, ["name", "kind", "ae_title", "host", "port", "url", "path", "send"])
+        print_table(rows, ["name", "kind", *addresses(), "send"])
 
 
 @app.command()
@@ -31,15 +32,15 @@ def check(
 ) -> None:
     """Connect to each destination as a delivery would, and say what it takes; exit code 1 when one fails."""
     from xrv_node import settings
+    from xrv_node.deliver.senders import sender
     from xrv_node.errors import ConfigError, DestinationError
-    from xrv_node.jobs import outbox
 
     loaded = settings.load(config)
     chosen = [loaded.destination(n) for n in names] if names else list(loaded.destinations)
     rows: list[dict[str, Any]] = []
     for destination in chosen:
         try:
-            lines, good = outbox.sender(destination, loaded.receive.ae_title).check(), True
+            lines, good = sender(destination, loaded.receive.ae_title).check(), True
         except (ConfigError, DestinationError) as error:
             lines, good = str(error).splitlines(), False
         rows.append({"name": destination.name, "good": good, "says": lines})

@@ -15,7 +15,7 @@ from pynetdicom.pdu import A_ASSOCIATE_RJ
 from xrv_node import tls
 from xrv_node.errors import DestinationError
 from xrv_node.product import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from xrv_node.settings.destinations import DestinationSection
+from xrv_node.settings.destinations import DimseDestination, WebDestination
 
 CONNECT_SECONDS = 10
 """An unreachable host is known after this, not after the system's two minutes."""
@@ -39,7 +39,7 @@ class NotNowError(Exception):
 
 
 def open_to(
-    destination: DestinationSection,
+    destination: DimseDestination,
     calling_ae: str,
     contexts: Sequence[Context],
     handlers: Sequence[tuple[Any, Callable[..., Any], list[Any]]] = (),
@@ -48,8 +48,6 @@ def open_to(
 
     Parameters
     ----------
-    destination
-        Of kind ``dimse``.
     contexts
         The presentation contexts to propose, one each, in order.
     handlers
@@ -74,7 +72,7 @@ def open_to(
     ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = ANSWER_SECONDS
     for abstract_syntax, transfer_syntaxes in contexts:
         ae.add_requested_context(abstract_syntax, list(transfer_syntaxes))
-    host, port, called = str(destination.host), int(destination.port or 0), str(destination.ae_title)
+    host, port, called = destination.host, destination.port, destination.ae_title
     context = tls_context(destination)
     refused: list[A_ASSOCIATE_RJ] = []
     association = ae.associate(
@@ -100,7 +98,7 @@ def open_to(
     raise NotNowError(f"no association with {called} at {host}:{port}: is it running and reachable?")
 
 
-def tls_context(destination: DestinationSection) -> ssl.SSLContext | None:
+def tls_context(destination: DimseDestination | WebDestination) -> ssl.SSLContext | None:
     """The context of a destination with a table ``tls``, made anew each time, for files are replaced.
 
     Raises

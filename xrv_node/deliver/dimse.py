@@ -17,7 +17,7 @@ from xrv_node.deliver.association import Context, NotNowError, open_to, tls_cont
 from xrv_node.deliver.attempt import Attempt, Outcome, from_status
 from xrv_node.errors import ConfigError, DestinationError
 from xrv_node.result_kinds import KINDS, sop_classes
-from xrv_node.settings.destinations import DestinationSection
+from xrv_node.settings.destinations import DimseDestination
 from xrv_node.values import STORAGE_COMMITMENT, VERIFICATION, StoredResult
 
 _config.STORE_SEND_CHUNKED_DATASET = True  # of files, which pynetdicom would decode and encode again
@@ -34,7 +34,7 @@ class DimseSender:
         When a file of its TLS is missing or wrong.
     """
 
-    def __init__(self, destination: DestinationSection, calling_ae: str) -> None:
+    def __init__(self, destination: DimseDestination, calling_ae: str) -> None:
         tls_context(destination)  # a wrong file is told before anything is sent
         self._destination = destination
         self._calling = calling_ae

@@ -14,7 +14,7 @@ from xrv_node import durable, verbatim
 from xrv_node.deliver.attempt import Attempt, Outcome
 from xrv_node.errors import DestinationError
 from xrv_node.report.envelope import to_bytes
-from xrv_node.settings.destinations import DestinationSection
+from xrv_node.settings.destinations import FolderDestination
 from xrv_node.values import StoredResult
 
 CHUNK = 1 << 20
@@ -23,8 +23,8 @@ CHUNK = 1 << 20
 class FolderSender:
     """Copies results below a directory, each whole or not at all."""
 
-    def __init__(self, destination: DestinationSection, calling_ae: str) -> None:
-        self._path = Path(str(destination.path))
+    def __init__(self, destination: FolderDestination, calling_ae: str) -> None:
+        self._path = destination.path
         self._deflate = destination.deflate
 
     def send(self, results: Sequence[StoredResult]) -> Iterator[Attempt]:

@@ -15,7 +15,9 @@ from xrv_node import tls
 from xrv_node.doctor.finding import Examined, Found, State
 from xrv_node.errors import ConfigError
 from xrv_node.settings import Settings
-from xrv_node.settings.types import TlsClientSection, TlsSection, is_loopback
+from xrv_node.settings.destinations import DimseDestination, WebDestination
+from xrv_node.settings.section import is_loopback
+from xrv_node.settings.tls import TlsClientSection, TlsSection
 
 SOON = timedelta(days=30)
 """Before its end a certificate is warned of: a hospital's authority may need weeks for a new one."""
@@ -59,19 +61,18 @@ def _certificates(settings: Settings) -> Found:
 
 
 def _tls_tables(settings: Settings) -> Iterator[tuple[str, TlsSection | TlsClientSection]]:
-    tables: list[tuple[str, TlsSection | TlsClientSection | None]] = [
-        ("receive.tls", settings.receive.tls),
-        ("audit.tls", settings.audit.tls),
-        *((f"destinations.{d.name}.tls", d.tls) for d in settings.destinations),
-    ]
-    for key, files in tables:
-        if files is not None:
-            yield key, files
+    destinations = ((f"destinations.{d.name}", d) for d in settings.destinations)
+    for table, section in (("receive", settings.receive), ("audit", settings.audit), *destinations):
+        for key, value in section:
+            if isinstance(value, TlsSection | TlsClientSection):
+                yield f"{table}.{key}", value
 
 
 def _secrets(settings: Settings) -> Found:
-    files = [("web.token_file", Path(settings.web.token_file) if settings.web.token_file else None)]
+    files = [("web.token_file", settings.web.token_file)]
     for one in settings.destinations:
+        if not isinstance(one, WebDestination):
+            continue
         files += [(f"destinations.{one.name}.{k}", getattr(one, k)) for k in ("token_file", "password_file")]
         if one.token_variable and not os.environ.get(one.token_variable):
             says = f"destinations.{one.name}.token_variable: {one.token_variable} is not in this environment"
@@ -104,8 +105,10 @@ def _ports(settings: Settings) -> Found:
     if web.enabled and web.port == receive.port != 0 and _meet(receive.host, web.host):
         yield State.FAIL, f"web.port: {web.port} is receive.port too", "give one of them another port"
     for one in settings.destinations:
+        if not isinstance(one, DimseDestination):
+            continue
         ours = (one.port, one.ae_title) == (receive.port, receive.ae_title)
-        if ours and (one.host == receive.host or is_loopback(str(one.host))):
+        if ours and (one.host == receive.host or is_loopback(one.host)):
             says = f"destinations.{one.name}: it is this node itself"
             yield State.FAIL, says, "name the host, port and AE title of the archive"
 
@@ -124,12 +127,14 @@ def _callers(settings: Settings) -> Found:
         yield State.WARN, "receive.allowed_calling_ae: nobody is kept out", remedy
     if not receive.allowed_calling_ae:
         return
+    for archive in settings.committing:
+        if archive.ae_title not in receive.allowed_calling_ae:
+            key = f"destinations.{archive.name}.commitment"
+            says = f"{key}: a later answer of {archive.ae_title} would be refused"
+            yield State.WARN, says, f'add "{archive.ae_title}" to receive.allowed_calling_ae'
     for one in settings.destinations:
-        key = f"destinations.{one.name}"
-        if one.commitment and one.ae_title not in receive.allowed_calling_ae:
-            says = f"{key}.commitment: a later answer of {one.ae_title} would be refused"
-            yield State.WARN, says, f'add "{one.ae_title}" to receive.allowed_calling_ae'
         for title in one.when.calling_ae:
             if title not in receive.allowed_calling_ae:
-                says = f"{key}.when.calling_ae: nothing comes from {title}, for it is not let in"
+                key = f"destinations.{one.name}.when.calling_ae"
+                says = f"{key}: nothing comes from {title}, for it is not let in"
                 yield State.WARN, says, f'add "{title}" to receive.allowed_calling_ae, or take it out here'

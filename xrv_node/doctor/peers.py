@@ -27,14 +27,14 @@ def ports(node: Examined) -> Found:
 
 def destinations(node: Examined) -> Found:
     """Whether each would take results: C-ECHO and negotiation, as a delivery does it."""
-    from xrv_node.jobs import outbox
+    from xrv_node.deliver.senders import sender
 
     destinations = node.settings.destinations
     if not destinations:
         yield State.WARN, "there is none: results stay here", "add a [[destinations]] table"
     for destination in destinations:
         try:
-            outbox.sender(destination, node.settings.receive.ae_title).check()
+            sender(destination, node.settings.receive.ae_title).check()
         except (DestinationError, ConfigError) as error:
             says = "; ".join(str(error).splitlines())
             remedy = f"`xrv-node destinations check {destination.name}` says more"

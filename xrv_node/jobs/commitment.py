@@ -16,7 +16,7 @@ from xrv_node.db.commitments import REQUEST, WELL_KNOWN_INSTANCE
 from xrv_node.db.store import Store
 from xrv_node.deliver.association import NotNowError, open_to
 from xrv_node.errors import ConfigError, DestinationError
-from xrv_node.settings.destinations import DestinationSection
+from xrv_node.settings.destinations import DimseDestination
 from xrv_node.values import STORAGE_COMMITMENT
 
 log = structlog.get_logger("deliver")
@@ -29,7 +29,7 @@ FAILED_SECONDS = 60.0
 """Until a peer that could not be asked is tried again."""
 
 
-def run(destination: DestinationSection, calling_ae: str, store: Store, stop: threading.Event) -> None:
+def run(destination: DimseDestination, calling_ae: str, store: Store, stop: threading.Event) -> None:
     """Ask a destination for what is due, until `stop` is set. For a thread of its own: an answer that is
     waited for must keep no object waiting, nor come between an object and its status."""
     wait = timedelta(minutes=destination.commitment_minutes)
@@ -50,7 +50,7 @@ def run(destination: DestinationSection, calling_ae: str, store: Store, stop: th
 
 
 def ask(
-    destination: DestinationSection, calling_ae: str, store: Store, wanted: list[commitments.Wanted]
+    destination: DimseDestination, calling_ae: str, store: Store, wanted: list[commitments.Wanted]
 ) -> None:
     """N-ACTION for these objects, and stay for the answer a while.
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from time import monotonic
-from typing import Protocol
 
 import structlog
 from sqlalchemy.orm import Session
@@ -16,13 +15,11 @@ from xrv_node.db.queue import Claim, LeaseLostError
 from xrv_node.db.store import Store
 from xrv_node.db.tables import Delivery, DeliveryState, JobState, ResultRow
 from xrv_node.deliver.attempt import Attempt, Outcome
-from xrv_node.deliver.dimse import DimseSender
-from xrv_node.deliver.folder import FolderSender
-from xrv_node.deliver.stow import StowSender
+from xrv_node.deliver.senders import Sender, sender
 from xrv_node.jobs import commitment
 from xrv_node.jobs.worker import Handler, work
 from xrv_node.settings import Settings
-from xrv_node.settings.destinations import DestinationSection
+from xrv_node.settings.destinations import Destination
 from xrv_node.spool import Spool
 from xrv_node.values import StoredResult
 
@@ -39,35 +36,6 @@ later: Orthanc after 30 s unless configured otherwise (``DicomScpTimeout``)."""
 RECORD_SECONDS = 0.5
 """How long outcomes may wait to be recorded together. What a kill loses of them is sent again, under the same
 UIDs, which an archive has then already."""
-
-
-class Sender(Protocol):
-    """A kind of destination."""
-
-    def send(self, results: Sequence[StoredResult]) -> Iterator[Attempt]:
-        """Try each, one :class:`Attempt` an object, in order; never raises for what the peer does."""
-        ...
-
-    def close(self) -> None:
-        """Let go of what is held open."""
-        ...
-
-    def check(self) -> list[str]:
-        """What the destination says of itself; DestinationError when results would not arrive."""
-        ...
-
-
-SENDERS: dict[str, type[DimseSender] | type[StowSender] | type[FolderSender]] = {
-    "dimse": DimseSender,
-    "web": StowSender,
-    "folder": FolderSender,
-}
-"""By the destination's ``kind``."""
-
-
-def sender(destination: DestinationSection, calling_ae: str) -> Sender:
-    """The sender for a destination."""
-    return SENDERS[destination.kind](destination, calling_ae)
 
 
 def run(settings: Settings, store: Store, spool: Spool, *, owner: str, stop: threading.Event) -> None:
@@ -89,8 +57,7 @@ def run(settings: Settings, store: Store, spool: Spool, *, owner: str, stop: thr
         threading.Thread(
             target=commitment.run, args=(d, calling_ae, store, stop), name=f"{d.name} commitment"
         )
-        for d in settings.destinations
-        if d.commitment
+        for d in settings.committing
     ]
     for thread in threads:
         thread.start()
@@ -99,7 +66,7 @@ def run(settings: Settings, store: Store, spool: Spool, *, owner: str, stop: thr
 
 
 def _deliver(
-    destination: DestinationSection,
+    destination: Destination,
     peer: Sender,
     store: Store,
     spool: Spool,

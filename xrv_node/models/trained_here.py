@@ -15,7 +15,7 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 from xrv_node.errors import WeightsError
 from xrv_node.models import model_dir
 from xrv_node.models.entry import ModelEntry, released
-from xrv_node.settings.types import Section
+from xrv_node.settings.section import Section
 
 if TYPE_CHECKING:
     from pathlib import Path

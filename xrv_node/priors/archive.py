@@ -21,7 +21,7 @@ from xrv_node.priors.subject import Basis, Earlier, Subject, highest, newest, pr
 from xrv_node.report import codes, equipment, read_back
 from xrv_node.report.summary import COMMISSIONING, plain
 from xrv_node.result_kinds import kind_of
-from xrv_node.settings import PriorsSection
+from xrv_node.settings.priors import DimsePriors, WebPriors
 from xrv_node.spool import is_uid
 from xrv_node.values import Prior
 
@@ -59,7 +59,7 @@ class Report:
 
 
 def find(
-    section: PriorsSection, calling_ae: str, subject: Subject, basis: Basis, known: Collection[str]
+    section: DimsePriors | WebPriors, calling_ae: str, subject: Subject, basis: Basis, known: Collection[str]
 ) -> list[Earlier]:
     """Ask the configured archive for earlier studies of the patient with scores that compare.
 
@@ -115,9 +115,9 @@ def read(document: Dataset, subject: Subject, basis: Basis) -> Report | None:
         return None
 
 
-def _way(section: PriorsSection, calling_ae: str) -> Callable[[], Archive]:
+def _way(section: DimsePriors | WebPriors, calling_ae: str) -> Callable[[], Archive]:
     """Load what the kind of archive needs, which is not to count as the archive's time."""
-    if section.kind == "dimse":
+    if isinstance(section, DimsePriors):
         from xrv_node.priors.dimse import DimseArchive
 
         return lambda: DimseArchive(section, calling_ae)

@@ -15,7 +15,7 @@ from xrv_node.errors import DestinationError
 from xrv_node.priors.answers import MAX_ANSWERS, MAX_BYTES, report_series
 from xrv_node.product import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from xrv_node.result_kinds import KINDS
-from xrv_node.settings import PriorsSection
+from xrv_node.settings.priors import DimsePriors
 
 _REPORT = KINDS["report"]
 _SYNTAXES = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
@@ -31,7 +31,7 @@ _CANNOT_UNDERSTAND = 0xC000
 class DimseArchive:
     """One association with the archive, for all that is asked of it."""
 
-    def __init__(self, section: PriorsSection, calling_ae: str) -> None:
+    def __init__(self, section: DimsePriors, calling_ae: str) -> None:
         self._who = f"the archive of priors, {section.ae_title} at {section.host}:{section.port},"
         self._bytes = 0
         self._came: list[Dataset] = []

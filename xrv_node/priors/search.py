@@ -15,6 +15,7 @@ from xrv_node.errors import DestinationError
 from xrv_node.priors import archive, local
 from xrv_node.priors.subject import Earlier, basis_of, newest, subject_of
 from xrv_node.settings import Settings
+from xrv_node.settings.priors import LocalPriors
 from xrv_node.spool import Spool
 from xrv_node.values import ImageOutcome
 
@@ -57,7 +58,7 @@ def find(
     if not section.max_studies or subject is None or basis is None:
         return Found()
     found = local.find(store, spool, study_instance_uid, subject, basis, section.max_studies)
-    if section.kind == "none":
+    if isinstance(section, LocalPriors):
         return Found(tuple(found))
     known = {study_instance_uid, *(e.prior.study_instance_uid for e in found)}
     try:

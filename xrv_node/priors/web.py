@@ -16,7 +16,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
 from xrv_node.errors import DestinationError
 from xrv_node.priors.answers import MAX_ANSWERS, MAX_BYTES, report_series
-from xrv_node.settings import PriorsSection
+from xrv_node.settings.priors import WebPriors
 
 log = structlog.get_logger("priors")
 
@@ -24,7 +24,7 @@ log = structlog.get_logger("priors")
 class WebArchive:
     """A DICOMweb service, for all that is asked of it."""
 
-    def __init__(self, section: PriorsSection) -> None:
+    def __init__(self, section: WebPriors) -> None:
         url = section.url.rstrip("/")
         self._who = f"the archive of priors, {url},"
         self._bytes = 0

@@ -174,7 +174,7 @@ def expire(settings: Settings, store: Store, spool: Spool, *, whats: Iterable[Wh
 
 def committing(settings: Settings) -> frozenset[str]:
     """Names of the destinations that are asked for storage commitment."""
-    return frozenset(d.name for d in settings.destinations if d.commitment)
+    return frozenset(d.name for d in settings.committing)
 
 
 def _kept(what: What) -> Iterator[tuple[Any, Any]]:

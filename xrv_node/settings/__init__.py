@@ -12,16 +12,23 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from xrv_node.errors import ConfigError
 from xrv_node.settings.audit import AuditSection
 from xrv_node.settings.complaints import complaint
-from xrv_node.settings.destinations import DestinationSection, PeerSection, replies
+from xrv_node.settings.destinations import (
+    Destination,
+    DimseDestination,
+    PeerSection,
+    ReplyDestination,
+    replies,
+)
+from xrv_node.settings.priors import LocalPriors, Priors
 from xrv_node.settings.receive import ReceiveSection
 from xrv_node.settings.retention import RetentionSection
-from xrv_node.settings.types import AETitle, PathText, Section
+from xrv_node.settings.section import PathOrEmpty, PathText, Section, below
 from xrv_node.settings.web import WebSection
 
 ENV_PREFIX = "XRV_NODE__"
@@ -50,31 +57,13 @@ class ModelsSection(Section):
     autoencoder: str = "101-elastic"
     view: str = "xinario"
     device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$")
-    dir: str = ""
+    dir: PathOrEmpty = None
     thresholds: dict[str, Annotated[float, Field(gt=0, lt=1)]] = Field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, str, str]:
         """The three chosen: classifier, segmenter, autoencoder."""
         return (self.classifier, self.segmenter, self.autoencoder)
-
-
-class PriorsSection(Section):
-    max_studies: int = Field(default=3, ge=0, le=10)
-    kind: Literal["none", "dimse", "web"] = "none"
-    ae_title: AETitle = "ARCHIVE"
-    host: str = ""
-    port: int = Field(default=104, ge=1, le=65535)
-    url: str = Field(default="", pattern=r"^($|https?://[^\s/@?#]+(/[^\s@?#]*)?$)")
-    token: SecretStr = SecretStr("")
-    timeout_seconds: float = Field(default=10, gt=0, le=300)
-
-    @model_validator(mode="after")
-    def _complete(self) -> PriorsSection:
-        needed = {"dimse": "host", "web": "url"}.get(self.kind)
-        if needed and not getattr(self, needed):
-            raise ValueError(f"a {self.kind} archive needs {needed}")
-        return self
 
 
 class DatabaseSection(Section):
@@ -100,9 +89,9 @@ class Settings(BaseSettings):
     study: StudySection = StudySection()
     frontal: FrontalSection = FrontalSection()
     models: ModelsSection = ModelsSection()
-    destinations: tuple[DestinationSection, ...] = ()
+    destinations: tuple[Destination, ...] = ()
     peers: tuple[PeerSection, ...] = ()
-    priors: PriorsSection = PriorsSection()
+    priors: Priors = LocalPriors()
     database: DatabaseSection = DatabaseSection()
     audit: AuditSection = AuditSection()
     retention: RetentionSection = RetentionSection()
@@ -128,12 +117,17 @@ class Settings(BaseSettings):
             twice = sorted({n for n in names if names.count(n) > 1})
             if twice:
                 raise ValueError(f"two {table} are named {twice[0]}: give each its own name")
-        if not self.peers and any(d.kind == "reply" for d in self.destinations):
-            raise ValueError("a reply destination needs [[peers]]: whom to reply to, and where")
+        return self
+
+    @model_validator(mode="after")
+    def _peers_to_reply_to(self) -> Settings:
         known = sorted({p.ae_title for p in self.peers})
         for destination in self.destinations:
-            strange = sorted(set(destination.when.calling_ae) - set(known))
-            if destination.kind == "reply" and strange:
+            if not isinstance(destination, ReplyDestination):
+                continue
+            if not known:
+                raise ValueError("a reply destination needs [[peers]]: whom to reply to, and where")
+            if strange := sorted(set(destination.when.calling_ae) - set(known)):
                 raise ValueError(
                     f"destinations.{destination.name}.when.calling_ae: {strange[0]} is none of the [[peers]] "
                     f"({', '.join(known)})"
@@ -148,14 +142,19 @@ class Settings(BaseSettings):
     @property
     def models_dir(self) -> Path:
         """Where the weights are read from."""
-        return Path(self.models.dir) if self.models.dir else self.data_dir / "models"
+        return self.models.dir or self.data_dir / "models"
 
     @property
     def database_url(self) -> str:
         """SQLAlchemy URL of the audit database."""
         return self.database.url or f"sqlite:///{self.data_dir / 'xrv-node.sqlite'}"
 
-    def destination(self, name: str) -> DestinationSection:
+    @property
+    def committing(self) -> tuple[DimseDestination, ...]:
+        """The destinations that are asked for storage commitment."""
+        return tuple(d for d in self.destinations if isinstance(d, DimseDestination) and d.commitment)
+
+    def destination(self, name: str) -> Destination:
         """The destination of that name.
 
         Raises
@@ -219,7 +218,7 @@ def load(path: Path | None = None) -> Settings:
         ValueError
     ) as error:  # pydantic-settings: an environment value that is not JSON where a list is needed
         raise ConfigError(f"environment: {error}") from error
-    return _absolute(settings, file.resolve().parent if file else Path.cwd())
+    return _in_force(settings, file.resolve().parent if file else Path.cwd())
 
 
 def _unknown_variables() -> None:
@@ -234,20 +233,9 @@ def _unknown_variables() -> None:
             )
 
 
-def _absolute(settings: Settings, base: Path) -> Settings:
-    """Make every path absolute, relative ones from the file's own directory: a service starts in ``/``; and a
-    destination of each peer that is replied to."""
-    models = settings.models
-    if models.dir:
-        models = models.model_copy(update={"dir": str(base / Path(models.dir).expanduser())})
-    destinations = tuple(d.below(base) for d in replies(settings.destinations, settings.peers))
-    return settings.model_copy(
-        update={
-            "node": settings.node.below(base),
-            "receive": settings.receive.below(base),
-            "models": models,
-            "destinations": destinations,
-            "audit": settings.audit.below(base),
-            "web": settings.web.below(base),
-        }
-    )
+def _in_force(settings: Settings, base: Path) -> Settings:
+    """With a destination of each peer that is replied to, and every path absolute, relative ones from the
+    file's own directory: a service starts in ``/``."""
+    destinations = replies(settings.destinations, settings.peers)
+    made: Settings = below(settings.model_copy(update={"destinations": destinations}), base)
+    return made

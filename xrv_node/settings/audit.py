@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
-from xrv_node.settings.types import Section, TlsClientSection
+from xrv_node.settings.section import PeerPort, Section
+from xrv_node.settings.tls import TlsClientSection
 
 
 class AuditSection(Section):
     """The audit repository that the trail is sent to, as syslog (IHE ITI-20). None unless `host` names it."""
 
     host: str = ""
-    port: int = Field(default=6514, ge=1, le=65535)
+    port: PeerPort = 6514
     protocol: Literal["tls", "udp"] = "tls"
     with_patient: bool = False
     tls: TlsClientSection | None = None

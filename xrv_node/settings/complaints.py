@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import Any, get_args
 
 from pydantic import BaseModel
@@ -17,7 +19,7 @@ def complaint(settings: type[BaseModel], error: ErrorDetails) -> str:
     Parameters
     ----------
     settings
-        The model that was validated.
+        The model that was validated. Where one of its tables has kinds, the key ``kind`` tells which it is.
     error
         One of ``ValidationError.errors()``.
 
@@ -26,27 +28,82 @@ def complaint(settings: type[BaseModel], error: ErrorDetails) -> str:
     str
         E.g. ``receive.prot: unknown key; accepted here: ae_title, host, port``.
     """
-    key = ".".join(str(part) for part in error["loc"]) or "configuration"
-    if error["type"] == "extra_forbidden":
-        return f"{key}: unknown key; accepted here: {', '.join(_keys_beside(settings, error['loc']))}"
-    # a whole table is not repeated: it may hold a token
-    found = "" if isinstance(error["input"], dict) else f" (got {_shown(error['input'])})"
-    return f"{key}: {error['msg'].removeprefix('Value error, ')}{found}"
+    key, table, named = _follow(settings, error["loc"])
+    says = f"{error['msg'].removeprefix('Value error, ')}{_got(error['input'])}"
+    match error["type"]:
+        case "extra_forbidden":
+            says = _unknown(str(error["loc"][-1]), table)
+        case "missing" if table.kind is not None:
+            says = f'kind "{table.kind}" needs it'
+        case "union_tag_not_found":
+            key, says = f"{key}.kind", f"every table here needs it: {_either(named.kinds)}"
+        case "union_tag_invalid":
+            given = _got(error["input"]["kind"])
+            key, says = f"{key}.kind", f"Input should be {_either(named.kinds)}{given}"
+        case "model_type" | "model_attributes_type":
+            # what is there is not repeated: it may be a variable with a token in it
+            says = "a table is needed here; in a variable, one in JSON"
+        case "path_type":
+            says = f"a path is needed here{_got(error['input'])}"
+    return f"{key}: {says}"
 
 
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
+@dataclass(slots=True)
+class _Table:
+    """A table of the file, or of one of several kinds."""
+
+    section: type[BaseModel] | None = None
+    """None for what has no keys of ours, and until the kind is told."""
+    kind: str | None = None
+    kinds: dict[str, type[BaseModel]] = field(default_factory=dict)
 
 
-def _keys_beside(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
-    """The keys that the table at `location` does accept."""
-    for part in location[:-1]:
+def _follow(settings: type[BaseModel], location: Iterable[int | str]) -> tuple[str, _Table, _Table]:
+    """The key at pydantic's `location` as a person writes it, the table that it is in, and the one that it
+    names. Pydantic puts the kind of a table, where it is known, behind the table's key."""
+    keys: list[str] = []
+    around, here = _Table(), _Table(settings)
+    for part in location:
         if isinstance(part, int):
-            continue
-        annotation = model.model_fields[str(part)].annotation
-        inner = next((a for a in get_args(annotation) if isinstance(a, type)), annotation)
-        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
-            break
-        model = inner
-    return [field.alias or name for name, field in model.model_fields.items()]
+            keys.append(str(part))
+        elif here.kinds and here.kind is None:
+            here.kind, here.section = part, here.kinds[part]
+        else:
+            keys.append(part)
+            known = here.section.model_fields.get(part) if here.section else None
+            around, here = here, _table(list(_sections(known.annotation if known else None)))
+    return ".".join(keys) or "configuration", around, here
+
+
+def _table(sections: list[type[BaseModel]]) -> _Table:
+    if len(sections) > 1:
+        return _Table(kinds={str(s.model_fields["kind"].default): s for s in sections})
+    return _Table(sections[0] if sections else None)
+
+
+def _sections(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The section classes in a field's type."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _sections(argument)
+
+
+def _unknown(key: str, table: _Table) -> str:
+    owners = [kind for kind, section in table.kinds.items() if key in section.model_fields]
+    if owners:
+        return f'`{key}` is a key of kind {_either(owners)}, not of "{table.kind}"'
+    fields = table.section.model_fields if table.section else {}
+    return f"unknown key; accepted here: {', '.join(one.alias or name for name, one in fields.items())}"
+
+
+def _either(kinds: Iterable[str]) -> str:
+    *others, last = (f'"{kind}"' for kind in kinds)
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+def _got(value: Any) -> str:
+    if isinstance(value, dict):  # a whole table is not repeated: it may hold a token
+        return ""
+    text = repr(value)
+    return f" (got {text if len(text) <= _SHOWN else text[: _SHOWN - 3] + '...'})"

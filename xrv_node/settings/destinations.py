@@ -1,4 +1,4 @@
-"""The tables ``[[destinations]]`` and ``[[peers]]``: where results go, and which."""
+"""The tables ``[[destinations]]`` and ``[[peers]]``: where results go, and which. A section a kind."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from importlib.resources import files
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from xrv_node.result_kinds import KINDS
-from xrv_node.settings.types import AETitle, PathText, Section, TlsClientSection
+from xrv_node.settings.section import AETitle, PathText, PeerPort, Section, kinds
+from xrv_node.settings.tls import TlsClientSection
 from xrv_node.values import Language, Style
 
 if TYPE_CHECKING:
@@ -18,17 +19,6 @@ if TYPE_CHECKING:
 else:
     ResultKind = Literal[tuple(KINDS)]
 
-PeerPort = Annotated[int, Field(ge=1, le=65535)]
-
-_NEEDED = {
-    "dimse": ("ae_title", "host", "port"),
-    "web": ("url",),
-    "folder": ("path",),
-    "reply": (),
-}
-"""The keys without which a kind of destination cannot be."""
-
-_NETWORK = ("dimse", "reply")
 REPLY_NAME = 32
 """Characters: with the peer's name and what stands between them they fit the database's 64."""
 
@@ -67,48 +57,17 @@ class PeerSection(Section):
 
 
 class DestinationSection(Section):
+    """What every destination can be told; each kind adds its own keys."""
+
     name: str = Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")
-    kind: Literal["dimse", "web", "folder", "reply"]
-    ae_title: AETitle | None = None
-    host: str | None = None
-    port: PeerPort | None = None
-    url: str | None = Field(default=None, pattern=r"^https?://[^\s/@?#]+(/[^\s@?#]*)?$")
-    token_file: PathText | None = None
-    token_variable: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
-    user: str | None = Field(default=None, pattern=r"^[^:\s]+$")
-    password_file: PathText | None = None
-    timeout_seconds: float = Field(default=60, gt=0, le=3600)
-    tls: TlsClientSection | None = None
-    path: PathText | None = None
+    kind: str
     send: tuple[ResultKind, ...] = ("report", "sr", "seg", "sc")
     when: WhenSection = WhenSection()
-    commitment: bool = False
-    commitment_minutes: float = Field(default=60, gt=0, le=10080)
     report_skipped: bool | None = None
     language: Language = "en"
     seg_geometry: Literal["nominal", "none"] = "nominal"
     seg_type: Literal["binary", "labelmap"] = "binary"
     deflate: bool = False
-
-    @model_validator(mode="after")
-    def _complete(self) -> DestinationSection:
-        missing = [key for key in _NEEDED[self.kind] if getattr(self, key) in (None, "")]
-        if missing:
-            raise ValueError(f"a {self.kind} destination needs {', '.join(missing)}")
-        if self.commitment and self.kind not in _NETWORK:
-            raise ValueError(f"a {self.kind} destination has no storage commitment; leave `commitment` out")
-        if self.kind == "reply" and len(self.name) > REPLY_NAME:
-            raise ValueError(f"the name of a reply destination has at most {REPLY_NAME} characters")
-        return self
-
-    @model_validator(mode="after")
-    def _one_secret(self) -> DestinationSection:
-        if (self.user is None) != (self.password_file is None):
-            raise ValueError("user and password_file go together: give both, or neither")
-        given = [k for k in ("token_file", "token_variable", "user") if getattr(self, k) is not None]
-        if len(given) > 1:
-            raise ValueError(f"{' and '.join(given)}: a destination has one way to log in; keep one of them")
-        return self
 
     @property
     def style(self) -> Style:
@@ -116,9 +75,78 @@ class DestinationSection(Section):
         return Style(self.language, self.seg_geometry, self.seg_type)
 
 
-def replies(
-    destinations: Sequence[DestinationSection], peers: Sequence[PeerSection]
-) -> tuple[DestinationSection, ...]:
+class _ArchiveSection(DestinationSection):
+    """What C-STORE sends to can be asked for storage commitment."""
+
+    commitment: bool = False
+    commitment_minutes: float = Field(default=60, gt=0, le=10080)
+
+
+class DimseDestination(_ArchiveSection):
+    """C-STORE."""
+
+    kind: Literal["dimse"] = "dimse"
+    ae_title: AETitle
+    host: str = Field(min_length=1)
+    port: PeerPort
+    tls: TlsClientSection | None = None
+
+
+class WebDestination(DestinationSection):
+    """STOW-RS."""
+
+    kind: Literal["web"] = "web"
+    url: str = Field(pattern=r"^https?://[^\s/@?#]+(/[^\s@?#]*)?$")
+    token_file: PathText | None = None
+    token_variable: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    user: str | None = Field(default=None, pattern=r"^[^:\s]+$")
+    password_file: PathText | None = None
+    timeout_seconds: float = Field(default=60, gt=0, le=3600)
+    tls: TlsClientSection | None = None
+
+    @model_validator(mode="after")
+    def _one_secret(self) -> WebDestination:
+        if (self.user is None) != (self.password_file is None):
+            raise ValueError("user and password_file go together: give both, or neither")
+        given = [k for k in ("token_file", "token_variable", "user") if getattr(self, k) is not None]
+        if len(given) > 1:
+            raise ValueError(f"{' and '.join(given)}: a destination has one way to log in; keep one of them")
+        return self
+
+
+class FolderDestination(DestinationSection):
+    """A file an object."""
+
+    kind: Literal["folder"] = "folder"
+    path: PathText
+
+
+class ReplyDestination(_ArchiveSection):
+    """C-STORE to who sent the images; `replies` makes a destination of each peer of it."""
+
+    kind: Literal["reply"] = "reply"
+
+    @field_validator("name")
+    @classmethod
+    def _short(cls, name: str) -> str:
+        if len(name) > REPLY_NAME:
+            raise ValueError(f"the name of a reply destination has at most {REPLY_NAME} characters")
+        return name
+
+
+Destination = Annotated[
+    DimseDestination | WebDestination | FolderDestination | ReplyDestination, Field(discriminator="kind")
+]
+"""The kinds of destination."""
+
+
+def addresses() -> tuple[str, ...]:
+    """The keys that say where a destination is: without its own no kind can be."""
+    fields = (field for section in kinds(Destination).values() for field in section.model_fields.items())
+    return tuple(dict.fromkeys(key for key, field in fields if field.is_required() and key != "name"))
+
+
+def replies(destinations: Sequence[Destination], peers: Sequence[PeerSection]) -> tuple[Destination, ...]:
     """Put an ordinary destination for each peer in place of every ``reply`` destination.
 
     Results go to a calling AE's address only where a person has written that address down: a connection
@@ -131,21 +159,24 @@ def replies(
 
     Returns
     -------
-    tuple of DestinationSection
-        None of kind ``reply``. Of one named ``back`` and a peer named ``dx1`` it is ``back@dx1``, a name that
-        no written destination can have.
+    tuple of Destination
+        None of kind ``reply``. Of one named ``back`` and a peer named ``dx1`` it is ``back@dx1`` of kind
+        ``dimse``, a name that no written destination can have.
     """
-    found: list[DestinationSection] = []
+    found: list[Destination] = []
     for destination in destinations:
-        if destination.kind != "reply":
+        if not isinstance(destination, ReplyDestination):
             found.append(destination)
             continue
         callers = destination.when.calling_ae
         for peer in peers:
             if callers and peer.ae_title not in callers:
                 continue
-            where = {key: getattr(peer, key) for key in ("ae_title", "host", "port", "tls")}
-            when = destination.when.model_copy(update={"calling_ae": (peer.ae_title,)})
-            name = f"{destination.name}@{peer.name}"
-            found.append(destination.model_copy(update=where | {"name": name, "kind": "dimse", "when": when}))
+            own = {
+                "name": f"{destination.name}@{peer.name}",
+                "kind": "dimse",
+                "when": destination.when.model_copy(update={"calling_ae": (peer.ae_title,)}),
+            }
+            # Not checked again: both tables were, and a name with an @ may not be written.
+            found.append(DimseDestination.model_construct(**dict(destination) | dict(peer) | own))
     return tuple(found)

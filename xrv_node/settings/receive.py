@@ -6,7 +6,8 @@ from typing import Literal
 
 from pydantic import Field, IPvAnyNetwork, model_validator
 
-from xrv_node.settings.types import AETitle, Port, Section, TlsSection, is_loopback
+from xrv_node.settings.section import AETitle, Port, Section, is_loopback
+from xrv_node.settings.tls import TlsSection
 
 
 class ReceiveSection(Section):

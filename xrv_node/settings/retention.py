@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from xrv_node.settings.types import Section
+from xrv_node.settings.section import Section
 
 
 class RetentionSection(Section):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hmac
 from collections.abc import Iterable
 from http import HTTPStatus
-from pathlib import Path
 from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
@@ -74,9 +73,9 @@ def token(settings: Settings) -> str | None:
     ConfigError
         When the file cannot be read or is empty.
     """
-    if not settings.web.token_file:
+    file = settings.web.token_file
+    if file is None:
         return None
-    file = Path(settings.web.token_file)
     try:
         found = file.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:

@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from xrv_node.errors import ConfigError
 from xrv_node.settings.complaints import complaint
-from xrv_node.settings.types import Section
+from xrv_node.settings.section import Section
 
 SCRATCH = "scratch"
 """An `init` that draws all weights."""

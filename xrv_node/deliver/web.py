@@ -23,7 +23,7 @@ from xrv_node import tls
 from xrv_node.deliver.association import CONNECT_SECONDS, tls_context
 from xrv_node.deliver.attempt import Attempt, Outcome, from_status
 from xrv_node.errors import ConfigError, DestinationError
-from xrv_node.settings.destinations import DestinationSection
+from xrv_node.settings.destinations import WebDestination
 from xrv_node.values import StoredResult
 
 JSON = "application/dicom+json"
@@ -47,7 +47,7 @@ _SAYS: dict[int, tuple[Outcome, str]] = {
 """What HTTP status codes mean for an object (PS3.18 table 10.5.3-1, RFC 9110 section 15, RFC 6585)."""
 
 
-class StowSender:
+class WebSender:
     """Sends results to one DICOMweb service.
 
     Raises
@@ -56,9 +56,9 @@ class StowSender:
         When a file of its TLS, or its token or password, is missing or wrong.
     """
 
-    def __init__(self, destination: DestinationSection, calling_ae: str) -> None:
+    def __init__(self, destination: WebDestination, calling_ae: str) -> None:
         self._destination = destination
-        self._url = str(destination.url).rstrip("/")
+        self._url = destination.url.rstrip("/")
         self._client: DICOMwebClient | None = None
         _session(destination).close()  # what is wrong with its files is told before anything is sent
 
@@ -189,7 +189,7 @@ def _plain(response: requests.Response, **_: Any) -> requests.Response:
     return response
 
 
-def _session(destination: DestinationSection) -> requests.Session:
+def _session(destination: WebDestination) -> requests.Session:
     session = requests.Session()
     # What is written in the configuration is what is done: no proxy, netrc or bundle of the environment's.
     session.trust_env = False
@@ -228,7 +228,7 @@ class _Bearer(requests.auth.AuthBase):
         return request
 
 
-def _login(destination: DestinationSection) -> requests.auth.AuthBase | None:
+def _login(destination: WebDestination) -> requests.auth.AuthBase | None:
     name = destination.name
     if destination.token_file is not None:
         return _Bearer(_secret(destination.token_file, name, "token_file"))

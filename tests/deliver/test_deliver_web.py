@@ -15,7 +15,7 @@ from made import SECRET
 from pydicom import FileDataset, dcmread
 
 from xrv_node.deliver.attempt import Outcome
-from xrv_node.deliver.stow import StowSender
+from xrv_node.deliver.web import WebSender
 from xrv_node.errors import ConfigError, DestinationError
 from xrv_node.report.envelope import to_bytes
 
@@ -37,7 +37,7 @@ def test_objects_go_whole_over_one_connection_without_a_uid_in_the_address(
     tmp_path: Path, web: Service
 ) -> None:
     results = [result(tmp_path, n) for n in (1, 2)]
-    sender = StowSender(destination(web.port), "XRVNODE")
+    sender = WebSender(destination(web.port), "XRVNODE")
     for stored in results:
         web.body = answer(stored)
         assert [a.outcome for a in sender.send([stored])] == [Outcome.DELIVERED]
@@ -146,7 +146,7 @@ def test_results_go_to_no_other_address(tmp_path: Path, web: Service) -> None:
 def test_a_token_from_a_file_is_read_again_for_a_new_connection(tmp_path: Path, web: Service) -> None:
     file, stored = tmp_path / "token", result(tmp_path)
     file.write_text(f"{TOKEN}\n")
-    sender = StowSender(destination(web.port, token_file=file), "X")
+    sender = WebSender(destination(web.port, token_file=file), "X")
     web.body = answer(stored)
     assert [a.outcome for a in sender.send([stored])] == [Outcome.DELIVERED]
     file.write_text("Heron")
@@ -165,7 +165,7 @@ def test_a_token_of_the_environment_and_a_password(
 ) -> None:
     stored = result(tmp_path)
     with pytest.raises(ConfigError, match="the environment has no PACS_TOKEN"):
-        StowSender(destination(web.port, token_variable="PACS_TOKEN"), "X")
+        WebSender(destination(web.port, token_variable="PACS_TOKEN"), "X")
     monkeypatch.setenv("PACS_TOKEN", TOKEN)
     send(web.port, stored, token_variable="PACS_TOKEN")
     (tmp_path / "password").write_text(TOKEN)
@@ -190,7 +190,7 @@ def test_a_netrc_and_a_proxy_of_the_environment_are_not_used(
 def test_a_token_that_is_none_is_told_without_it(tmp_path: Path, content: str) -> None:
     (tmp_path / "token").write_text(content, encoding="utf-8")
     with pytest.raises(ConfigError, match="must hold one line of ASCII") as error:
-        StowSender(destination(1, token_file=tmp_path / "token"), "X")
+        WebSender(destination(1, token_file=tmp_path / "token"), "X")
     assert not content or content not in str(error.value)
 
 
@@ -228,7 +228,7 @@ def test_a_damaged_file_stays_in_the_outbox(tmp_path: Path, web: Service) -> Non
 
 def test_check_stores_nothing_and_says_what_is_wrong(tmp_path: Path, web: Service) -> None:
     (tmp_path / "token").write_text(TOKEN)
-    sender = StowSender(destination(web.port, token_file=tmp_path / "token"), "X")
+    sender = WebSender(destination(web.port, token_file=tmp_path / "token"), "X")
     web.code = 400
     assert sender.check() == [
         "STOW-RS: HTTP 400 to a request without an object",
@@ -240,4 +240,4 @@ def test_check_stores_nothing_and_says_what_is_wrong(tmp_path: Path, web: Servic
         with pytest.raises(DestinationError, match=words):
             sender.check()
     with pytest.raises(DestinationError, match="is it running and reachable"):
-        StowSender(destination(1), "X").check()
+        WebSender(destination(1), "X").check()

@@ -1,0 +1,53 @@
+"""The sender of each kind of destination."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol
+
+from xrv_node.deliver.attempt import Attempt
+from xrv_node.deliver.dimse import DimseSender
+from xrv_node.deliver.folder import FolderSender
+from xrv_node.deliver.web import WebSender
+from xrv_node.settings.destinations import (
+    DestinationSection,
+    DimseDestination,
+    FolderDestination,
+    WebDestination,
+)
+from xrv_node.values import StoredResult
+
+
+class Sender(Protocol):
+    """What sends results to one destination."""
+
+    def send(self, results: Sequence[StoredResult]) -> Iterator[Attempt]:
+        """Try each, one :class:`Attempt` an object, in order; never raises for what the peer does."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what is held open."""
+        ...
+
+    def check(self) -> list[str]:
+        """What the destination says of itself; DestinationError when results would not arrive."""
+        ...
+
+
+SENDERS: dict[type[DestinationSection], Callable[[Any, str], Sender]] = {
+    DimseDestination: DimseSender,
+    WebDestination: WebSender,
+    FolderDestination: FolderSender,
+}
+"""Each is made of the destination and our AE title."""
+
+
+def sender(destination: DestinationSection, calling_ae: str) -> Sender:
+    """The sender for a destination, of any kind but ``reply``.
+
+    Raises
+    ------
+    ConfigError
+        When a file that the destination names is missing or wrong.
+    """
+    return SENDERS[type(destination)](destination, calling_ae)

@@ -1,0 +1,63 @@
+"""What the configuration's tables are made of: a strict table, and checked texts, numbers and paths."""
+
+from __future__ import annotations
+
+import os
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Any, get_args
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+
+def _ae_title(value: str) -> str:
+    """1 to 16 printable ASCII characters, no backslash, not only spaces (PS3.5 6.2, VR AE)."""
+    title = value.strip(" ")
+    if not 1 <= len(title) <= 16 or not all(" " <= c <= "~" and c != "\\" for c in title):
+        raise ValueError("an AE title is 1 to 16 printable ASCII characters without backslash")
+    return title
+
+
+def _home(value: Any) -> Any:
+    return os.path.expanduser(value) if isinstance(value, str) else value
+
+
+AETitle = Annotated[str, AfterValidator(_ae_title)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+"""To listen on; 0: any that is free."""
+PeerPort = Annotated[int, Field(ge=1, le=65535)]
+"""To connect to."""
+PathText = Annotated[Path, BeforeValidator(_home)]
+PathOrEmpty = Annotated[Path | None, BeforeValidator(lambda value: _home(value) or None)]
+"""None where the file has an empty text."""
+
+
+class Section(BaseModel):
+    """A table of the file. Frozen, and strict about keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def kinds(table: Any) -> dict[str, type[Section]]:
+    """The section class of each kind of a table that has kinds, of the type that the table is declared as."""
+    union, *_ = get_args(table)
+    return {section.model_fields["kind"].default: section for section in get_args(union)}
+
+
+def below(value: Any, base: Path) -> Any:
+    """The same with every relative path, also of the tables in it, below `base`."""
+    if isinstance(value, Path):
+        return base / value
+    if isinstance(value, tuple):
+        return tuple(below(one, base) for one in value)
+    if isinstance(value, BaseModel):
+        return value.model_copy(update={key: below(one, base) for key, one in value})
+    return value
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches what listens there."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
