@@ -27,6 +27,7 @@ from xrv_node.jobs import commitment, outbox
 from xrv_node.receive import server as receiver
 from xrv_node.settings.destinations import DimseDestination
 from xrv_node.spool import Spool
+from xrv_node.values import STORAGE_COMMITMENT
 
 HOUR = timedelta(hours=1)
 
@@ -75,7 +76,7 @@ def later(store: Store, **times: timedelta) -> None:
 
 
 def test_the_uids_are_the_standards() -> None:
-    assert UID(commitments.STORAGE_COMMITMENT).name == "Storage Commitment Push Model SOP Class"
+    assert UID(STORAGE_COMMITMENT).name == "Storage Commitment Push Model SOP Class"
     assert UID(commitments.WELL_KNOWN_INSTANCE).name == "Storage Commitment Push Model SOP Instance"
 
 

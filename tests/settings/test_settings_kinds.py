@@ -24,6 +24,7 @@ TABLES: dict[str, tuple[str, str, dict[str, type[Section]]]] = {
     "priors": ("[priors]", "priors", kinds(Priors)),
 }
 """How each table with kinds begins in the file, how it is named in a complaint, and its kinds."""
+ACCEPTED = " or ".join(", ".join(f'"{kind}"' for kind in kinds(Destination)).rsplit(", ", 1))
 
 
 def check(tmp_path: Path, text: str) -> list[str]:
@@ -93,11 +94,11 @@ def test_what_was_once_taken_as_good_is_refused(tmp_path: Path) -> None:
     [
         (
             '[[destinations]]\nname = "a"\nkind = "ftp"',
-            """destinations.0.kind: Input should be "dimse", "web", "folder" or "reply" (got 'ftp')""",
+            f"destinations.0.kind: Input should be {ACCEPTED} (got 'ftp')",
         ),
         (
             '[[destinations]]\nname = "a"',
-            'destinations.0.kind: every table here needs it: "dimse", "web", "folder" or "reply"',
+            f"destinations.0.kind: every table here needs it: {ACCEPTED}",
         ),
         ('[priors]\nkind = 3', 'priors.kind: Input should be "none", "dimse" or "web" (got 3)'),
         (

@@ -141,7 +141,7 @@ Destination = Annotated[
 
 
 def addresses() -> tuple[str, ...]:
-    """The keys that say where a destination is: without its own no kind can be."""
+    """The keys that say where destinations are: those, beside the name, that their kind cannot be without."""
     fields = (field for section in kinds(Destination).values() for field in section.model_fields.items())
     return tuple(dict.fromkeys(key for key, field in fields if field.is_required() and key != "name"))
 
