@@ -18,6 +18,7 @@ from xrv_node.errors import ImageError
 from xrv_node.jobs import analyse, report
 from xrv_node.jobs.outcomes import images_of
 from xrv_node.priors import search
+from xrv_node.reasons import Reason, as_is
 from xrv_node.receive import intake
 from xrv_node.settings import Settings
 from xrv_node.spool import Spool
@@ -42,7 +43,7 @@ class Networks:
     classifier: str = CLASSIFIER
     commissioning: bool = False
     resampler: str = "linear"
-    refused: str | None = None
+    refused: Reason | None = None
     of_image: dict[str, dict[str, float]] = field(default_factory=dict)
     site_thresholds: tuple[tuple[str, float], ...] = ()
 
@@ -95,7 +96,7 @@ class Site:
         """Close a study, or say that it must be reported once more; returns all reports that it has."""
         with self.store.begin() as db:
             row = db.scalars(select(Study).where(Study.study_instance_uid == f"1.2.3.{study}")).one()
-            progress.close_study(db, row, "test")
+            progress.close_study(db, row, as_is("test"))
             if row.state == "reported":
                 row.state = "closed"
                 progress.report_when_ready(db, row)

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from xrv_node.db import trail
 from xrv_node.db.store import Store
 from xrv_node.db.tables import AuditEvent
+from xrv_node.reasons import Reason
 from xrv_node.settings import Settings
 
 log = structlog.get_logger("receive")
@@ -40,18 +41,18 @@ def free_mb(settings: Settings) -> int:
     return shutil.disk_usage(settings.data_dir).free >> 20
 
 
-def why_paused(settings: Settings, store: Store) -> str | None:
+def why_paused(settings: Settings, store: Store) -> Reason | None:
     """Say, changing nothing, why objects are refused for lack of room; None when they are not."""
     with store.read() as db:
         return _says(settings, free_mb(settings)) if is_paused(db) else None
 
 
-def look(settings: Settings, store: Store) -> str | None:
+def look(settings: Settings, store: Store) -> Reason | None:
     """Compare the disk with the marks, and put a change on record and into the log.
 
     Returns
     -------
-    str or None
+    Reason or None
         Why objects are refused now; None when they are taken.
     """
     receive, free = settings.receive, free_mb(settings)
@@ -68,17 +69,14 @@ def look(settings: Settings, store: Store) -> str | None:
                     min_free_mb=receive.min_free_mb,
                     resume_free_mb=receive.resume_free_mb,
                 )
-                says = _says(settings, free) if now else f"{free} MB are free: objects are taken again"
+                says = str(_says(settings, free)) if now else f"{free} MB are free: objects are taken again"
                 (log.error if now else log.info)("the disk fills" if now else "room again", says=says)
     return _says(settings, free) if now else None
 
 
-def _says(settings: Settings, free: int) -> str:
+def _says(settings: Settings, free: int) -> Reason:
     receive = settings.receive
-    return (
-        f"{free} MB are free in node.data_dir: below receive.min_free_mb = {receive.min_free_mb} nothing is "
-        f"taken until receive.resume_free_mb = {receive.resume_free_mb} are"
-    )
+    return Reason("disk-paused", free=free, least=receive.min_free_mb, resume=receive.resume_free_mb)
 
 
 @dataclass
@@ -88,9 +86,9 @@ class Gate:
     settings: Settings
     store: Store
     _next: float = 0.0
-    _why: str | None = None
+    _why: Reason | None = None
 
-    def refusal(self) -> str | None:
+    def refusal(self) -> Reason | None:
         """Why nothing can be taken now, or None."""
         if monotonic() >= self._next:
             self._next = monotonic() + LOOK_SECONDS

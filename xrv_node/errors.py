@@ -1,4 +1,25 @@
-"""Every error that a user can cause. Its message says what to change; the command line prints it as it is."""
+"""Every error that a user can cause. Its message says what to change; the command line prints it as it is.
+
+What can reach a report, the database or a command's JSON carries a reason in place of a sentence
+(``reasons.of``); its message is the reason's English wording.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+
+class Worded(Protocol):
+    """What ``reasons.Reason`` is, which this room does not know."""
+
+    @property
+    def key(self) -> str:
+        """Of the tables of words."""
+
+    @property
+    def values(self) -> Mapping[str, Any]:
+        """What it is filled in with."""
 
 
 class XrvNodeError(Exception):
@@ -16,12 +37,15 @@ class WeightsError(XrvNodeError):
 class ImageError(XrvNodeError):
     """An image that cannot be analysed, however often it is tried."""
 
+    def __init__(self, reason: Worded) -> None:
+        super().__init__(reason)
+
 
 class RefusedError(XrvNodeError):
     """An object that intake will not take, with the DIMSE status that says so."""
 
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
+    def __init__(self, status: int, reason: Worded) -> None:
+        super().__init__(reason)
         self.status = status
 
 

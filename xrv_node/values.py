@@ -9,6 +9,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
+from xrv_node.languages import ENGLISH
+from xrv_node.reasons import Reason
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -59,8 +62,8 @@ class FrontalDecision:
     verdict: Verdict
     view: str | None
     """``PA``, ``AP``, ``LL``, ``RL`` ... as in View Position (0018,5101), where the header tells."""
-    reasons: tuple[str, ...]
-    """Sentences for the audit trail and the report, strongest first. Never empty."""
+    reasons: tuple[Reason, ...]
+    """For the audit trail and the report, strongest first. Never empty."""
     evidence: tuple[Evidence, ...] = ()
 
 
@@ -178,10 +181,10 @@ class Analysis:
     """How the pixels were brought to the networks' sizes; it moves scores (say so with the result)."""
     ssim: float = float("nan")
     """Structural similarity of input and reconstruction, at most 1 (``analyse.gate.ssim``)."""
-    quality: tuple[str, ...] = ()
-    """What is unusual about the image, a sentence each, for the reader of its findings."""
-    refused: str | None = None
-    """Why its findings must not be reported, a sentence; the image is unlike those the site fitted on."""
+    quality: tuple[Reason, ...] = ()
+    """What is unusual about the image, for the reader of its findings."""
+    refused: Reason | None = None
+    """Why its findings must not be reported; the image is unlike those the site fitted on."""
     maps: NDArray[np.float32] | None = None
     """Class activation maps ``[len(findings), h, w]``, at least 0, over the square of ``frame``, as coarse as
     the classifier's last layer; None in analyses of before they were kept."""
@@ -197,8 +200,8 @@ class ImageOutcome:
     """The source's attributes without pixel data."""
     decision: FrontalDecision
     analysis: Analysis | None = None
-    error: str | None = None
-    """Why an image that should have been analysed was not; one sentence without patient data."""
+    error: Reason | None = None
+    """Why an image that should have been analysed was not; without patient data."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -216,8 +219,8 @@ class StudyOutcome:
     """By result kind: the report that this one supersedes."""
     priors: tuple[Prior, ...] = ()
     """Earlier studies of the patient with scores that compare, the newest first."""
-    remarks: tuple[str, ...] = ()
-    """What a reader must know of the study as a whole, an English sentence each (`report.outcomes`)."""
+    remarks: tuple[Reason, ...] = ()
+    """What a reader must know of the study as a whole (`jobs.outcomes`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,14 +234,11 @@ class Prior:
     """By torchxrayvision's label: the highest score among the study's images, in [0, 1]."""
 
 
-Language = Literal["en", "de", "fr", "es", "pt"]
-
-
 @dataclass(frozen=True, slots=True)
 class Style:
     """How a destination wants what can be made in more than one way; the keys of its table."""
 
-    language: Language = "en"
+    language: str = ENGLISH
     """Of everything that a person reads in the object (RFC 5646)."""
     seg_geometry: Literal["nominal", "none"] = "nominal"
     """Whether segmentations state a nominal plane, which OHIF needs, or none. Parametric maps always do."""

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from xrv_node import durable
 from xrv_node.analyse.analysis_file import load, save
 from xrv_node.errors import XrvNodeError
+from xrv_node.reasons import Reason, as_is
 from xrv_node.values import Analysis, Finding, Frame, ModelIdentity, ModelSet
 
 RNG = np.random.default_rng(11)
@@ -45,8 +46,8 @@ def an_analysis(side: int = 512, structures: int = 14) -> Analysis:
         embedding=RNG.random(512, dtype=np.float32),
         resampler="résampler ✓",
         ssim=0.1 + 0.7,
-        quality=("The anatomy network found one lung only.", "Another."),
-        refused="The image is unlike those that the node is set up for.",
+        quality=(Reason("one-lung"), as_is("Another.")),
+        refused=as_is("The image is unlike those that the node is set up for."),
         maps=RNG.random((2, 7, 7), dtype=np.float32),
         picture=np.cumsum(RNG.integers(-2, 3, (2 * side, side)), axis=1).astype(np.uint8),
     )

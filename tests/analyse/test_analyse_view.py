@@ -12,6 +12,7 @@ import pytest
 import torch
 from made import incoming, radiograph
 from sqlalchemy import select
+from worded import said
 
 from xrv_node import phantom
 from xrv_node.analyse import view
@@ -22,6 +23,7 @@ from xrv_node.db.tables import Instance, Job, Study
 from xrv_node.errors import ConfigError, ImageError, WeightsError
 from xrv_node.jobs import analyse as job
 from xrv_node.models import architectures
+from xrv_node.reasons import Reason, as_is
 from xrv_node.receive import intake
 from xrv_node.settings import FrontalSection
 from xrv_node.spool import Spool
@@ -39,7 +41,7 @@ from xrv_node.values import (
 
 NAME = "xinario"
 OPEN = FrontalDecision(
-    Verdict.UNKNOWN, None, ("The header tells no view.",), (Evidence("BodyPartExamined", "CHEST", "chest"),)
+    Verdict.UNKNOWN, None, (Reason("view-not-told"),), (Evidence("BodyPartExamined", "CHEST", "chest"),)
 )
 
 
@@ -139,8 +141,8 @@ def test_a_frontal_view_is_analysed_and_the_decision_recorded(store: Store, spoo
     known, asked = rows(store)
     assert (known.state, asked.state) == ("analysed", "analysed")
     assert asked.verdict == "frontal"
-    assert asked.reasons[0] == f"The pixels show a frontal view ({NAME}, logit difference +12.3)."
-    assert "The header tells no view." in asked.reasons
+    assert said(asked.reasons[0]) == f"The pixels show a frontal view ({NAME}, logit difference +12.3)."
+    assert Reason("view-not-told") in asked.reasons
     assert asked.evidence[0] == {
         "attribute": "pixels",
         "value": f"view model {NAME}, logit difference +12.34",
@@ -149,17 +151,17 @@ def test_a_frontal_view_is_analysed_and_the_decision_recorded(store: Store, spoo
     (event,) = events(store, "instance.view_decided")
     assert event["instance"] == "1.2.3.1.1.2"
     assert event["detail"]["analyse"] is True
-    assert not any("pixels" in reason for reason in known.reasons)
+    assert not any("pixels" in said(reason) for reason in known.reasons)
 
 
 def test_a_lateral_view_is_skipped_with_its_reason_and_the_study_goes_on(store: Store, spool: Spool) -> None:
     received(store, spool)
     with store.begin() as db:
-        progress.close_study(db, db.scalars(select(Study)).one(), "test")
+        progress.close_study(db, db.scalars(select(Study)).one(), as_is("test"))
     analyser = work(store, spool, deciding(-3.0))
     assert analyser.asked == ["1.2.3.1.1.1"]
     assert [row.state for row in rows(store)] == ["analysed", "skipped"]
-    assert rows(store)[1].reasons[0].startswith("The pixels show a lateral view")
+    assert said(rows(store)[1].reasons[0]).startswith("The pixels show a lateral view")
     assert jobs(store) == ["done", "done"]
     assert jobs(store, "report") == ["queued"]
 
@@ -168,7 +170,7 @@ def test_a_study_of_nothing_but_a_lateral_view_is_closed_too(store: Store, spool
     silent = radiograph(2, ViewPosition="", PatientOrientation=None)
     intake.accept(store, spool, FrontalSection(), incoming(silent), views_from_pixels=True)
     with store.begin() as db:
-        progress.close_study(db, db.scalars(select(Study)).one(), "test")
+        progress.close_study(db, db.scalars(select(Study)).one(), as_is("test"))
     assert jobs(store, "report") == []
     assert work(store, spool, deciding(-3.0)).asked == []
     assert jobs(store, "report") == ["queued"]
@@ -190,12 +192,12 @@ def test_an_image_that_cannot_be_read_ends_its_own_job_only(store: Store, spool:
     received(store, spool)
 
     def unreadable(_path: Path, _told: FrontalDecision) -> FrontalDecision:
-        raise ImageError("The image cannot be decoded (ValueError).")
+        raise ImageError(Reason("undecodable", why="ValueError"))
 
     assert work(store, spool, unreadable).asked == ["1.2.3.1.1.1"]
     first, second = rows(store)
     assert (first.state, second.state) == ("analysed", "failed")
-    assert second.error == "The image cannot be decoded (ValueError)."
+    assert said(second.error) == "The image cannot be decoded (ValueError)."
     assert jobs(store) == ["done", "parked"]
 
 

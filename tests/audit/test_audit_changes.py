@@ -16,6 +16,7 @@ from xrv_node.audit import changes, command_user, timeline
 from xrv_node.cli import app
 from xrv_node.db import progress, queries, queue, trail
 from xrv_node.db.store import Store
+from xrv_node.reasons import as_is
 from xrv_node.receive import intake
 from xrv_node.settings import FrontalSection, ReceiveSection, Settings
 from xrv_node.settings.priors import WebPriors
@@ -89,7 +90,7 @@ def node(store: Store, spool: Spool, tmp_path: Path) -> Path:
     intake.accept(store, spool, FrontalSection(), incoming(radiograph(2, study=2)))
     (claim,) = queue.claim(store, "analyse", owner="host/worker-0")
     with store.begin() as db:
-        progress.failed(db, claim, "its pixels cannot be decoded", final=True)
+        progress.failed(db, claim, as_is("its pixels cannot be decoded"), final=True)
         changes.models_loaded(db, MODELS, owner="host/worker-0")
         trail.record(db, "study.surprised", study="1.2.3.1", colour="red")
     file = tmp_path / "node.toml"

@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 from made import SECRET, incoming, radiograph
+from worded import said
 
 from xrv_node.db import progress, queue, trail
 from xrv_node.db.store import Store
+from xrv_node.reasons import as_is
 from xrv_node.receive import intake
 from xrv_node.settings import FrontalSection
 from xrv_node.settings.receive import ReceiveSection
@@ -54,7 +56,7 @@ def site(tmp_path: Path) -> Path:
     intake.accept(store, Spool(tmp_path / "data"), FrontalSection(), incoming(radiograph()))
     (claim,) = queue.claim(store, "analyse", owner="t")
     with store.begin() as db:
-        progress.failed(db, claim, "the pixels cannot be decoded", final=True)
+        progress.failed(db, claim, as_is("the pixels cannot be decoded"), final=True)
     store.close()
     return config
 
@@ -127,7 +129,7 @@ def test_studies_are_listed_and_shown(site: Path) -> None:
     shown: dict[str, Any] = json.loads(xrv("studies", "show", "1.2.3.1", "--config", site, "--json"))
     (image,) = shown["instances"]
     assert (image["verdict"], image["state"]) == ("frontal", "failed")
-    assert image["error"] == "the pixels cannot be decoded"
+    assert said(image["error"]) == "the pixels cannot be decoded"
     assert "no study 9.9 came here" in xrv("studies", "show", "9.9", "--config", site, code=2)
 
 

@@ -20,6 +20,7 @@ from pydicom.datadict import dictionary_description, tag_for_keyword
 from pydicom.sr.coding import Code
 from pydicom.tag import Tag
 from pydicom.uid import UID, AllTransferSyntaxes, DeflatedExplicitVRLittleEndian
+from worded import said
 
 from xrv_node.deliver.attempt import Outcome, from_status
 from xrv_node.deliver.dimse import SYNTAXES
@@ -142,7 +143,7 @@ def statuses() -> str:
 
     def meant(status: int) -> tuple[Outcome, str]:
         attempt = from_status(result, status)
-        return attempt.outcome, re.sub(r" \(0x[0-9A-F]{4}\)$", "", attempt.message)
+        return attempt.outcome, re.sub(r" \(0x[0-9A-F]{4}\)$", "", said(attempt.reason))
 
     rows = []
     for (outcome, words), run in groupby(range(1 << 16), meant):

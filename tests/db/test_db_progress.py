@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from made import incoming, radiograph
 from sqlalchemy import select, update
+from worded import said
 
 from xrv_node.db import progress, queries, queue, trail
 from xrv_node.db.queue import Claim
@@ -16,6 +17,7 @@ from xrv_node.db.store import Store
 from xrv_node.db.tables import Instance, Job, JobState, Study
 from xrv_node.errors import ImageError, QueueError
 from xrv_node.jobs import schedule, worker
+from xrv_node.reasons import as_is
 from xrv_node.receive import intake
 from xrv_node.settings import FrontalSection
 from xrv_node.spool import Spool
@@ -50,7 +52,7 @@ def analysed(store: Store) -> None:
 
 def close(store: Store) -> None:
     with store.begin() as db:
-        progress.close_study(db, db.scalars(select(Study)).one(), "test")
+        progress.close_study(db, db.scalars(select(Study)).one(), as_is("test"))
 
 
 def test_the_report_waits_for_the_last_analysis(study: Store) -> None:
@@ -76,7 +78,7 @@ def test_a_failed_analysis_is_reported_too(study: Store) -> None:
     analysed(study)
     (claim,) = queue.claim(study, "analyse", owner="t")
     with study.begin() as db:
-        progress.failed(db, claim, "the pixels cannot be decoded", final=True)
+        progress.failed(db, claim, as_is("the pixels cannot be decoded"), final=True)
     assert jobs(study) == [("analyse", "done"), ("analyse", "parked"), ("report", "queued")]
     with study.read() as db:
         failed = db.scalars(select(Instance).where(Instance.state == "failed")).one()
@@ -143,7 +145,7 @@ def test_a_cancelled_analysis_lets_the_study_go_on_and_can_be_retried(study: Sto
     with study.begin() as db, pytest.raises(QueueError, match="only queued and parked jobs"):
         progress.cancel(db, running.job_id)
     with study.begin() as db:
-        progress.failed(db, running, "not now", final=False)
+        progress.failed(db, running, as_is("not now"), final=False)
         progress.cancel(db, running.job_id)
     assert jobs(study) == [("analyse", "done"), ("analyse", "cancelled"), ("report", "queued")]
     with study.begin() as db:
@@ -156,7 +158,7 @@ def test_a_retried_analysis_leads_to_a_new_report(study: Store) -> None:
     analysed(study)
     (claim,) = queue.claim(study, "analyse", owner="t")
     with study.begin() as db:
-        progress.failed(db, claim, "no", final=True)
+        progress.failed(db, claim, as_is("no"), final=True)
     (report,) = queue.claim(study, "report", owner="t")
     with study.begin() as db:
         queue.close(queue.hold(db, report), JobState.DONE)
@@ -195,16 +197,16 @@ def test_an_exception_postpones_the_job_and_the_loop_goes_on(study: Store) -> No
         rows = queries.jobs(db)
         assert trail.verify(db) > 0
     assert {r["state"] for r in rows} == {"queued"}
-    assert {r["error"] for r in rows} == {"RuntimeError while running the job; see the log"}
+    assert {said(r["error"]) for r in rows} == {"RuntimeError while running the job; see the log"}
 
 
 def test_our_own_errors_are_told_as_they_are(study: Store) -> None:
     def broken(_claims: Sequence[Claim]) -> None:
-        raise ImageError("there is no GPU")
+        raise ImageError(as_is("there is no GPU"))
 
     run(study, worker.Handler("analyse", broken), until=1)
     with study.read() as db:
-        assert {r["error"] for r in queries.jobs(db)} == {None, "there is no GPU"}
+        assert {said(r["error"]) for r in queries.jobs(db)} == {"", "there is no GPU"}
 
 
 def test_a_long_job_keeps_its_lease(study: Store, monkeypatch: pytest.MonkeyPatch) -> None:

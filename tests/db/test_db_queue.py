@@ -13,6 +13,7 @@ from xrv_node.db.queue import LeaseLostError
 from xrv_node.db.store import Store
 from xrv_node.db.tables import Delivery, Job, JobState, ResultRow, Study
 from xrv_node.errors import QueueError
+from xrv_node.reasons import as_is
 
 
 @pytest.fixture
@@ -127,7 +128,7 @@ def test_postponed_jobs_wait_longer_each_time_up_to_a_limit(store: Store, study:
         with store.begin() as db:
             row = db.get_one(Job, job)
             row.attempts = attempt
-            waits.append(queue.postpone(row, "why"))
+            waits.append(queue.postpone(row, as_is("why")))
     assert 4 <= waits[0] <= 6
     assert waits[1] > waits[0]
     assert all(48 <= wait <= 72 for wait in waits[5:])

@@ -18,6 +18,7 @@ from pydicom.uid import (
 )
 from pynetdicom import dimse_messages, evt
 from pynetdicom.sop_class import Verification
+from worded import said
 
 from xrv_node.deliver import scu
 from xrv_node.deliver.association import open_to
@@ -135,7 +136,7 @@ def test_a_result_that_was_damaged_on_disk_stays_in_the_outbox(tmp_path: Path, p
     folder = FolderSender(FolderDestination(name="f", path=tmp_path / "out"), "X")
     for sender in (DimseSender(destination(peer.port), "X"), folder):
         attempt = only(sender.send([stored]))
-        assert (attempt.outcome, attempt.message) == (Outcome.TRANSIENT, "our own file: error")
+        assert (attempt.outcome, said(attempt.reason)) == (Outcome.TRANSIENT, "our own file: error")
     assert peer.received == []
     assert not list((tmp_path / "out").rglob("*.dcm"))
 
@@ -159,7 +160,7 @@ def test_a_class_that_is_not_accepted_is_rejected_and_the_others_go(tmp_path: Pa
         )
     )
     assert [a.outcome for a in attempts] == [Outcome.REJECTED, Outcome.DELIVERED]
-    assert attempts[0].message == (
+    assert said(attempts[0].reason) == (
         "ARCHIVE does not accept Enhanced SR Storage: allow it there, or leave 'report' out of `send`"
     )
 
@@ -170,7 +171,7 @@ def test_a_peer_that_does_not_know_us_rejects_with_the_remedy(tmp_path: Path, pe
         DimseSender(destination(peer.port), "XRVNODE").send([result(tmp_path, 1), result(tmp_path, 2)])
     )
     assert [a.outcome for a in attempts] == [Outcome.REJECTED] * 2
-    assert attempts[0].message == (
+    assert said(attempts[0].reason) == (
         "ARCHIVE refused the association: it does not know our AE title XRVNODE: ask its administrator to let XRVNODE at this host's address in, or correct receive.ae_title"
     )
 
@@ -186,7 +187,7 @@ def test_a_wrong_called_title_is_named(tmp_path: Path, peer: Peer) -> None:
     peer.start()
     attempt = only(DimseSender(destination(peer.port, ae_title="WRONG"), "X").send([result(tmp_path)]))
     assert attempt.outcome == Outcome.REJECTED
-    assert "it is not called WRONG: correct `ae_title`" in attempt.message
+    assert "it is not called WRONG: correct `ae_title`" in said(attempt.reason)
 
 
 def test_a_peer_that_accepts_nothing_is_not_tried_again(tmp_path: Path, peer: Peer) -> None:
@@ -195,13 +196,13 @@ def test_a_peer_that_accepts_nothing_is_not_tried_again(tmp_path: Path, peer: Pe
         DimseSender(destination(peer.port, send=["seg"]), "XRVNODE").send([result(tmp_path, 1)] * 2)
     )
     assert [a.outcome for a in attempts] == [Outcome.REJECTED] * 2
-    assert attempts[0].message == "ARCHIVE accepts none of the SOP classes: allow them there"
+    assert said(attempts[0].reason) == "ARCHIVE accepts none of the SOP classes: allow them there"
 
 
 def test_a_peer_that_is_down_is_transient(tmp_path: Path) -> None:
     attempt = only(DimseSender(destination(1), "XRVNODE").send([result(tmp_path)]))
     assert attempt.outcome == Outcome.TRANSIENT
-    assert "is it running and reachable?" in attempt.message
+    assert "is it running and reachable?" in said(attempt.reason)
 
 
 def test_a_peer_that_aborts_is_transient_and_the_next_object_gets_a_new_association(
@@ -238,7 +239,7 @@ def test_a_disk_that_fails_in_the_middle_of_an_object_ends_that_association_alon
     with monkeypatch.context() as patched:
         patched.setattr(dimse_messages, "open", broken, raising=False)  # read once the command is on its way
         failed = only(sender.send([result(tmp_path, 2)]))
-    assert (failed.outcome, failed.message) == (Outcome.TRANSIENT, "our own file: OSError")
+    assert (failed.outcome, said(failed.reason)) == (Outcome.TRANSIENT, "our own file: OSError")
     assert only(sender.send([result(tmp_path, 2)])).outcome == Outcome.DELIVERED
     sender.close()
     assert peer.associations == 2

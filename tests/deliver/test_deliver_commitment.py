@@ -15,6 +15,7 @@ from pydicom import Dataset
 from pydicom.uid import UID
 from pynetdicom.sop_class import SegmentationStorage
 from serving import wait
+from worded import said
 
 from xrv_node import settings
 from xrv_node.db import commitments, queries, trail
@@ -126,7 +127,7 @@ def test_what_is_not_there_is_sent_and_asked_for_again(
     ask()
     assert states(store) == [("confirmed", "0x0000", "done"), ("waiting", "0x0000", "queued")]
     with store.read() as db:
-        assert db.get_one(Delivery, 2).error == "the peer does not have it (0x0112)"
+        assert said(db.get_one(Delivery, 2).error) == "the peer does not have it (0x0112)"
     archive.failures = {}
     later(store, not_before=HOUR)
     assert [w.sop_instance_uid for w in ask()] == ["1.2.3.1.1.2"]

@@ -15,6 +15,7 @@ from xrv_node.db.store import Store
 from xrv_node.db.tables import Delivery, ResultRow, Study
 from xrv_node.deliver import routing
 from xrv_node.jobs import analyse, report
+from xrv_node.reasons import as_is
 from xrv_node.settings import Settings
 from xrv_node.settings.destinations import (
     DimseDestination,
@@ -34,7 +35,7 @@ def site(store: Store, spool: Spool) -> Site:
 
 
 def outcome(**attributes: str) -> ImageOutcome:
-    return ImageOutcome(radiograph(**attributes), FrontalDecision(Verdict.FRONTAL, "PA", ("test",)))
+    return ImageOutcome(radiograph(**attributes), FrontalDecision(Verdict.FRONTAL, "PA", (as_is("test"),)))
 
 
 def report_again(site: Site, networks: Networks, **when: dict[str, list[str]]) -> dict[str, list[str]]:
@@ -47,7 +48,7 @@ def report_again(site: Site, networks: Networks, **when: dict[str, list[str]]) -
         study = db.scalars(select(Study)).one()
         if study.state == "reported":
             study.state = "open"
-        progress.close_study(db, study, "test")
+        progress.close_study(db, study, as_is("test"))
     claims = queue.claim(site.store, "report", owner="t")
     report.run(Settings(destinations=destinations), site.store, site.spool, networks.model_set, claims)
     sent: dict[str, list[str]] = {name: [] for name in when}
@@ -101,7 +102,7 @@ def test_a_study_goes_by_who_sent_it_and_what_was_found(site: Site) -> None:
 
 
 def test_findings_that_are_withheld_send_nothing_anywhere(site: Site) -> None:
-    networks = Networks(scores={"Mass": 0.75}, refused="The image is unlike the site's own.")
+    networks = Networks(scores={"Mass": 0.75}, refused=as_is("The image is unlike the site's own."))
     site.analyse(radiograph(1), networks=networks)
     sent = report_again(site, networks, mass={"finding": ["Mass"]}, everything={})
     assert sent == {"mass": [], "everything": ["report"]}
@@ -166,5 +167,5 @@ def test_a_caller_without_an_address_gets_no_reply() -> None:
     made = [d.model_dump() for d in replies([destination()], peers)]
     made[0]["name"] = "back-dx1"
     chosen = Settings(destinations=made)
-    failed = replace(outcome(), error="test")
+    failed = replace(outcome(), error=as_is("test"))
     assert [len(report.takers(chosen, [failed], {caller})) for caller in ("DX1", "DX2")] == [1, 0]

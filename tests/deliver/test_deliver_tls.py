@@ -9,6 +9,7 @@ from certificates import Pair, pair
 from deliver_cases import result, service
 from deliver_peer import Peer, destination, only
 from deliver_web import answer, send
+from worded import said
 
 from xrv_node.deliver.attempt import Outcome
 from xrv_node.deliver.dimse import DimseSender
@@ -29,8 +30,8 @@ def test_mutual_tls(tmp_path: Path, peer: Peer) -> None:
     ):
         attempt = only(DimseSender(destination(peer.port, tls=files), "XRVNODE").send([result(tmp_path)]))
         assert attempt.outcome == Outcome.TRANSIENT
-        assert attempt.message.startswith(f"no TLS with ARCHIVE at 127.0.0.1:{peer.port}: ")
-        assert words in attempt.message
+        assert said(attempt.reason).startswith(f"no TLS with ARCHIVE at 127.0.0.1:{peer.port}: ")
+        assert words in said(attempt.reason)
     assert (
         only(DimseSender(destination(peer.port), "X").send([result(tmp_path)])).outcome == Outcome.TRANSIENT
     )
@@ -41,9 +42,9 @@ def test_a_peer_without_tls_is_told_from_one_that_is_down(tmp_path: Path, peer: 
     peer.start()
     files = {"ca": pair(tmp_path, "peer").certificate}
     attempt = only(DimseSender(destination(peer.port, tls=files), "X").send([result(tmp_path)]))
-    assert "does it speak TLS on this port" in attempt.message
+    assert "does it speak TLS on this port" in said(attempt.reason)
     attempt = only(DimseSender(destination(1, tls=files), "X").send([result(tmp_path)]))
-    assert attempt.message.endswith("is it running and reachable?")
+    assert said(attempt.reason).endswith("is it running and reachable?")
 
 
 def test_the_host_name_is_checked_unless_told_otherwise(tmp_path: Path, peer: Peer) -> None:
@@ -52,7 +53,7 @@ def test_the_host_name_is_checked_unless_told_otherwise(tmp_path: Path, peer: Pe
     attempt = only(
         DimseSender(destination(peer.port, tls={"ca": own.certificate}), "X").send([result(tmp_path)])
     )
-    assert "IP address mismatch" in attempt.message
+    assert "IP address mismatch" in said(attempt.reason)
     loose = {"ca": own.certificate, "verify_host": False}
     assert DimseSender(destination(peer.port, tls=loose, send=["seg"]), "X").check()[0] == "C-ECHO: 0x0000"
 
@@ -94,6 +95,6 @@ def test_the_host_name_of_a_web_service_is_checked_unless_told_otherwise(
     with service(other.context()) as web:
         web.body = answer(stored)
         attempt = send(web.port, stored, "https", tls={"ca": other.certificate})
-        assert attempt.message.startswith("no TLS: see `ca`, `verify_host`")
+        assert said(attempt.reason).startswith("no TLS: see `ca`, `verify_host`")
         loose = {"ca": other.certificate, "verify_host": False}
         assert send(web.port, stored, "https", tls=loose).outcome == Outcome.DELIVERED

@@ -13,6 +13,7 @@ from deliver_peer import deflated
 from deliver_web import answer, destination, send
 from made import SECRET
 from pydicom import FileDataset, dcmread
+from worded import said
 
 from xrv_node.deliver.attempt import Outcome
 from xrv_node.deliver.web import WebSender
@@ -90,7 +91,7 @@ def test_what_an_error_status_means(
 ) -> None:
     web.code, web.body = code, b"<html>"
     attempt = send(web.port, result(tmp_path))
-    assert (attempt.outcome, attempt.message) == (outcome, words)
+    assert (attempt.outcome, said(attempt.reason)) == (outcome, words)
     assert len(web.requests) == 1  # the queue tries again, not the library
 
 
@@ -115,7 +116,7 @@ def test_an_answer_that_does_not_name_the_object_proves_nothing(
 def test_a_page_to_log_in_at_is_no_success(tmp_path: Path, web: Service) -> None:
     web.headers, web.body = {"Content-Type": "text/html"}, b"<html>Please log in</html>"
     attempt = send(web.port, result(tmp_path))
-    assert attempt.message == "its answer does not name the object: is it a STOW-RS service?"
+    assert said(attempt.reason) == "its answer does not name the object: is it a STOW-RS service?"
 
 
 def test_an_error_status_is_no_success_whatever_comes_with_it(tmp_path: Path, web: Service) -> None:
@@ -125,10 +126,10 @@ def test_an_error_status_is_no_success_whatever_comes_with_it(tmp_path: Path, we
 
 
 def test_nobody_there_and_nobody_who_answers_are_transient(tmp_path: Path, web: Service) -> None:
-    assert send(1, result(tmp_path)).message.endswith("is it running and reachable?")
+    assert said(send(1, result(tmp_path)).reason).endswith("is it running and reachable?")
     web.seconds = 30
     attempt = send(web.port, result(tmp_path), timeout_seconds=0.2)
-    assert (attempt.outcome, attempt.message) == (
+    assert (attempt.outcome, said(attempt.reason)) == (
         Outcome.TRANSIENT, "no answer in time; see `timeout_seconds`"
     )  # fmt: skip
 
@@ -137,7 +138,7 @@ def test_results_go_to_no_other_address(tmp_path: Path, web: Service) -> None:
     with service() as elsewhere:
         web.code, web.headers = 307, {"Location": f"http://127.0.0.1:{elsewhere.port}/studies"}
         attempt = send(web.port, result(tmp_path))
-        assert (attempt.outcome, attempt.message) == (
+        assert (attempt.outcome, said(attempt.reason)) == (
             Outcome.REJECTED, "it sends us elsewhere: correct `url`"
         )  # fmt: skip
         assert elsewhere.requests == []
@@ -156,7 +157,7 @@ def test_a_token_from_a_file_is_read_again_for_a_new_connection(tmp_path: Path, 
     sender.close()
     (attempt,) = sender.send([stored])
     assert attempt.outcome == Outcome.TRANSIENT
-    assert attempt.message.startswith(f"destinations.web.token_file: {file} cannot be read")
+    assert said(attempt.reason).startswith(f"destinations.web.token_file: {file} cannot be read")
     assert [h["Authorization"] for _, h, _ in web.requests] == [f"Bearer {TOKEN}", "Bearer Heron"]
 
 
@@ -198,12 +199,12 @@ def test_no_message_has_the_token_or_the_patient(
     tmp_path: Path, web: Service, capfd: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "token").write_text(TOKEN)
-    said = []
+    told = []
     for code, body in ((200, b"{"), (409, b"["), (500, b""), (307, b"")):
         web.code, web.body = code, body
-        said.append(send(web.port, result(tmp_path), token_file=tmp_path / "token").message)
-    said += [send(1, result(tmp_path), token_file=tmp_path / "token").message, *capfd.readouterr()]
-    assert not [s for s in said if TOKEN in s or SECRET in s]
+        told.append(said(send(web.port, result(tmp_path), token_file=tmp_path / "token").reason))
+    told += [said(send(1, result(tmp_path), token_file=tmp_path / "token").reason), *capfd.readouterr()]
+    assert not [s for s in told if TOKEN in s or SECRET in s]
 
 
 def test_an_object_is_inflated_unless_asked_for(tmp_path: Path, web: Service) -> None:
@@ -221,7 +222,7 @@ def test_a_damaged_file_stays_in_the_outbox(tmp_path: Path, web: Service) -> Non
     stored = result(tmp_path)
     stored.path.write_bytes(b"damaged")
     attempt = send(web.port, stored)
-    assert attempt.message == "our own file: InvalidDicomError"
+    assert said(attempt.reason) == "our own file: InvalidDicomError"
     assert attempt.outcome == Outcome.TRANSIENT
     assert web.requests == []
 

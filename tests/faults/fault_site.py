@@ -21,6 +21,7 @@ from xrv_node.db.store import Store
 from xrv_node.db.tables import Job, Study
 from xrv_node.deliver.dimse import DimseSender
 from xrv_node.jobs import analyse, outbox, report, schedule, worker
+from xrv_node.reasons import as_is
 from xrv_node.receive import intake
 from xrv_node.settings import Settings
 from xrv_node.settings.destinations import DimseDestination
@@ -73,7 +74,7 @@ class Rooms:
         """What the clock does when they fell quiet."""
         with self.store.begin() as db:
             for study in db.scalars(select(Study)):
-                progress.close_study(db, study, "test")
+                progress.close_study(db, study, as_is("test"))
 
     def retry_parked(self) -> None:
         """What a person does with ``xrv-node jobs retry``."""

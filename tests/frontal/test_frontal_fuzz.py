@@ -83,7 +83,7 @@ def test_undecodable_bytes(found: list[RawDataElement], on_a_radiograph: bool) -
         decision = frontal.decide(ds)
     assert decision.verdict in Verdict
     assert decision.reasons
-    assert all(reason.endswith(".") for reason in decision.reasons)
+    assert all(str(reason).endswith(".") for reason in decision.reasons)
     assert all(evidence.attribute and evidence.value.isprintable() for evidence in decision.evidence)
 
 

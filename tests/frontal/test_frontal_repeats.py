@@ -65,8 +65,8 @@ def test_the_better_one_is_chosen_whichever_comes_first(worse: dict[str, Any], s
     best, other = exposure(1), exposure(2, **worse)
     (repeat,) = aside(best, other)
     assert (repeat.number, repeat.chosen) == (2, 1)
-    assert says in repeat.reason
-    assert repeat.reason.startswith("Image 1 shows the same exposure")
+    assert says in str(repeat.reason)
+    assert str(repeat.reason).startswith("Image 1 shows the same exposure")
     assert repeat.evidence.attribute == "AcquisitionTime"
     if worse:
         (turned,) = aside(other, best)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from frontal_headers import code, header, verdict
+from worded import said
 
 from xrv_node import frontal, phantom
 from xrv_node.attributes import fold
@@ -52,7 +53,7 @@ def test_anatomic_region_and_text_tell_the_body_part_too() -> None:
 def test_a_body_part_that_the_text_contradicts_is_unknown() -> None:
     decision = frontal.decide(header(ViewPosition="AP", SeriesDescription="Abdomen AP"))
     assert decision.verdict is UNKNOWN
-    assert any("contradicts itself on the body part" in reason for reason in decision.reasons)
+    assert any("contradicts itself on the body part" in said(reason) for reason in decision.reasons)
 
 
 def test_a_lateral_view_of_unknown_part_is_lateral() -> None:
@@ -162,7 +163,7 @@ def test_age(attributes: dict[str, Any], years: float | None) -> None:
     assert found is None if years is None else found == pytest.approx(years, abs=0.01)
     assert decision.verdict is (NOT_SUITABLE if years is not None and years < 18 else FRONTAL)
     if years is None:
-        assert any("does not tell the patient's age" in reason for reason in decision.reasons)
+        assert any("does not tell the patient's age" in said(reason) for reason in decision.reasons)
 
 
 def test_the_age_limit_is_the_sites() -> None:
@@ -186,7 +187,7 @@ def test_evidence_names_attribute_and_value_strongest_first() -> None:
         "SeriesDescription",
     ]
     assert decision.evidence[1].value == "PA"
-    assert decision.reasons[0].startswith("View Code Sequence SCT:272479007")
+    assert str(decision.reasons[0]).startswith("View Code Sequence SCT:272479007")
 
 
 def test_fold() -> None:

@@ -6,6 +6,7 @@ import pytest
 from frontal_headers import code, header, verdict
 from pydicom import Dataset
 from pydicom.sr.codedict import codes
+from worded import said
 
 from xrv_node import frontal
 from xrv_node.values import Verdict
@@ -50,7 +51,7 @@ def test_view_position(position: str, expected: Verdict, view: str | None) -> No
 
 def test_a_view_position_that_is_not_understood_is_said() -> None:
     decision = frontal.decide(header(ViewPosition="ZZ"))
-    assert any("ZZ is in no table" in reason for reason in decision.reasons)
+    assert any("ZZ is in no table" in said(reason) for reason in decision.reasons)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +119,7 @@ def test_patient_orientation(orientation: list[str], expected: Verdict) -> None:
 
 def test_a_mirrored_image_is_said() -> None:
     assert any(
-        "mirrored" in reason for reason in frontal.decide(header(PatientOrientation=["R", "F"])).reasons
+        "mirrored" in said(reason) for reason in frontal.decide(header(PatientOrientation=["R", "F"])).reasons
     )
 
 
@@ -175,7 +176,7 @@ def test_views_kept_in_patient_position_or_image_type() -> None:
 def test_a_mobile_unit_means_ap_only_where_nothing_else_tells() -> None:
     decision = frontal.decide(header(ManufacturerModelName="MobileDaRt Evolution"))
     assert (decision.verdict, decision.view) == (FRONTAL, "AP")
-    assert any("AP is assumed" in reason for reason in decision.reasons)
+    assert any("AP is assumed" in said(reason) for reason in decision.reasons)
     assert verdict(ManufacturerModelName="MobileDaRt Evolution", ViewPosition="LL") is LATERAL
 
 
@@ -193,6 +194,6 @@ def test_a_mobile_unit_means_ap_only_where_nothing_else_tells() -> None:
 def test_conflicts_are_decided_and_said(attributes: dict[str, Any], expected: Verdict) -> None:
     decision = frontal.decide(header(**attributes))
     assert decision.verdict is expected
-    assert any("contradicts itself on the view" in reason for reason in decision.reasons)
+    assert any("contradicts itself on the view" in said(reason) for reason in decision.reasons)
     kinds = {evidence.indicates for evidence in decision.evidence if evidence.attribute != "BodyPartExamined"}
     assert {"frontal", "lateral"} <= kinds

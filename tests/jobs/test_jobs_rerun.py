@@ -23,6 +23,7 @@ from xrv_node.db.tables import Delivery, Instance, Job, JobState, ResultRow, Stu
 from xrv_node.deliver.folder import FolderSender
 from xrv_node.errors import XrvNodeError
 from xrv_node.jobs import outbox, rerun
+from xrv_node.reasons import as_is
 from xrv_node.settings import Settings, load
 from xrv_node.spool import Spool
 
@@ -123,7 +124,7 @@ def test_a_destination_that_was_configured_since_gets_what_it_takes_when_it_is_n
 def test_what_was_parked_is_sent_again_and_no_longer_parked(site: Site) -> None:
     (claim,) = queue.claim(site.store, "deliver", owner="t")
     with site.store.begin() as db:
-        progress.failed(db, claim, "the peer refuses the SOP class", final=True)
+        progress.failed(db, claim, as_is("the peer refuses the SOP class"), final=True)
     assert deliveries(site) == [("out", "rejected")]
     run("resend", UID)
     with site.store.read() as db:
@@ -212,7 +213,7 @@ def test_a_failed_image_is_analysed_again_and_no_longer_parked(site: Site) -> No
         rerun.reprocess(db, site.spool, UID)
     (claim,) = queue.claim(site.store, "analyse", owner="t")
     with site.store.begin() as db:
-        progress.failed(db, claim, "no", final=True)
+        progress.failed(db, claim, as_is("no"), final=True)
     site.report(1)
     assert run("reprocess", "--all-failed").exit_code == 0
     worked(site, Networks())
@@ -228,7 +229,7 @@ def test_a_study_whose_report_was_parked_gets_one(site: Site) -> None:
     site.analyse()
     (claim,) = queue.claim(site.store, "report", owner="t")
     with site.store.begin() as db:
-        progress.failed(db, claim, "no", final=True)
+        progress.failed(db, claim, as_is("no"), final=True)
     with site.store.read() as db:
         assert rerun.choose(db, failed=True) == [UID]
     run("reprocess", "--all-failed")

@@ -15,6 +15,7 @@ from analysed import Networks, image, settings
 from made import incoming
 from sqlalchemy import select, update
 from sqlalchemy.exc import OperationalError
+from worded import said
 
 from xrv_node import durable
 from xrv_node.db import progress, queries, queue
@@ -22,6 +23,7 @@ from xrv_node.db.queue import Claim
 from xrv_node.db.store import Store, no_room
 from xrv_node.db.tables import Job, Study
 from xrv_node.jobs import analyse, report, worker
+from xrv_node.reasons import as_is
 from xrv_node.receive import intake
 from xrv_node.settings import FrontalSection
 from xrv_node.spool import Spool
@@ -76,14 +78,14 @@ def test_analysis_and_report_wait_out_a_full_disk(
         work(store, handlers)
         if kind == "analyse":
             with store.begin() as db:
-                progress.close_study(db, db.scalars(select(Study)).one(), "test")
+                progress.close_study(db, db.scalars(select(Study)).one(), as_is("test"))
     assert [(k, s, a) for k, s, a, _ in jobs(store)] == [
         ("analyse", "done", 1),
         ("report", "done", 1),
         ("deliver", "queued", 0),
     ]
     with store.read() as db:
-        postponed = [e["detail"]["error"] for e in queries.events(db, event="job.postponed")]
+        postponed = [said(e["detail"]["error"]) for e in queries.events(db, event="job.postponed")]
     assert set(postponed) == {waiting}
 
 
@@ -94,7 +96,7 @@ def test_the_last_attempt_is_not_lost_either(store: Store, spool: Spool) -> None
     (claim,) = queue.claim(store, "analyse", owner="t")
     assert claim.attempts == claim.max_attempts
     with store.begin() as db:
-        progress.failed(db, claim, "full", final=False, blameless=True)
+        progress.failed(db, claim, as_is("full"), final=False, blameless=True)
     assert jobs(store) == [("analyse", "queued", 4, "full")]
 
 
@@ -131,7 +133,7 @@ class DiskFull(Exception):
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "told"),
     [
         (OSError(errno.ENOSPC, "x"), "the disk of node.data_dir is full"),
         (OSError(errno.EDQUOT, "x"), "the disk of node.data_dir is full"),
@@ -142,5 +144,5 @@ class DiskFull(Exception):
         (ValueError("x"), None),
     ],
 )
-def test_a_full_disk_is_told_from_other_faults(error: Exception, said: str | None) -> None:
-    assert no_room(error) == said
+def test_a_full_disk_is_told_from_other_faults(error: Exception, told: str | None) -> None:
+    assert said(no_room(error)) == (told or "")

@@ -15,6 +15,7 @@ from pydicom import Dataset
 
 from xrv_node import phantom
 from xrv_node.analyse.heatmap import region
+from xrv_node.reasons import as_is
 from xrv_node.report import codes
 from xrv_node.values import (
     Analysis,
@@ -76,7 +77,7 @@ def study(number: int = 7) -> tuple[Dataset, StudyOutcome]:
         maps=maps,
         picture=(image.pixel_array >> 4).astype(np.uint8),
     )
-    decision = FrontalDecision(Verdict.FRONTAL, "PA", ("View Position is PA.",))
+    decision = FrontalDecision(Verdict.FRONTAL, "PA", (as_is("View Position is PA."),))
     outcome = StudyOutcome(
         str(image.StudyInstanceUID),
         (ImageOutcome(header, decision, analysis),),

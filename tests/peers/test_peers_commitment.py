@@ -12,6 +12,7 @@ import pytest
 from peer_archives import Orthanc
 from peer_node import AE_TITLE
 from peer_programs import HOST, program, until
+from worded import said
 
 from xrv_node import report
 from xrv_node.db import commitments, queue, trail
@@ -108,7 +109,7 @@ def test_orthanc_confirms_what_it_has_and_gets_again_what_it_lost(
     assert states(store) == ["confirmed", "waiting", "confirmed"]
     with store.begin() as db:
         job = db.query(Job).filter(Job.state == "queued").one()
-        assert job.error == "the peer does not have it (0x0112)"
+        assert said(job.error) == "the peer does not have it (0x0112)"
         job.not_before = datetime.now(UTC)
     deliver_and_ask()
     sender.close()

@@ -19,6 +19,7 @@ from peer_programs import HOST, missing, run, until
 from pydicom import Dataset, dcmread
 from pydicom.filereader import read_file_meta_info
 from pydicom.uid import DeflatedExplicitVRLittleEndian
+from worded import said
 
 pytestmark = pytest.mark.peers
 
@@ -93,7 +94,7 @@ def test_who_is_not_known_is_refused_and_told_why(
     assert reason in ran.stdout
     last = node.events("association.refused")[-1]["detail"]
     assert (last["calling_ae"], last["called_ae"]) == (calling, called)
-    assert remedy in last["remedy"]
+    assert remedy in said(last["remedy"])
 
 
 # ------------------------------------------------------------------ a study and its results

@@ -10,6 +10,7 @@ import pytest
 from peer_node import Destination
 from peer_programs import HOST, program
 from pydicom import Dataset, dcmread
+from worded import said
 
 from xrv_node import report
 from xrv_node.deliver.attempt import Outcome
@@ -33,7 +34,7 @@ def sent(destination: Destination, directory: Path) -> Dataset:
     sender = DimseSender(section, peer_archives.SENDER_AE)
     (attempt,) = sender.send([stored])
     sender.close()
-    assert attempt.outcome == Outcome.DELIVERED, attempt.message
+    assert attempt.outcome == Outcome.DELIVERED, said(attempt.reason)
     return made
 
 

@@ -13,6 +13,7 @@ from peer_archives import DICOMWEB, Orthanc
 from peer_programs import HOST, find, missing
 from ports import free_port
 from pydicom import Dataset
+from worded import said
 
 from xrv_node.db.store import Store
 from xrv_node.spool import Spool
@@ -135,5 +136,5 @@ def test_an_archive_that_does_not_know_us_refuses_and_the_report_is_made(
     finally:
         archive.introduce("xrvnode", "XRVNODE", free_port())
     (event,) = site.events("priors.unavailable")
-    assert "refuses XRVNODE" in event["why"]
+    assert "refuses XRVNODE" in said(event["why"])
     site.store.close()

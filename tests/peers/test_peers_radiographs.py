@@ -15,6 +15,7 @@ from peer_archives import SENDER_AE, Storescp
 from peer_node import AE_TITLE, Node
 from peer_programs import HOST, missing, run
 from pydicom import Dataset, dcmread
+from worded import said
 
 from xrv_node.demo import samples
 
@@ -145,7 +146,7 @@ def test_what_cannot_be_decoded_fails_with_a_reason_and_stops_nothing(storescp: 
         ("failed", "frontal"),
         ("skipped", "lateral"),
     ]
-    reasons = sorted(i["error"] for i in study["instances"] if i["state"] == "failed")
+    reasons = sorted(said(i["error"]) for i in study["instances"] if i["state"] == "failed")
     assert "JPEG Extended" in reasons[1]
     assert reasons[0].startswith("The pixel data")
     (report,) = [path for path in storescp.files(sent.mixed) if dcmread(path).SOPClassUID.endswith(".88.22")]

@@ -11,6 +11,7 @@ from peer_archives import SENDER_AE
 from peer_node import AE_TITLE, Destination, Node, command, write_config
 from peer_programs import HOST, alive, program, run, running, until
 from ports import free_port
+from worded import said
 
 pytestmark = pytest.mark.peers
 
@@ -27,7 +28,7 @@ def test_a_sender_that_we_refuse(node: Node, calling: str, called: str, dcmtk_sa
     assert ran.returncode != 0
     assert dcmtk_says in ran.stdout
     until("line in the log", lambda: line in node.log.read_text(), seconds=10)
-    assert line in {event["detail"]["remedy"] for event in node.events("association.refused")}
+    assert line in {said(event["detail"]["remedy"]) for event in node.events("association.refused")}
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from peer_archives import Orthanc
 from peer_node import command
 from peer_programs import HOST, program
 from pydicom import Dataset, dcmread
+from worded import said
 
 from xrv_node import report
 from xrv_node.deliver.attempt import Outcome
@@ -50,7 +51,7 @@ def test_every_kind_arrives_as_it_is(archive: Orthanc, tmp_path: Path) -> None:
     sender = WebSender(WebDestination(name="web", url=url(archive)), "XRVNODE")
     for _ in range(2):  # sent twice is there once
         attempts = list(sender.send(results))
-        assert [(a.outcome, a.message) for a in attempts] == [(Outcome.DELIVERED, "")] * len(results)
+        assert [(a.outcome, said(a.reason)) for a in attempts] == [(Outcome.DELIVERED, "")] * len(results)
     sender.close()
     assert archive.rest("/statistics")["CountInstances"] == len(results)
     for kind, dataset in made.items():
@@ -67,7 +68,7 @@ def test_what_orthanc_cannot_read_is_not_called_delivered(archive: Orthanc, tmp_
     sender = WebSender(WebDestination(name="web", url=url(archive)), "XRVNODE")
     (attempt,) = sender.send([stored])
     sender.close()
-    assert (attempt.outcome, attempt.message) == (Outcome.REJECTED, "HTTP 400 Bad Request")
+    assert (attempt.outcome, said(attempt.reason)) == (Outcome.REJECTED, "HTTP 400 Bad Request")
 
 
 def test_check_tells_a_service_from_what_is_none(archive: Orthanc, tmp_path: Path) -> None:

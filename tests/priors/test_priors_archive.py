@@ -12,6 +12,7 @@ from analysed import BEFORE, NOW, Site, image
 from made import SECRET
 from ports import free_port
 from priors_cases import BASIS, find, section, ways
+from worded import said
 
 from xrv_node.db.store import Store
 from xrv_node.priors import archive
@@ -36,7 +37,7 @@ def test_an_archive_that_says_nothing_is_not_waited_for(way: int, store: Store, 
     assert len(made) == 1
     assert [e["priors"][0]["study"] for e in site.events("study.reported")] == ["1.2.3.1"]
     (event,) = site.events("priors.unavailable")
-    assert "the archive of priors" in event["why"]
+    assert "the archive of priors" in said(event["why"])
     assert SECRET not in str(event)
 
 

@@ -26,6 +26,7 @@ from pydicom.uid import (
     RLELossless,
 )
 from sqlalchemy import select
+from worded import said
 
 from xrv_node.db import progress, queries, queue
 from xrv_node.db.store import Store
@@ -35,6 +36,7 @@ from xrv_node.errors import ImageError
 from xrv_node.jobs import analyse, report
 from xrv_node.radiograph.prepare import prepare
 from xrv_node.radiograph.read import read
+from xrv_node.reasons import as_is
 from xrv_node.settings import Settings
 from xrv_node.spool import Spool
 from xrv_node.values import Analysis, AnalysisInput, Finding
@@ -89,13 +91,13 @@ class Receiver:
     def analysed(self) -> list[str | None]:
         """Analyse what is queued; what each image's study says went wrong."""
         analyse.run(self.store, self.spool, Reader(), queue.claim(self.store, "analyse", owner="t", limit=99))
-        return [instance["error"] for instance in self.study()["instances"]]
+        return [instance["error"] and said(instance["error"]) for instance in self.study()["instances"]]
 
     def reported(self, kinds: Sequence[str]) -> dict[str, Path]:
         """Close the study and report it to a destination that takes these kinds; the results' files by kind."""
         out = {"name": "out", "kind": "folder", "path": "/nowhere", "send": list(kinds)}
         with self.store.begin() as db:
-            progress.close_study(db, db.scalars(select(Study)).one(), "test")
+            progress.close_study(db, db.scalars(select(Study)).one(), as_is("test"))
         claims = queue.claim(self.store, "report", owner="t")
         report.run(Settings(destinations=[out]), self.store, self.spool, Reader().model_set, claims)
         with self.store.read() as db:

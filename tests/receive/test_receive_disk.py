@@ -18,6 +18,7 @@ from pynetdicom import AE
 from pynetdicom.association import Association
 from sqlalchemy import select, update
 from typer.testing import CliRunner
+from worded import said
 
 from xrv_node import disk as room
 from xrv_node import doctor
@@ -115,7 +116,7 @@ def test_associations_that_stand_are_answered_a700_and_new_ones_are_refused(
     with store.read() as db:
         assert len(db.scalars(select(Instance)).all()) == 3
         (refused, _) = [e["detail"] for e in queries.events(db, event="instance.refused")]
-    assert (refused["status"], refused["why"]) == ("0xA700", SAYS.format(1999))
+    assert (refused["status"], said(refused["why"])) == ("0xA700", SAYS.format(1999))
 
 
 def test_each_change_is_one_line_that_names_keys_and_numbers(

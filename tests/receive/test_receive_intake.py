@@ -19,6 +19,7 @@ from xrv_node.db import progress, queries, trail
 from xrv_node.db.store import Store
 from xrv_node.db.tables import Instance, Job, ResultRow, Study
 from xrv_node.errors import RefusedError
+from xrv_node.reasons import as_is
 from xrv_node.receive import intake
 from xrv_node.settings import FrontalSection
 from xrv_node.spool import Spool, is_uid
@@ -239,7 +240,7 @@ def test_an_object_whose_file_is_gone_is_restored_when_it_comes_again(store: Sto
 def test_a_late_image_opens_its_study_again(store: Store, spool: Spool) -> None:
     intake.accept(store, spool, RULES, incoming(radiograph(ViewPosition="LL", PatientOrientation=["A", "F"])))
     with store.begin() as db:
-        progress.close_study(db, db.scalars(select(Study)).one(), "test")
+        progress.close_study(db, db.scalars(select(Study)).one(), as_is("test"))
     with store.read() as db:
         assert db.scalars(select(Job.kind)).all() == ["report"]
     intake.accept(store, spool, RULES, incoming(radiograph(2)))

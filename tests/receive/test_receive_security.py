@@ -18,6 +18,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE
 from pynetdicom.association import Association
 from pynetdicom.sop_class import Verification
+from worded import said
 
 from xrv_node import tls
 from xrv_node.db import queries
@@ -67,7 +68,7 @@ def associate(port: int, context: ssl.SSLContext | None = None) -> Association:
 
 def remedies(store: Store) -> list[str]:
     with store.read() as db:
-        return [e["detail"]["remedy"] for e in queries.events(db, event="association.refused")]
+        return [said(e["detail"]["remedy"]) for e in queries.events(db, event="association.refused")]
 
 
 def tls_keys(directory: Path, *, mutual: bool) -> str:

@@ -13,6 +13,7 @@ import pytest
 from pydicom import Dataset
 from pydicom.uid import generate_uid
 
+from xrv_node.reasons import as_is
 from xrv_node.report import codes
 from xrv_node.values import (
     Analysis,
@@ -155,8 +156,8 @@ def analysis(
     )
 
 
-FRONTAL = FrontalDecision(Verdict.FRONTAL, "PA", ("View Position is PA.",))
-LATERAL = FrontalDecision(Verdict.LATERAL, "LL", ("View Position is LL.",))
+FRONTAL = FrontalDecision(Verdict.FRONTAL, "PA", (as_is("View Position is PA."),))
+LATERAL = FrontalDecision(Verdict.LATERAL, "LL", (as_is("View Position is LL."),))
 SOME = {"Effusion": 0.8231, "Cardiomegaly": 0.6125}
 
 

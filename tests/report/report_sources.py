@@ -12,6 +12,7 @@ from pydicom import Dataset, dcmread
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
+from xrv_node.reasons import as_is
 from xrv_node.result_kinds import KINDS
 from xrv_node.values import ImageOutcome, Predecessor, StudyOutcome
 
@@ -135,11 +136,11 @@ CASES: dict[str, Callable[[], StudyOutcome]] = {
     "no findings": lambda: cases.outcome(cases.frontal(cases.header(), scores={})),
     "one failed": lambda: cases.outcome(
         cases.frontal(cases.header()),
-        ImageOutcome(cases.header(number=2), cases.FRONTAL, error="the pixel data ends too early"),
+        ImageOutcome(cases.header(number=2), cases.FRONTAL, error=as_is("the pixel data ends too early")),
     ),
     "nothing analysed": lambda: cases.outcome(ImageOutcome(cases.header(), cases.LATERAL)),
     "only failures": lambda: cases.outcome(
-        ImageOutcome(cases.header(), cases.FRONTAL, error="out of memory")
+        ImageOutcome(cases.header(), cases.FRONTAL, error=as_is("out of memory"))
     ),
     "predecessor": lambda: replace(
         one()(),

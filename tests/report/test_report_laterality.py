@@ -11,6 +11,7 @@ from pydicom import Dataset
 from report_cases import STRUCTURES, analysis, disk, errors_of, frontal, header, model_set, outcome
 
 from xrv_node import report
+from xrv_node.reasons import Reason
 from xrv_node.report import codes, read_back, summary
 from xrv_node.report.kinds.seg import SIDE_UNVERIFIED, build
 from xrv_node.report.laterality import doubt, side
@@ -151,7 +152,7 @@ def unusual(**changes: object) -> ImageOutcome:
 
 
 def test_what_is_unusual_stands_with_the_image_and_in_the_headline(tmp_path: Path) -> None:
-    whole = outcome(unusual(quality=("The anatomy network found one lung only.",)))
+    whole = outcome(unusual(quality=(Reason("one-lung"),)))
     (made,) = report.build(whole, ["report"])
     said = [value for code, value in texts(made.dataset) if code == codes.QUALITY.value]
     assert said[0] == "The anatomy network found one lung only."
@@ -172,7 +173,7 @@ def test_a_usual_image_has_no_caution() -> None:
 
 
 def test_what_the_gate_refused_has_no_findings_in_any_object() -> None:
-    why = "The image is unlike those that the node is set up for: its error is high."
+    why = Reason("unlike-by-error", error="30", share="99", most="20")
     image = dataclasses.replace(unusual(refused=why, quality=(why,)), error=why)
     whole = outcome(image)
     made = {result.kind: result.dataset for result in report.build(whole, ["report", "sr", "seg"])}
@@ -186,7 +187,7 @@ def test_what_the_gate_refused_has_no_findings_in_any_object() -> None:
 
 
 def test_an_image_that_was_refused_does_not_hide_one_that_was_not() -> None:
-    why = "The image is unlike those that the node is set up for: its error is high."
+    why = Reason("unlike-by-error", error="30", share="99", most="20")
     refused = dataclasses.replace(unusual(refused=why), error=why)
     whole = outcome(refused, frontal(header(number=2), seg=chest()))
     (made,) = report.build(whole, ["report"])

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from report_cases import FRONTAL, STRUCTURES, chest, disk, frontal, header, model_set
 
+from xrv_node.reasons import as_is
 from xrv_node.report import codes
 from xrv_node.report.measurements import (
     ANTEROPOSTERIOR,
@@ -168,7 +169,7 @@ def moved(name: str, columns: int) -> np.ndarray:
         image(PatientOrientation=["R", "F"]),
         image(PatientOrientation=["F", "L"]),
         image(PatientOrientation=["A", "F"]),
-        replace(image(), error="the pixel data ends too early"),
+        replace(image(), error=as_is("the pixel data ends too early")),
         replace(image(), analysis=None),
     ],
     ids=[
@@ -190,7 +191,7 @@ def test_a_lung_that_goes_on_below_the_square_has_no_area() -> None:
 def test_what_the_gate_refused_is_not_measured() -> None:
     made = image()
     assert made.analysis is not None
-    assert measure(replace(made, analysis=replace(made.analysis, refused="unlike the others"))) == ()
+    assert measure(replace(made, analysis=replace(made.analysis, refused=as_is("unlike the others")))) == ()
 
 
 def test_a_mirrored_image_measures_the_same_where_header_and_masks_say_so() -> None:

@@ -1,13 +1,11 @@
-"""The table of phrases is whole, and nothing that the node says to a reader is missing from it."""
+"""What a report says, in every language: the tables are whole, and what a reason quotes stays as it is."""
 
 from __future__ import annotations
 
-import ast
-import re
+import tomllib
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
-from string import Formatter
+from importlib.resources import files
 from typing import Any, get_args
 
 import numpy as np
@@ -17,63 +15,47 @@ from pydicom import Dataset
 from pydicom.sr._concepts_dict import concepts
 from pydicom.sr.coding import Code
 
-import xrv_node
-from xrv_node import frontal, report
+from xrv_node import frontal, languages, report
 from xrv_node.analyse import gate
 from xrv_node.analyse.view import from_pixels
 from xrv_node.attributes import spaced
+from xrv_node.reasons import Reason, as_is
 from xrv_node.report import codes, phrases, summary
 from xrv_node.result_kinds import KINDS
-from xrv_node.values import ImageOutcome, Language, Role, Verdict
+from xrv_node.values import ImageOutcome, Role, Verdict
 
-LANGUAGES = get_args(Language)
-OTHERS = LANGUAGES[1:]
-TABLE = phrases.table()
-ROWS = {
-    f"{name} {key}": row
-    for name, table in TABLE.items()
-    for key, row in (table.items() if isinstance(table, dict) else enumerate(table))
-}
-ROOM = Path(xrv_node.__file__).parent
+LANGUAGES = languages.names()
+OTHERS = [language for language in LANGUAGES if language != "en"]
+ENGLISH = languages.table("en")
 
 
-def fields(words: str) -> set[str]:
-    return {field for _, field, _, _ in Formatter().parse(words) if field}
-
-
-@pytest.mark.parametrize("key", ROWS)
-def test_a_row_has_five_languages_with_the_same_placeholders(key: str) -> None:
-    row = ROWS[key]
-    assert tuple(row) == LANGUAGES
-    assert len({frozenset(fields(words)) for words in row.values()}) == 1
-    for words in row.values():
-        assert words == words.strip()
-        assert words
-        assert words.encode("latin-1")
-
-
-def test_every_phrase_that_is_asked_for_is_there_and_none_else() -> None:
-    source = {path: path.read_text(encoding="utf-8") for path in sorted((ROOM / "report").rglob("*.py"))}
-    asked = {key for text in source.values() for key in re.findall(r'\bsay\(\s*"(\w+)"', text)}
-    assert asked <= set(TABLE["text"])
-    quoted = {key for text in source.values() for key in re.findall(r'"(\w+)"', text)}
-    assert set(TABLE["text"]) <= quoted | set(Verdict) | set(get_args(Role))
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_tables_that_come_with_the_node_hold_letters_of_latin_1(language: str) -> None:
+    text = (files("dicom_config") / "languages" / f"{language}.toml").read_text(encoding="utf-8")
+    for rows in tomllib.loads(text).values():
+        for words in rows.values():
+            assert words == words.strip()
+            assert words.encode("latin-1")
 
 
 def test_there_is_a_name_for_every_finding_and_structure() -> None:
-    assert list(TABLE["finding"]) == list(codes.findings())
-    assert list(TABLE["structure"]) == list(codes.structures())
+    assert list(ENGLISH["finding"]) == list(codes.findings())
+    assert list(ENGLISH["structure"]) == list(codes.structures())
     for label, row in codes.findings().items():
         assert phrases.named("finding", label, "en") == row.name
-    for key in TABLE["measurement"]:
+    for key in ENGLISH["measurement"]:
         assert phrases.named("measurement", key, "en") == codes.measurement(key).name
     assert phrases.named("finding", "A site's own", "de") == "A site's own"
 
 
-@pytest.mark.parametrize("key", TABLE["code"])
+def test_there_are_words_for_every_verdict_and_every_role() -> None:
+    assert {*Verdict, *get_args(Role)} - {"attribute"} <= set(ENGLISH["text"])
+
+
+@pytest.mark.parametrize("key", ENGLISH["code"])
 def test_the_english_meaning_of_a_code_is_the_standard_s_or_the_project_s(key: str) -> None:
     scheme, _, value = key.partition(":")
-    english = TABLE["code"][key]["en"]
+    english = ENGLISH["code"][key]
     own = {c.value: c.meaning for c in vars(codes).values() if isinstance(c, Code)}
     if scheme == codes.PRIVATE_SCHEME:
         assert own[value] == english
@@ -84,14 +66,14 @@ def test_the_english_meaning_of_a_code_is_the_standard_s_or_the_project_s(key: s
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_meanings_and_series_descriptions_fit_their_value_representation(language: Language) -> None:
-    meanings = [words[language] for words in TABLE["code"].values()]
+def test_meanings_and_series_descriptions_fit_their_value_representation(language: str) -> None:
+    meanings = list(languages.table(language)["code"].values())
     for label in codes.findings():
         name = phrases.named("finding", label, language)
         meanings += [name, phrases.say("score_of", language, finding=name)]
         meanings += [phrases.say("no_result_of", language, finding=name)]
     for kind in KINDS.values():
-        content = phrases.translated(kind.content, language)
+        content = phrases.named("series", kind.content, language)
         assert (content != kind.content) == (language != "en" and "language" in kind.varies)
         meanings += [
             f"{content} - {end}" for end in (phrases.say("research", language), summary.COMMISSIONING)
@@ -123,77 +105,25 @@ def test_every_code_in_a_report_has_a_translation_except_the_status(commissionin
     assert untranslated == {("DCM", "111245" if commissioning else "111242"), ("RFC5646", "en")}
 
 
-def untranslated(sentence: str) -> list[str]:
-    """The languages in which a sentence of another room stays English."""
-    assert phrases.translated(sentence, "en") == sentence
-    return [language for language in OTHERS if phrases.translated(sentence, language) == sentence]
+def untranslated(reason: Reason) -> list[str]:
+    """The languages in which a reason reads as in English."""
+    return [language for language in OTHERS if phrases.say(reason, language) == str(reason)]
 
 
-def messages(path: Path) -> Iterator[str]:
-    """The sentences of a module: what its image errors say, and its other literals that end with a stop; with a
-    number in each placeholder."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    docs = {
-        id(node.value)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-    }
-    other = {
-        id(inside)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call)
-        and ast.unparse(node.func) in ("ConfigError", "WeightsError", "ValueError")
-        for inside in ast.walk(node)
-    }
-    parts = {id(p) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for p in ast.walk(node)} - {
-        id(node) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr)
-    }
-    for node in ast.walk(tree):
-        if id(node) in docs | other | parts:
-            continue
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            words = node.value
-        elif isinstance(node, ast.JoinedStr):
-            words = "".join(str(v.value) if isinstance(v, ast.Constant) else "7" for v in node.values)
-        else:
-            continue
-        if words.endswith(".") and words.count(" ") >= 2:
-            yield words
-
-
-SPEAKING = [
-    *sorted((ROOM / "radiograph").glob("*.py")),
-    *(ROOM / "report" / name for name in ("quality.py", "laterality.py", "measurements.py")),
-    ROOM / "analyse" / "local.py",
-]
-
-
-@pytest.mark.parametrize("path", SPEAKING, ids=lambda p: f"{p.parent.name}/{p.name}")
-def test_what_a_module_says_of_an_image_is_in_the_table(path: Path) -> None:
-    missing = {words: left for words in messages(path) if (left := untranslated(words))}
-    assert missing == {}
-
-
-def test_the_modules_that_speak_are_really_read() -> None:
-    assert len([words for path in SPEAKING for words in messages(path)]) > 30
-
-
-def test_what_the_gate_says_is_in_the_table() -> None:
+def test_what_the_gate_says_is_said_in_every_language() -> None:
     structures = ("Left Lung", "Right Lung")
     limits = gate.Limits("0" * 64, "linear", 0.999, 2000, 20.0, 0.8)
     small, whole = np.zeros((64, 64), bool), np.zeros((64, 64), bool)
     small[:10, :10], whole[:, :45] = True, True
     empty = np.zeros((64, 64), bool)
-    said: set[str] = set()
+    said: set[Reason] = set()
     for masks in ([empty, empty], [small, empty], [whole, ~whole], [small, small]):
         for error, similarity in ((30.0, 0.7), (30.0, 0.9), (10.0, 0.7), (10.0, 0.9)):
             result = gate.judge(error, similarity, np.stack(masks), structures, limits)
             said |= {*result.flags, *([result.refused] if result.refused else [])}
     assert len(said) >= 6
-    assert {words: left for words in said if (left := untranslated(words))} == {}
-    german = next(
-        phrases.translated(w, "de") for w in said if "reconstruction error" in w and "similarity" in w
-    )
+    assert {reason: left for reason in said if (left := untranslated(reason))} == {}
+    (german,) = (phrases.say(reason, "de") for reason in said if reason.key == "unlike-by-both")
     assert "30; bei 99.9 % der eigenen Bilder ist er höchstens 20" in german
     assert "mindestens 0.800" in german
 
@@ -226,41 +156,73 @@ HEADERS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("changes", HEADERS, ids=str)
-def test_the_frontal_filter_s_reasons_are_in_the_table(changes: dict[str, Any]) -> None:
+def test_the_frontal_filter_s_reasons_are_said_in_every_language(changes: dict[str, Any]) -> None:
     decision = frontal.decide(cases.header(**{"rows": 480, "columns": 480} | changes))
-    assert {words: left for words in decision.reasons if (left := untranslated(words))} == {}
+    assert {reason: left for reason in decision.reasons if (left := untranslated(reason))} == {}
     for difference in (2.5, -2.5):
         assert not untranslated(from_pixels(decision, "xinario", difference).reasons[0])
 
 
-def test_the_frontal_filter_s_objections_are_in_the_table() -> None:
+def test_the_frontal_filter_s_objections_are_said_in_every_language() -> None:
     rules = frontal.load_rules()
-    said = [f"{spaced(row.attributes[0])} X: {row.because}." for row in rules.objections]
-    said += [f"The object is {why}." for _, why in rules.refused_sop_classes.values()]
-    assert {words: left for words in said if (left := untranslated(words))} == {}
+    said = [Reason(row.because, told=spaced(row.attributes[0])) for row in rules.objections]
+    said += [reason for _, reason in rules.refused_sop_classes.values()]
+    assert {reason: left for reason in said if (left := untranslated(reason))} == {}
 
 
-def test_what_a_sentence_quotes_stays_as_it_is() -> None:
-    told = 'View Position "側面": a lateral view.'
-    assert phrases.translated(told, "de") == 'View Position "側面": eine seitliche Aufnahme.'
-    assert phrases.translated("A site's own rule.", "de") == "A site's own rule."
-
-
-def test_a_sentence_is_recognised_as_one_only() -> None:
-    for row in TABLE["sentences"]:
-        sample = row["en"].format(**dict.fromkeys(fields(row["en"]), "7"))
-        matching = [r["en"] for pattern, r in phrases._sentences() if pattern.fullmatch(sample)]
-        assert matching[0] == row["en"], sample
-
-
-def test_a_reason_with_a_cause_is_translated_as_a_whole() -> None:
-    failed = replace(
-        cases.frontal(cases.header()),
-        analysis=None,
-        error="The pixel data are truncated: 5 of 10 bytes are there.",
+def test_a_contradiction_is_said_without_a_word_of_english() -> None:
+    decision = frontal.decide(cases.header(ViewPosition="PA", SeriesDescription="LAT OBL"))
+    (reason,) = (r for r in decision.reasons if r.key == "view-contradicts-open")
+    assert str(reason) == (
+        "The header contradicts itself on the view: View Position PA (frontal) against Series Description OBL "
+        "(oblique); the pixels have to decide."
     )
-    (line,) = summary.not_analysed(cases.outcome(failed), "de")
-    assert line == (
+    assert phrases.say(reason, "de") == (
+        "Der Header widerspricht sich bei der Projektion: View Position PA (frontal) gegen Series Description "
+        "OBL (schräg); die Pixel müssen entscheiden."
+    )
+    shown = from_pixels(decision, "xinario", -2.5).reasons[0]
+    assert str(shown) == "The pixels show a lateral view (xinario, logit difference -2.5)."
+    assert "(xinario, Logit-Differenz -2.5)" in phrases.say(shown, "de")
+
+
+def test_what_a_reason_quotes_stays_as_it_is() -> None:
+    told = Reason("attribute-says", attribute="View Position", value='"側面" {x}')
+    reason = Reason("view-lateral", told=told)
+    assert str(reason) == 'View Position "側面" {x}: a lateral view.'
+    assert phrases.say(reason, "de") == 'View Position "側面" {x}: eine seitliche Aufnahme.'
+    assert phrases.say(as_is("A sentence of before."), "de") == "A sentence of before."
+
+
+def not_analysed(language: str, error: Reason) -> str:
+    image = replace(cases.frontal(cases.header()), analysis=None, error=error)
+    (line,) = summary.not_analysed(cases.outcome(image), language)
+    return line
+
+
+def test_a_reason_is_worded_as_a_whole() -> None:
+    assert not_analysed("de", Reason("pixels-truncated", there=5, expected=10)) == (
         "Bild 1 (PA, Serie 1, Aufnahme 1): Analyse fehlgeschlagen: Die Pixeldaten sind abgeschnitten: "
         "5 von 10 Bytes sind vorhanden."
+    )
+
+
+def test_what_the_program_calls_it_is_a_value_in_the_reader_s_sentence() -> None:
+    failed = Reason("unexpected-error", error="RuntimeError")
+    assert not_analysed("en", failed).endswith(
+        "analysis failed: RuntimeError while running the job; see the log"
+    )
+    assert not_analysed("de", failed).endswith(
+        "Analyse fehlgeschlagen: RuntimeError beim Ausführen des Auftrags; siehe Protokoll"
+    )
+
+
+def test_an_object_that_came_before_is_said_in_the_reader_s_language() -> None:
+    decision = replace(
+        cases.LATERAL, verdict=Verdict.NOT_SUITABLE, reasons=(Reason("same-uid-other-content"),)
+    )
+    (line,) = summary.not_analysed(cases.outcome(ImageOutcome(cases.header(), decision)), "de")
+    assert line.endswith(
+        "nicht geeignet: ein anderes Objekt mit derselben SOP Instance UID ist zuvor mit anderem Inhalt "
+        "eingetroffen"
     )

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import report_cases as cases
 
+from xrv_node.reasons import Reason
 from xrv_node.report import quality, summary
 from xrv_node.values import ImageOutcome
 
@@ -100,9 +101,7 @@ def test_masks_of_untrained_networks_are_not_looked_at_and_the_header_is() -> No
 def test_flags_stand_with_the_gate_s_in_the_reader_s_language() -> None:
     shown = image(PatientAge="007Y")
     assert shown.analysis is not None
-    judged = replace(
-        shown, analysis=replace(shown.analysis, quality=("The anatomy network found one lung only.",))
-    )
+    judged = replace(shown, analysis=replace(shown.analysis, quality=(Reason("one-lung"),)))
     assert summary.quality(judged, "de") == (
         "Das Anatomienetz hat nur eine Lunge gefunden.",
         "Der Patient ist jünger als 18 Jahre; die Netze wurden mit Erwachsenen trainiert.",

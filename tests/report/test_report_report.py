@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pydicom import Dataset, dcmread
 
 from xrv_node import report
+from xrv_node.reasons import as_is
 from xrv_node.report import codes, summary
 from xrv_node.result_kinds import KINDS
 from xrv_node.values import FrontalDecision, ImageOutcome, StudyOutcome, Verdict
@@ -161,18 +162,20 @@ def image(kind: str, number: int) -> ImageOutcome:
         "found": lambda: cases.frontal(head),
         "clear": lambda: cases.frontal(head, scores={}),
         "lateral": lambda: ImageOutcome(head, cases.LATERAL),
-        "failed": lambda: ImageOutcome(head, cases.FRONTAL, error="the pixel data ends too early"),
+        "failed": lambda: ImageOutcome(head, cases.FRONTAL, error=as_is("the pixel data ends too early")),
     }[kind]()
 
 
 def test_images_without_a_result_are_listed_with_the_reason_and_together_where_it_is_the_same() -> None:
-    phantom = FrontalDecision(Verdict.NOT_SUITABLE, None, ("Quality Control Image is YES.",))
+    phantom = FrontalDecision(Verdict.NOT_SUITABLE, None, (as_is("Quality Control Image is YES."),))
     made = built(
         cases.outcome(
             cases.frontal(cases.header()),
             *(ImageOutcome(cases.header(number=n), cases.LATERAL) for n in range(2, 10)),
             ImageOutcome(cases.header(number=10), phantom),
-            ImageOutcome(cases.header(number=11), cases.FRONTAL, error="the pixel data ends too early"),
+            ImageOutcome(
+                cases.header(number=11), cases.FRONTAL, error=as_is("the pixel data ends too early")
+            ),
         )
     )
     (section,) = [i for i in made.ContentSequence if name(i) == "Images that were not analysed"]
@@ -186,7 +189,7 @@ def test_images_without_a_result_are_listed_with_the_reason_and_together_where_i
 
 def test_an_image_that_failed_a_check_has_no_findings_in_the_report() -> None:
     strange = replace(
-        cases.frontal(cases.header()), error="the image is unlike those the models were trained on"
+        cases.frontal(cases.header()), error=as_is("the image is unlike those the models were trained on")
     )
     made = built(cases.outcome(strange))
     assert not numbers(made)
@@ -234,7 +237,7 @@ def test_in_commissioning_nothing_can_be_taken_for_a_result() -> None:
 
 
 def test_reasons_in_any_language_are_shown_as_they_are() -> None:
-    decision = FrontalDecision(Verdict.LATERAL, None, ('Series Description is "胸部側面 côté".',))
+    decision = FrontalDecision(Verdict.LATERAL, None, (as_is('Series Description is "胸部側面 côté".'),))
     made = built(cases.outcome(ImageOutcome(cases.header(SpecificCharacterSet=None), decision)))
     assert any('"胸部側面 côté"' in t for t in texts(made))
     assert made.SpecificCharacterSet == "ISO_IR 192"

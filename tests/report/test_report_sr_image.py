@@ -10,6 +10,7 @@ import report_cases as cases
 from pydicom import Dataset, dcmread
 
 from xrv_node import report
+from xrv_node.reasons import as_is
 from xrv_node.report import codes, uids
 from xrv_node.result_kinds import KINDS, kind_of
 from xrv_node.settings.destinations import DestinationSection
@@ -128,7 +129,7 @@ def test_a_late_image_makes_a_new_document_that_names_the_one_before() -> None:
     "image",
     [
         ImageOutcome(cases.header(), cases.LATERAL),
-        ImageOutcome(cases.header(), cases.FRONTAL, error="the pixel data ends too early"),
+        ImageOutcome(cases.header(), cases.FRONTAL, error=as_is("the pixel data ends too early")),
     ],
     ids=["lateral", "failed"],
 )
@@ -137,7 +138,7 @@ def test_there_is_none_without_an_analysed_image(image: ImageOutcome) -> None:
 
 
 def test_a_study_with_a_failure_is_partial() -> None:
-    failed = ImageOutcome(cases.header(number=2), cases.FRONTAL, error="the pixel data ends too early")
+    failed = ImageOutcome(cases.header(number=2), cases.FRONTAL, error=as_is("the pixel data ends too early"))
     made = built(cases.outcome(cases.frontal(cases.header()), failed))
     assert made.CompletionFlag == "PARTIAL"
     references = made.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence

@@ -4,7 +4,7 @@ queue and report."""
 from __future__ import annotations
 
 import re
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 import report_cases as cases
@@ -13,16 +13,17 @@ from made import SECRET, incoming
 from pydicom import Dataset
 from sqlalchemy import delete, select, update
 
+from xrv_node import languages
 from xrv_node.db.store import Store
 from xrv_node.db.tables import AnalysisRow, Delivery, Instance, Job, ResultRow
 from xrv_node.frontal.repeats import NO_PREFERENCE, PREFERENCES
 from xrv_node.jobs import rerun
 from xrv_node.jobs.outcomes import remarks
+from xrv_node.reasons import Reason, plain
 from xrv_node.receive import intake
 from xrv_node.report import phrases, read_back, to_bytes
 from xrv_node.settings import FrontalSection
 from xrv_node.spool import Spool
-from xrv_node.values import Language
 
 OLD, NEW = Networks(classifier=CLASSIFIER), Networks({"Effusion": 0.9}, classifier="7c" * 32)
 
@@ -111,7 +112,7 @@ def test_what_other_models_analysed_is_analysed_again_before_it_is_reported(site
     site.analyse(networks=now)
     (report,) = site.report(1, now)
     assert "COMMISSIONING" not in str(report)
-    assert [e["why"] for e in site.events("study.reprocessed")] == ["other models analysed them"]
+    assert [e["why"] for e in site.events("study.reprocessed")] == [plain(Reason("other-models"))]
     with site.store.read() as db:
         rows = db.scalars(select(AnalysisRow).order_by(AnalysisRow.id)).all()
     assert [(row.instance_id, row.commissioning) for row in rows] == [(1, True), (2, False), (1, False)]
@@ -127,7 +128,7 @@ def test_an_exposure_is_reported_once_and_the_report_and_the_trail_say_which(sit
     assert text.splitlines().count("Image 2 (PA, series 1, image 2)") == 1
     (event,) = site.events("instance.set_aside")
     assert event["reported"] == "1.2.3.1.1.2"
-    assert event["why"] == "Image 2 shows the same exposure and is the original; this one is derived."
+    assert event["why"] == plain(Reason("repeat-derived", number=2))
     assert event["evidence"] == {
         "attribute": "AcquisitionTime", "value": "20260101101512", "indicates": "the same exposure"
     }  # fmt: skip
@@ -246,15 +247,15 @@ def test_a_late_image_of_a_study_whose_images_were_purged_is_reported(site: Site
 
 
 @pytest.mark.parametrize(
-    "sentence",
+    "reason",
     [
-        *(preference.reason.format(number=2) for preference in PREFERENCES),
-        NO_PREFERENCE.format(number=2),
+        *(Reason(preference.key, number=2) for preference in PREFERENCES),
+        Reason(NO_PREFERENCE, number=2),
         *remarks([cases.frontal(cases.header())] * 2, patients=2, gone=3),
     ],
 )
-def test_each_sentence_is_translated(sentence: str) -> None:
-    for language in get_args(Language)[1:]:
-        said = phrases.translated(sentence, language)
-        assert said != sentence
-        assert re.findall(r"\d", said) == re.findall(r"\d", sentence)
+def test_each_reason_is_translated(reason: Reason) -> None:
+    for language in set(languages.names()) - {"en"}:
+        told = phrases.say(reason, language)
+        assert told != str(reason)
+        assert re.findall(r"\d", told) == re.findall(r"\d", str(reason))

@@ -8,11 +8,12 @@ import pytest
 import report_cases as cases
 
 from xrv_node.jobs.report import takers, wanted
+from xrv_node.reasons import Reason
 from xrv_node.settings import Settings
 from xrv_node.values import ImageOutcome
 
 ANALYSED = cases.frontal(cases.header())
-FAILED = ImageOutcome(cases.header(), cases.FRONTAL, error="The image has no pixels: 0 rows and 0 columns.")
+FAILED = ImageOutcome(cases.header(), cases.FRONTAL, error=Reason("no-pixels", rows=0, columns=0))
 SKIPPED = ImageOutcome(cases.header(), cases.LATERAL)
 
 

@@ -12,6 +12,7 @@ from analysed import Site, image
 from made import incoming, radiograph
 from retained import aged, done, expire, files, kinds
 from sqlalchemy import func, select, update
+from worded import said
 
 from xrv_node import role_locks
 from xrv_node.db import queries, trail
@@ -98,14 +99,14 @@ def test_what_is_not_done_is_kept_and_why(site: Site, table: Any, values: dict[s
     assert files(site) == before
     for what in purge.WHATS:
         held = purge.purge(site.store, site.spool, 1, what, committing=NOBODY).held
-        assert held == why
+        assert said(held) == why
     assert site.events("study.purged") == []
 
 
 def test_a_destination_that_is_asked_to_commit_must_have_confirmed(site: Site) -> None:
     done(site)
     looked = purge.look(site.store, site.spool, 1, "results", committing={"out"})
-    assert looked.held == "out has not confirmed its report"
+    assert said(looked.held) == "out has not confirmed its report"
     with site.store.begin() as db:
         db.execute(update(Delivery).values(state="confirmed"))
     assert purge.look(site.store, site.spool, 1, "results", committing={"out"}).held is None

@@ -21,6 +21,7 @@ from xrv_node.models import NodeNetworks, inference
 from xrv_node.radiograph.display import LONGEST, display
 from xrv_node.radiograph.prepare import RESAMPLER, frame, prepare_all
 from xrv_node.radiograph.read import read
+from xrv_node.reasons import Reason
 from xrv_node.values import (
     OPERATING_POINT,
     SET_ROLES,
@@ -168,9 +169,7 @@ class Analyser:
 
     def _analysis(self, uid: str, prepared: _Prepared, outputs: _Outputs, row: int) -> Analysis | ImageError:
         if not outputs.finite[row]:
-            return ImageError(
-                "The networks gave no number for this image: their arithmetic overflowed on it."
-            )
+            return ImageError(Reason("networks-overflowed"))
         findings = []
         for head, label in enumerate(self._networks.classifier.pathologies):
             score = float(outputs.scores[row, head])

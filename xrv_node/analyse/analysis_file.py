@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xrv_node import durable
+from xrv_node import durable, reasons
 from xrv_node.errors import XrvNodeError
+from xrv_node.reasons import Reason
 from xrv_node.values import SET_ROLES, Analysis, Finding, Frame, ModelIdentity, ModelSet
 
 
@@ -40,8 +41,8 @@ def save(analysis: Analysis, path: Path) -> None:
         "reconstruction_error": analysis.reconstruction_error,
         "resampler": analysis.resampler,
         "ssim": analysis.ssim,
-        "quality": analysis.quality,
-        "refused": analysis.refused,
+        "quality": [reasons.plain(reason) for reason in analysis.quality],
+        "refused": analysis.refused and reasons.plain(analysis.refused),
         "masks_shape": analysis.masks.shape,
     }
     file = BytesIO()
@@ -81,9 +82,9 @@ def load(path: Path) -> Analysis:
             picture = _decoded(file["picture"]) if "picture" in file else None
         return _analysis(words, packed, embedding, maps, picture)
     except FileNotFoundError as error:
-        raise XrvNodeError(f"The stored analysis {path.name} is missing: reprocess its study.") from error
+        raise XrvNodeError(Reason("stored-analysis-missing", file=path.name)) from error
     except Exception as error:  # zipfile, zlib, numpy and json each have their own ways to say it
-        raise XrvNodeError(f"The stored analysis {path.name} is damaged: reprocess its study.") from error
+        raise XrvNodeError(Reason("stored-analysis-damaged", file=path.name)) from error
 
 
 def _pictorial(analysis: Analysis) -> dict[str, NDArray[Any]]:
@@ -143,8 +144,8 @@ def _analysis(
         embedding=embedding,
         resampler=words["resampler"],
         ssim=words["ssim"],
-        quality=tuple(words["quality"]),
-        refused=words["refused"],
+        quality=tuple(map(reasons.revive, words["quality"])),
+        refused=words["refused"] and reasons.revive(words["refused"]),
         maps=maps,
         picture=picture,
     )

@@ -3,7 +3,7 @@
 Three looks: how far the autoencoder's reconstruction is from the image (mean absolute error), how much of its
 structure it keeps (SSIM), and whether the anatomy network finds lungs of a possible size. Which error is high
 depends on a site's detectors, so limits for the first two are fitted on the site's own images; without a fit
-there are none. Pure: numbers in, sentences out.
+there are none. Pure: numbers in, reasons out.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from xrv_node.errors import ConfigError, WeightsError
 from xrv_node.models import model_dir
+from xrv_node.reasons import Reason
 from xrv_node.values import ModelSet
 
 _LIMIT = 1024.0
@@ -58,9 +59,9 @@ class Limits:
 class GateResult:
     """What the gate says of one image."""
 
-    flags: tuple[str, ...]
-    """A sentence for each thing that is unusual."""
-    refused: str | None
+    flags: tuple[Reason, ...]
+    """One for each thing that is unusual."""
+    refused: Reason | None
     """Why no findings may be reported; only with fitted limits."""
 
 
@@ -99,7 +100,7 @@ def _window(a: NDArray[np.float64]) -> NDArray[np.float64]:
     return blurred[edge:-edge, edge:-edge]
 
 
-def lung_flags(masks: NDArray[np.bool_], structures: Sequence[str]) -> tuple[str, ...]:
+def lung_flags(masks: NDArray[np.bool_], structures: Sequence[str]) -> tuple[Reason, ...]:
     """Say what is unusual about the lungs. Never which side: that is checked elsewhere.
 
     A lung that is not found may be the finding (a white hemithorax), so this alone refuses nothing.
@@ -118,12 +119,10 @@ def lung_flags(masks: NDArray[np.bool_], structures: Sequence[str]) -> tuple[str
     together = float((left | right).mean())
     low, high = LUNGS_TOGETHER
     if missing:
-        return (f"The anatomy network found {'no lung' if missing == len(LUNGS) else 'one lung only'}.",)
+        return (Reason("no-lung" if missing == len(LUNGS) else "one-lung"),)
     if not low <= together <= high:
-        return (
-            f"The lungs cover {together:.0%} of the image by the anatomy network; {low:.0%} to {high:.0%} is "
-            "plausible.",
-        )
+        shares = {"share": f"{together:.0%}", "low": f"{low:.0%}", "high": f"{high:.0%}"}
+        return (Reason("lungs-implausible", **shares),)
     return ()
 
 
@@ -150,21 +149,18 @@ def judge(
     flags = list(lung_flags(masks, structures))
     if limits is None:
         return GateResult(tuple(flags), None)
-    share = f"{limits.quantile * 100:g} % of the site's own images"
-    outside = []
-    if not error <= limits.error:  # true for NaN too
-        outside.append(
-            f"the autoencoder's reconstruction error is {error:.4g}; for {share} it is at most "
-            f"{limits.error:.4g}"
-        )
-    if not similarity >= limits.ssim:
-        outside.append(
-            f"its structural similarity to the reconstruction is {similarity:.3f}; for {share} it is at "
-            f"least {limits.ssim:.3f}"
-        )
-    if not outside:
+    share = f"{limits.quantile * 100:g}"
+    by_error = {"error": f"{error:.4g}", "share": share, "most": f"{limits.error:.4g}"}
+    by_structure = {"ssim": f"{similarity:.3f}", "part": share, "least": f"{limits.ssim:.3f}"}
+    far, unlike = not error <= limits.error, not similarity >= limits.ssim  # true for NaN too
+    if far and unlike:
+        refused = Reason("unlike-by-both", **by_error, **by_structure)
+    elif far:
+        refused = Reason("unlike-by-error", **by_error)
+    elif unlike:
+        refused = Reason("unlike-by-structure", **by_structure)
+    else:
         return GateResult(tuple(flags), None)
-    refused = f"The image is unlike those that the node is set up for: {', and '.join(outside)}."
     return GateResult((refused, *flags), refused)
 
 

@@ -13,6 +13,7 @@ from xrv_node.errors import ConfigError, ImageError
 from xrv_node.models import catalog, get_model, inference, missing
 from xrv_node.radiograph.prepare import prepare
 from xrv_node.radiograph.read import read
+from xrv_node.reasons import Reason
 from xrv_node.values import Evidence, FrontalDecision, Verdict
 
 Reader = Callable[[Path, FrontalDecision], FrontalDecision]
@@ -75,10 +76,11 @@ def from_pixels(told: FrontalDecision, name: str, difference: float) -> FrontalD
         The difference is no number: the model says nothing of this image.
     """
     if not math.isfinite(difference):
-        raise ImageError("The view model gave no number for this image: its arithmetic overflowed on it.")
+        raise ImageError(Reason("view-model-overflowed"))
     verdict = Verdict.FRONTAL if difference > 0 else Verdict.LATERAL
     word = _VERDICTS[verdict]
-    reason = f"The pixels show a {word} view ({name}, logit difference {difference:+.1f})."
+    details = Reason("logit-difference", model=name, difference=f"{difference:+.1f}")
+    reason = Reason(f"pixels-{word}", details=details)
     evidence = Evidence("pixels", f"view model {name}, logit difference {difference:+.2f}", word)
     return replace(
         told, verdict=verdict, reasons=(reason, *told.reasons), evidence=(evidence, *told.evidence)

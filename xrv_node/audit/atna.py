@@ -30,6 +30,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from xrv_node import reasons
 from xrv_node.attributes import text
 from xrv_node.audit.message import MINOR_FAILURE, SUCCESS, Code, Message, Participant, Subject, xml
 from xrv_node.db.queries import Row
@@ -98,7 +99,7 @@ def messages(
     for event in events:
         make = _MESSAGES.get(event["event"])
         if make is not None:
-            made = make(node, event["detail"])
+            made = make(node, reasons.revived(event["detail"]))
             line = xml(made, event["at"], settings.node.name, _subject(node, event))
             yield Written(event["at"], made.outcome != SUCCESS, line)
 

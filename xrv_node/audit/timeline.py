@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from xrv_node import reasons
 from xrv_node.db.queries import Row, events
 from xrv_node.errors import XrvNodeError
 
@@ -41,7 +42,7 @@ def timeline(db: Session, study: str) -> list[Row]:
 
 
 def _entry(event: Row) -> Row:
-    detail = event["detail"]
+    detail = reasons.revived(event["detail"])
     says = _SAYS.get(event["event"], _plainly)
     return {
         "at": event["at"],

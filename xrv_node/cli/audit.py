@@ -32,10 +32,11 @@ def list_(
     as_json: JsonOption = False,
 ) -> None:
     """The newest events, oldest of them first."""
+    from xrv_node import reasons
     from xrv_node.db import queries
 
     with opened(config) as store, store.read() as db:
-        rows = list(queries.events(db, study=study, event=event, limit=limit))
+        rows = [reasons.revived(row) for row in queries.events(db, study=study, event=event, limit=limit)]
     if as_json:
         print_json(rows)
     else:

@@ -39,7 +39,13 @@ def opened(config: Path | None) -> Iterator[Store]:
 
 def print_json(value: Any) -> None:
     """Print one JSON document."""
-    print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    print(json.dumps(value, indent=2, ensure_ascii=False, default=_shown))
+
+
+def _shown(value: Any) -> Any:
+    from xrv_node.reasons import Reason, explained
+
+    return explained(value) if isinstance(value, Reason) else str(value)
 
 
 def print_table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:

@@ -178,7 +178,10 @@ def fit_gate(
     file = gate.save(fitted.limits, place, networks.identity)
     left_out = [*missing, *fitted.left_out]
     if as_json:
-        report = asdict(fitted.limits) | {"file": file, "left_out": [asdict(u) for u in left_out]}
+        report = asdict(fitted.limits) | {
+            "file": file,
+            "left_out": [{"path": u.path, "why": u.why} for u in left_out],
+        }
         print_json(report)
         return
     for unread in left_out:

@@ -108,10 +108,11 @@ def purge(
                 retention.purge(store, spool, *one, committing=committing, force=force, forced=force)
                 for one in track(going, "purging", transient=True, disable=as_json)
             ]
+    rows = [asdict(outcome) | {"held": outcome.held} for outcome in found]  # with its words, where printed
     if as_json:
-        print_json([asdict(outcome) for outcome in found])
+        print_json(rows)
     else:
-        print_table([asdict(outcome) for outcome in found], ["study", "what", "files", "size", "held"])
+        print_table(rows, ["study", "what", "files", "size", "held"])
         print(f"{'would remove' if dry_run else 'removed'} {size / 2**20:.1f} MiB")
     raise typer.Exit(1 if study_instance_uids and any(outcome.held for outcome in found) else 0)
 

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from xrv_node.db import progress, queue, trail
 from xrv_node.db.store import Store
 from xrv_node.db.tables import Commitment, Delivery, DeliveryState, Job, ResultRow
+from xrv_node.reasons import Reason
 
 log = structlog.get_logger("deliver")
 
@@ -37,14 +38,15 @@ get it again."""
 
 _STORED = (DeliveryState.DELIVERED, DeliveryState.WARNING)
 
-# Failure Reason (0008,1197) of an object (PS3.3 C.14.1.1), and whether sending it again can change that.
+# By Failure Reason (0008,1197) of an object (PS3.3 C.14.1.1): the key of our reason, and whether sending it
+# again can change that.
 _REASONS: dict[int, tuple[str, bool]] = {
-    0x0110: ("the peer failed to process it", True),
-    0x0112: ("the peer does not have it", True),
-    0x0119: ("the peer has it as another SOP class", False),
-    0x0122: ("the peer does not commit to its SOP class", False),
-    0x0131: ("the peer knows the transaction already", True),
-    0x0213: ("the peer has no room for it", True),
+    0x0110: ("peer-failed", True),
+    0x0112: ("peer-lacks-it", True),
+    0x0119: ("peer-has-other-class", False),
+    0x0122: ("peer-does-not-commit-class", False),
+    0x0131: ("peer-knows-transaction", True),
+    0x0213: ("peer-has-no-room", True),
 }
 
 
@@ -156,21 +158,21 @@ def _stored(db: Session, destination: str, item: Dataset) -> tuple[Delivery, Res
 
 def _not_committed(db: Session, delivery: Delivery, result: ResultRow, transaction: str, reason: int) -> None:
     """Send the object again after a pause, as often as any delivery; or give it up."""
-    words, again = _REASONS.get(reason, ("the peer does not commit to it", True))
-    words = f"{words} (0x{reason:04X})"
-    _record(db, "result.not_committed", delivery, result, transaction=transaction, why=words)
+    key, again = _REASONS.get(reason, ("peer-does-not-commit", True))
+    why = Reason(key, status=f"0x{reason:04X}")
+    _record(db, "result.not_committed", delivery, result, transaction=transaction, why=why)
     job = db.scalars(select(Job).where(Job.delivery_id == delivery.id).order_by(Job.id.desc())).first()
-    delivery.error, delivery.asked_at = words, None
+    delivery.error, delivery.asked_at = why, None
     if job is None:
         return
     if not again or job.attempts >= job.max_attempts:
-        progress.park(db, job, words, rejected=not again)
+        progress.park(db, job, why, rejected=not again)
     else:
-        queue.postpone(job, words)
+        queue.postpone(job, why)
         delivery.state = DeliveryState.WAITING
 
 
-def _record(db: Session, event: str, delivery: Delivery, result: ResultRow, **detail: str) -> None:
+def _record(db: Session, event: str, delivery: Delivery, result: ResultRow, **detail: str | Reason) -> None:
     study = progress.study_of(db, result.study_id)
     trail.record(
         db,

@@ -24,6 +24,7 @@ from xrv_node.db.tables import (
     Study,
     StudyState,
 )
+from xrv_node.reasons import Reason
 
 ACTIVE = (JobState.QUEUED, JobState.RUNNING)
 
@@ -40,11 +41,11 @@ def reopen(db: Session, study: Study) -> None:
         Job.study_id == study.id, Job.kind == "report", Job.state.in_((JobState.QUEUED, JobState.PARKED))
     )
     for job in db.scalars(waiting):
-        queue.close(job, JobState.CANCELLED, "the study was opened again")
+        queue.close(job, JobState.CANCELLED, Reason("study-opened-again"))
     trail.record(db, "study.reopened", study=study.study_instance_uid, revision=study.revision)
 
 
-def close_study(db: Session, study: Study, why: str) -> None:
+def close_study(db: Session, study: Study, why: Reason) -> None:
     """Nothing more is expected: report as soon as the last analysis ends."""
     if study.state != StudyState.OPEN:
         return
@@ -86,13 +87,13 @@ def reported(db: Session, study: Study, revision: int) -> None:
         report_when_ready(db, study)
 
 
-def failed(db: Session, claim: queue.Claim, error: str, *, final: bool, blameless: bool = False) -> None:
+def failed(db: Session, claim: queue.Claim, error: Reason, *, final: bool, blameless: bool = False) -> None:
     """A job did not succeed: try it again later, or park it.
 
     Parameters
     ----------
     error
-        One sentence without patient data.
+        Without patient data.
     final
         Whether trying again would change nothing.
     blameless
@@ -113,7 +114,7 @@ def failed(db: Session, claim: queue.Claim, error: str, *, final: bool, blameles
     )
 
 
-def park(db: Session, job: Job, error: str, *, rejected: bool = False) -> None:
+def park(db: Session, job: Job, error: Reason, *, rejected: bool = False) -> None:
     """Give a job up until a person retries it, and let everything else go on without it."""
     queue.close(job, JobState.PARKED, error)
     trail.record(db, "job.parked", **_subject(db, job), attempts=job.attempts, error=error)
@@ -130,11 +131,11 @@ def cancel(db: Session, job_id: int) -> Job:
     """
     job = queue.withdraw(db, job_id)
     trail.record(db, "job.cancelled", **_subject(db, job))
-    _go_on_without(db, job, str(job.error), rejected=False)
+    _go_on_without(db, job, Reason("cancelled-by-person"), rejected=False)
     return job
 
 
-def _go_on_without(db: Session, job: Job, error: str, *, rejected: bool) -> None:
+def _go_on_without(db: Session, job: Job, error: Reason, *, rejected: bool) -> None:
     """Let everything else go on without a job that was given up."""
     study = study_of(db, job.study_id)
     if job.kind == "analyse" and job.instance_id is not None:
@@ -153,7 +154,7 @@ def park_abandoned(db: Session) -> int:
     """Park the jobs that outlived every worker that tried them; returns how many."""
     jobs = queue.abandoned(db)
     for job in jobs:
-        park(db, job, f"the process that ran it ended {job.attempts} times without a result")
+        park(db, job, Reason("process-ended", times=job.attempts))
     return len(jobs)
 
 

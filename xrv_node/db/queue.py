@@ -19,6 +19,7 @@ from xrv_node.db import trail
 from xrv_node.db.store import Store
 from xrv_node.db.tables import Delivery, Job, JobState
 from xrv_node.errors import QueueError
+from xrv_node.reasons import Reason
 
 Kind = Literal["analyse", "report", "deliver"]
 
@@ -192,13 +193,13 @@ def hold(db: Session, claim: Claim) -> Job:
     return job
 
 
-def close(job: Job, state: JobState, error: str | None = None) -> None:
+def close(job: Job, state: JobState, error: Reason | None = None) -> None:
     """End a job: done, parked or cancelled."""
     job.state, job.error = state, error
     job.lease, job.lease_until, job.updated_at = None, None, datetime.now(UTC)
 
 
-def postpone(job: Job, error: str, *, blameless: bool = False) -> float:
+def postpone(job: Job, error: Reason, *, blameless: bool = False) -> float:
     """Queue a job again after a pause that grows, spread so that many do not come back at once.
 
     Parameters
@@ -245,7 +246,7 @@ def withdraw(db: Session, job_id: int) -> Job:
     job = _found(db, job_id)
     if job.state not in (JobState.QUEUED, JobState.PARKED):
         raise QueueError(f"job {job_id} is {job.state}; only queued and parked jobs can be cancelled")
-    close(job, JobState.CANCELLED, "cancelled by a person")
+    close(job, JobState.CANCELLED, Reason("cancelled-by-person"))
     return job
 
 

@@ -23,6 +23,7 @@ from sqlalchemy.orm import Session
 from xrv_node.db import backup
 from xrv_node.db.group_commit import Group
 from xrv_node.errors import ConfigError
+from xrv_node.reasons import Reason
 
 log = structlog.get_logger("audit")
 
@@ -173,19 +174,19 @@ class Store:
         self.engine.dispose()
 
 
-def no_room(error: BaseException) -> str | None:
+def no_room(error: BaseException) -> Reason | None:
     """Say, of an exception, which disk is full; None when it has another cause.
 
     Told by errno of the operating system, SQLite's result code, and PostgreSQL's SQLSTATE 53100 (disk_full).
     """
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return "the disk of node.data_dir is full"
+        return Reason("data-disk-full")
     cause = getattr(error, "orig", None)
     if (
         getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
         or getattr(cause, "sqlstate", None) == "53100"
     ):
-        return "the disk of the database is full"
+        return Reason("database-disk-full")
     return None
 
 

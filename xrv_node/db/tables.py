@@ -6,14 +6,15 @@ same in SQLite and PostgreSQL.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, ClassVar
 
 from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, MetaData, String, UniqueConstraint
-from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
-from sqlalchemy.types import TypeDecorator
+
+from xrv_node.db.columns import ReasonList, ReasonText, UtcText
+from xrv_node.reasons import Reason
 
 
 class StudyState(StrEnum):
@@ -65,21 +66,6 @@ class DeliveryState(StrEnum):
     """Tried `max_attempts` times."""
 
 
-class UtcText(TypeDecorator[datetime]):
-    """An aware UTC datetime as ISO 8601 text with microseconds."""
-
-    impl = String(32)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
-        """To text."""
-        return None if value is None else value.astimezone(UTC).isoformat(timespec="microseconds")
-
-    def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:
-        """From text."""
-        return None if value is None else datetime.fromisoformat(value)
-
-
 class Base(DeclarativeBase):
     """Shared by all tables; constraint names are fixed so that migrations can name them."""
 
@@ -94,6 +80,8 @@ class Base(DeclarativeBase):
     )
     type_annotation_map: ClassVar[dict[Any, Any]] = {
         datetime: UtcText(),
+        Reason: ReasonText(),
+        tuple[Reason, ...]: ReasonList(),
         dict[str, Any]: JSON,
         list[Any]: JSON,
     }
@@ -147,9 +135,9 @@ class Instance(Base):
     state: Mapped[str] = mapped_column(String(16))
     verdict: Mapped[str] = mapped_column(String(16))
     view: Mapped[str | None] = mapped_column(String(16))
-    reasons: Mapped[list[Any]]
+    reasons: Mapped[tuple[Reason, ...]]
     evidence: Mapped[list[Any]]
-    error: Mapped[str | None]
+    error: Mapped[Reason | None]
     purged_at: Mapped[datetime | None]
     """When retention removed its file (`retention.purge`); the row stays."""
 
@@ -177,7 +165,7 @@ class Job(Base):
     owner: Mapped[str | None] = mapped_column(String(128), index=True)
     """The process that claimed it last, ``<host>/<role>-<number>`` (`role_locks.hold_role`)."""
     lease_until: Mapped[datetime | None]
-    error: Mapped[str | None]
+    error: Mapped[Reason | None]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 
@@ -243,7 +231,7 @@ class Delivery(Base):
     state: Mapped[str] = mapped_column(String(16), default=DeliveryState.WAITING)
     status: Mapped[str | None] = mapped_column(String(8))
     """The peer's last DIMSE status, e.g. ``0x0000``."""
-    error: Mapped[str | None]
+    error: Mapped[Reason | None]
     updated_at: Mapped[datetime]
     asked_at: Mapped[datetime | None]
     """When the peer was last asked to commit to it; empty when it was sent after that."""

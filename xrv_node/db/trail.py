@@ -20,6 +20,7 @@ from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from xrv_node.db.tables import AuditEvent, AuditHead
+from xrv_node.reasons import Reason, plain
 
 GENESIS = "0" * 64
 """Stands for the hash before the first row."""
@@ -76,7 +77,7 @@ def record(
     study, instance
         Study and SOP Instance UID that it happened to.
     detail
-        JSON values. Never patient data.
+        JSON values and reasons. Never patient data.
     """
     if (person := _asked_by.get()) is not None:
         detail = {"by": person} | detail
@@ -84,12 +85,16 @@ def record(
     connection = session.connection()
     count, previous = connection.execute(_HEAD).one()
     at = datetime.now(UTC).isoformat(timespec="microseconds")
-    text = json.dumps(detail, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str)
+    text = json.dumps(detail, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=_plain)
     fields = (count + 1, at, event, study, instance, text)
     digest = _digest(previous, *fields)
     connection.execute(_APPEND, dict(zip(_HASHED, fields, strict=True)) | {"hash": digest})
     connection.execute(_MOVE, {"count": count + 1, "hash": digest})
     session.flush()
+
+
+def _plain(value: Any) -> Any:
+    return plain(value) if isinstance(value, Reason) else str(value)
 
 
 def forget(session: Session, through: int, **detail: Any) -> None:

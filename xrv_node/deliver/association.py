@@ -1,4 +1,4 @@
-"""An association with a destination, with or without TLS, or a sentence that says why there is none."""
+"""An association with a destination, with or without TLS, or the reason why there is none."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from pynetdicom.pdu import A_ASSOCIATE_RJ
 from xrv_node import tls
 from xrv_node.errors import DestinationError
 from xrv_node.product import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from xrv_node.reasons import Reason
 from xrv_node.settings.destinations import DimseDestination, WebDestination
 
 CONNECT_SECONDS = 10
@@ -22,12 +23,10 @@ CONNECT_SECONDS = 10
 ANSWER_SECONDS = 60
 
 _REJECTIONS = {  # A-ASSOCIATE-RJ source and reason (PS3.8 table 9-21) that a person must see to
-    (1, 3): "it does not know our AE title {calling}: ask its administrator to let {calling} at this host's "
-    "address in, or correct receive.ae_title",
+    (1, 3): "our-title-unknown",
     # dcmtk's archive says the same of a caller that it does not know.
-    (1, 7): "it is not called {called}: correct `ae_title` of the destination; or it does not know us: ask "
-    "its administrator to let {calling} at this host's address in",
-    (1, 2): "it does not support the application context",
+    (1, 7): "its-title-unknown",
+    (1, 2): "context-unsupported",
 }
 
 Context = tuple[str, Sequence[str]]
@@ -35,7 +34,7 @@ Context = tuple[str, Sequence[str]]
 
 
 class NotNowError(Exception):
-    """The peer cannot be talked to at the moment; one sentence that says how far it came."""
+    """The peer cannot be talked to at the moment; its reason says how far it came."""
 
 
 def open_to(
@@ -92,10 +91,10 @@ def open_to(
     if refused:
         raise _rejection(refused[0], calling_ae, called)
     if association.rejected_contexts:
-        raise DestinationError(f"{called} accepts none of the SOP classes: allow them there")
+        raise DestinationError(Reason("no-class-accepted", peer=called))
     if context is not None and (why := _handshake(context, host, port)):
-        raise NotNowError(f"no TLS with {called} at {host}:{port}: {why}")
-    raise NotNowError(f"no association with {called} at {host}:{port}: is it running and reachable?")
+        raise NotNowError(Reason("no-tls", peer=called, host=host, port=port, why=why))
+    raise NotNowError(Reason("no-association", peer=called, host=host, port=port))
 
 
 def tls_context(destination: DimseDestination | WebDestination) -> ssl.SSLContext | None:
@@ -127,15 +126,24 @@ def note_rejection(event: Event, refused: list[A_ASSOCIATE_RJ]) -> None:
 
 def _rejection(answer: A_ASSOCIATE_RJ, calling: str, called: str) -> DestinationError | NotNowError:
     if answer.result == 2:  # rejected-transient (PS3.8 9.3.4)
-        return NotNowError(f"{called} refuses associations for now")
-    source, reason = answer.source or 0, answer.reason_diagnostic or 0
-    words = _REJECTIONS.get((source, reason), f"source {source}, reason {reason}")
-    return DestinationError(
-        f"{called} refused the association: {words.format(calling=calling, called=called)}"
-    )
+        return NotNowError(Reason("associations-refused-now", peer=called))
+    return DestinationError(Reason("association-refused", peer=called, why=_why(answer, calling, called)))
 
 
-def _handshake(context: ssl.SSLContext, host: str, port: int) -> str | None:
+def _why(answer: A_ASSOCIATE_RJ, calling: str, called: str) -> Reason:
+    source, code = answer.source or 0, answer.reason_diagnostic or 0
+    match _REJECTIONS.get((source, code)):
+        case "our-title-unknown" as key:
+            return Reason(key, calling=calling)
+        case "its-title-unknown" as key:
+            return Reason(key, calling=calling, called=called)
+        case "context-unsupported" as key:
+            return Reason(key)
+        case _:
+            return Reason("rejection-code", source=source, code=code)
+
+
+def _handshake(context: ssl.SSLContext, host: str, port: int) -> Reason | None:
     """What is wrong with the handshake, which pynetdicom does not tell; None where it is not that."""
     try:
         with (
@@ -146,10 +154,9 @@ def _handshake(context: ssl.SSLContext, host: str, port: int) -> str | None:
             secured.settimeout(1)
             secured.recv(1)
     except ssl.SSLCertVerificationError as error:
-        return f"its certificate does not hold ({error.verify_message}); see `ca` and `verify_host`"
+        return Reason("certificate-does-not-hold", why=str(error.verify_message))
     except ssl.SSLError as error:
-        why = error.reason or "broken off"
-        return f"{why}; does it speak TLS on this port, and does it trust our `certificate`?"
+        return Reason("handshake-failed", why=error.reason or Reason("broken-off"))
     except OSError:
         return None
     return None

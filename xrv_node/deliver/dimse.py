@@ -12,10 +12,11 @@ from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEnd
 from pynetdicom import _config
 from pynetdicom.association import Association
 
-from xrv_node import verbatim
+from xrv_node import reasons, verbatim
 from xrv_node.deliver.association import Context, NotNowError, open_to, tls_context
 from xrv_node.deliver.attempt import Attempt, Outcome, from_status
 from xrv_node.errors import ConfigError, DestinationError
+from xrv_node.reasons import Reason
 from xrv_node.result_kinds import KINDS, sop_classes
 from xrv_node.settings.destinations import DimseDestination
 from xrv_node.values import STORAGE_COMMITMENT, VERIFICATION, StoredResult
@@ -46,10 +47,10 @@ class DimseSender:
             try:
                 association = self._open()
             except (NotNowError, ConfigError) as error:  # a file that is missing can come back
-                yield from (Attempt(r, Outcome.TRANSIENT, str(error)) for r in results[number:])
+                yield from (Attempt(r, Outcome.TRANSIENT, reasons.of(error)) for r in results[number:])
                 return
             except DestinationError as error:
-                yield from (Attempt(r, Outcome.REJECTED, str(error)) for r in results[number:])
+                yield from (Attempt(r, Outcome.REJECTED, reasons.of(error)) for r in results[number:])
                 return
             yield self._store(association, result)
 
@@ -77,7 +78,7 @@ class DimseSender:
         try:
             association = open_to(self._destination, self._calling, contexts)
         except NotNowError as error:
-            raise DestinationError(str(error)) from error
+            raise DestinationError(reasons.of(error)) from error
         # The first of a class wins: the contexts are in our order of preference.
         accepted = {str(c.abstract_syntax): c for c in reversed(association.accepted_contexts)}
         lines = []
@@ -123,24 +124,20 @@ class DimseSender:
 
     def _store(self, association: Association, result: StoredResult) -> Attempt:
         if not any(c.abstract_syntax == result.sop_class_uid for c in association.accepted_contexts):
-            name = UID(result.sop_class_uid).name
-            return Attempt(
-                result,
-                Outcome.REJECTED,
-                f"{self._destination.ae_title} does not accept {name}: allow it there, "
-                f"or leave {result.kind!r} out of `send`",
-            )
+            what = {"sop_class": UID(result.sop_class_uid).name, "kind": result.kind}
+            reason = Reason("class-not-accepted", peer=str(self._destination.ae_title), **what)
+            return Attempt(result, Outcome.REJECTED, reason)
         try:
             answer = _stored(association, result.path)
         except (OSError, AttributeError, InvalidDicomError, zlib.error) as error:
             association.abort()  # it may have broken in the middle of the object
-            return Attempt(result, Outcome.TRANSIENT, f"our own file: {type(error).__name__}")
+            return Attempt(result, Outcome.TRANSIENT, Reason("own-file", error=type(error).__name__))
         except (RuntimeError, ValueError) as error:  # the association ended, or no context fits the object
-            return Attempt(result, Outcome.TRANSIENT, f"not sent: {type(error).__name__}")
+            return Attempt(result, Outcome.TRANSIENT, Reason("not-sent", error=type(error).__name__))
         status = answer.get("Status")
         if status is None:
             association.abort()
-            return Attempt(result, Outcome.TRANSIENT, "the peer did not answer")
+            return Attempt(result, Outcome.TRANSIENT, Reason("peer-silent"))
         return from_status(result, int(status))
 
 

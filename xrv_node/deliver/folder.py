@@ -13,6 +13,7 @@ from pydicom.filereader import read_file_meta_info
 from xrv_node import durable, verbatim
 from xrv_node.deliver.attempt import Attempt, Outcome
 from xrv_node.errors import DestinationError
+from xrv_node.reasons import Reason, of_system
 from xrv_node.report.envelope import to_bytes
 from xrv_node.settings.destinations import FolderDestination
 from xrv_node.values import StoredResult
@@ -33,9 +34,10 @@ class FolderSender:
             try:
                 durable.write(_place(self._path, result), _content(result.path, deflated=self._deflate))
             except (InvalidDicomError, zlib.error) as error:
-                yield Attempt(result, Outcome.TRANSIENT, f"our own file: {type(error).__name__}")
+                yield Attempt(result, Outcome.TRANSIENT, Reason("own-file", error=type(error).__name__))
             except OSError as error:
-                yield Attempt(result, Outcome.TRANSIENT, f"{self._path}: {error.strerror}")
+                reason = Reason("file-trouble", file=str(self._path), why=of_system(error))
+                yield Attempt(result, Outcome.TRANSIENT, reason)
             else:
                 yield Attempt(result, Outcome.DELIVERED)
 

@@ -19,10 +19,11 @@ from pydicom.uid import ExplicitVRLittleEndian
 from requests.adapters import HTTPAdapter
 from requests.auth import HTTPBasicAuth
 
-from xrv_node import tls
+from xrv_node import reasons, tls
 from xrv_node.deliver.association import CONNECT_SECONDS, tls_context
 from xrv_node.deliver.attempt import Attempt, Outcome, from_status
 from xrv_node.errors import ConfigError, DestinationError
+from xrv_node.reasons import Reason
 from xrv_node.settings.destinations import WebDestination
 from xrv_node.values import StoredResult
 
@@ -32,19 +33,20 @@ WHOLE = 1 << 31
 """Bytes of a request that is not sent in chunks: some services want to know its length (HTTP 411)."""
 
 _SAYS: dict[int, tuple[Outcome, str]] = {
-    401: (Outcome.REJECTED, "it does not accept our token or password"),
-    403: (Outcome.REJECTED, "our token or user may not store there"),
-    404: (Outcome.REJECTED, "there is no STOW-RS service at `url`"),
-    405: (Outcome.REJECTED, "there is no STOW-RS service at `url`"),
-    408: (Outcome.TRANSIENT, "it waited too long for us"),
-    409: (Outcome.REJECTED, "it refused the object"),
-    413: (Outcome.REJECTED, "the object is larger than it allows"),
-    415: (Outcome.REJECTED, "it does not take DICOM files of this transfer syntax"),
-    425: (Outcome.TRANSIENT, "not yet"),
-    429: (Outcome.TRANSIENT, "too many requests"),
-    501: (Outcome.REJECTED, "it cannot store"),
+    401: (Outcome.REJECTED, "http-login"),
+    403: (Outcome.REJECTED, "http-may-not-store"),
+    404: (Outcome.REJECTED, "http-no-service"),
+    405: (Outcome.REJECTED, "http-no-service"),
+    408: (Outcome.TRANSIENT, "http-waited"),
+    409: (Outcome.REJECTED, "http-refused"),
+    413: (Outcome.REJECTED, "http-too-large"),
+    415: (Outcome.REJECTED, "http-syntax"),
+    425: (Outcome.TRANSIENT, "http-not-yet"),
+    429: (Outcome.TRANSIENT, "http-too-many"),
+    501: (Outcome.REJECTED, "http-cannot-store"),
 }
-"""What HTTP status codes mean for an object (PS3.18 table 10.5.3-1, RFC 9110 section 15, RFC 6585)."""
+"""What HTTP status codes mean for an object, and the key of the reason (PS3.18 table 10.5.3-1, RFC 9110
+section 15, RFC 6585)."""
 
 
 class WebSender:
@@ -68,7 +70,7 @@ class WebSender:
             try:
                 client = self._open()
             except ConfigError as error:  # a file that is missing can come back
-                yield from (Attempt(r, Outcome.TRANSIENT, str(error)) for r in results[number:])
+                yield from (Attempt(r, Outcome.TRANSIENT, reasons.of(error)) for r in results[number:])
                 return
             yield self._store(client, result)
 
@@ -120,7 +122,7 @@ class WebSender:
             if dataset.file_meta.TransferSyntaxUID.is_deflated and not self._destination.deflate:
                 dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
         except (OSError, InvalidDicomError, zlib.error) as error:
-            return Attempt(result, Outcome.TRANSIENT, f"our own file: {type(error).__name__}")
+            return Attempt(result, Outcome.TRANSIENT, Reason("own-file", error=type(error).__name__))
         try:
             return _said(result, client.store_instances([dataset]))
         except requests.HTTPError as error:
@@ -128,9 +130,8 @@ class WebSender:
         except requests.RequestException as error:
             return Attempt(result, *_trouble(error))
         except Exception as error:  # from outside: its answer can be anything
-            return Attempt(
-                result, Outcome.TRANSIENT, f"its answer cannot be understood ({type(error).__name__})"
-            )
+            reason = Reason("answer-not-understood", error=type(error).__name__)
+            return Attempt(result, Outcome.TRANSIENT, reason)
 
 
 def _said(result: StoredResult, answer: Dataset) -> Attempt:
@@ -143,7 +144,7 @@ def _said(result: StoredResult, answer: Dataset) -> Attempt:
     for item in answer.get("ReferencedSOPSequence") or ():
         if item.get("ReferencedSOPInstanceUID") == result.sop_instance_uid:
             return from_status(result, int(item.get("WarningReason") or 0))
-    return Attempt(result, Outcome.TRANSIENT, "its answer does not name the object: is it a STOW-RS service?")
+    return Attempt(result, Outcome.TRANSIENT, Reason("answer-without-object"))
 
 
 def _failed(result: StoredResult, answer: Dataset) -> Attempt | None:
@@ -163,23 +164,22 @@ def _refused(result: StoredResult, response: requests.Response) -> Attempt:
     return failed or Attempt(result, *_words(response.status_code))
 
 
-def _words(code: int) -> tuple[Outcome, str]:
+def _words(code: int) -> tuple[Outcome, Reason]:
     # 5xx is the server's own trouble (RFC 9110 15.6), any other code something that a person must see to.
-    otherwise = (Outcome.TRANSIENT if code >= 500 else Outcome.REJECTED, "")
-    outcome, words = _SAYS.get(code, otherwise)
-    name = f"HTTP {code} {responses.get(code, '')}".strip()
-    return outcome, f"{words} ({name})" if words else name
+    otherwise = (Outcome.TRANSIENT if code >= 500 else Outcome.REJECTED, "http-status")
+    outcome, key = _SAYS.get(code, otherwise)
+    return outcome, Reason(key, http=f"HTTP {code} {responses.get(code, '')}".strip())
 
 
-def _trouble(error: requests.RequestException) -> tuple[Outcome, str]:
+def _trouble(error: requests.RequestException) -> tuple[Outcome, Reason]:
     """No answer at all. The library's own texts quote what was sent."""
     if isinstance(error, requests.TooManyRedirects):
-        return Outcome.REJECTED, "it sends us elsewhere: correct `url`"
+        return Outcome.REJECTED, Reason("sends-elsewhere")
     if isinstance(error, requests.exceptions.SSLError):
-        return Outcome.TRANSIENT, "no TLS: see `ca`, `verify_host` and `certificate` of the destination"
+        return Outcome.TRANSIENT, Reason("web-no-tls")
     if isinstance(error, requests.Timeout):
-        return Outcome.TRANSIENT, "no answer in time; see `timeout_seconds`"
-    return Outcome.TRANSIENT, f"no answer ({type(error).__name__}): is it running and reachable?"
+        return Outcome.TRANSIENT, Reason("web-no-answer-in-time")
+    return Outcome.TRANSIENT, Reason("web-no-answer", error=type(error).__name__)
 
 
 def _plain(response: requests.Response, **_: Any) -> requests.Response:

@@ -97,7 +97,7 @@ def image_results(studies: Sequence[dict[str, Any]], back: Returned, folder: Pat
                     instance=row["instance"],
                     view=row["view"],
                     verdict=row["verdict"],
-                    why=row["error"] or row["reasons"][0],
+                    why=str(row["error"] or row["reasons"][0]),
                     findings=found,
                     overlay=picture,
                 )

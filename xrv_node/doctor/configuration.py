@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 
-from xrv_node import tls
+from xrv_node import languages, tls
 from xrv_node.doctor.finding import Examined, Found, State
 from xrv_node.errors import ConfigError
 from xrv_node.settings import Settings
@@ -33,7 +33,7 @@ def configuration(node: Examined) -> Found:
 
 def look(settings: Settings) -> Found:
     """What is wrong, the key first, and the remedy."""
-    for part in (_certificates, _secrets, _ports, _callers):
+    for part in (_certificates, _secrets, _ports, _callers, _languages):
         yield from part(settings)
 
 
@@ -138,3 +138,15 @@ def _callers(settings: Settings) -> Found:
                 key = f"destinations.{one.name}.when.calling_ae"
                 says = f"{key}: nothing comes from {title}, for it is not let in"
                 yield State.WARN, says, f'add "{title}" to receive.allowed_calling_ae, or take it out here'
+
+
+def _languages(settings: Settings) -> Found:
+    if settings.node.languages_dir is None:
+        return
+    remedy = "put it right; until then English stands there"
+    for name in languages.names():
+        try:
+            for says in languages.complaints(name):
+                yield State.FAIL, f"node.languages_dir: {name}.toml: {says}", remedy
+        except ConfigError as error:
+            yield State.FAIL, f"node.languages_dir: {error}", "correct the file"

@@ -22,7 +22,7 @@ def disk(node: Examined) -> Found:
     directory = node.settings.data_dir
     free = shutil.disk_usage(directory).free
     if node.has_record and (why := room.why_paused(node.settings, node.store)):
-        yield State.FAIL, why, "make room, or let [retention] keep less"
+        yield State.FAIL, str(why), "make room, or let [retention] keep less"
     state = (
         State.FAIL
         if free < max(NO_ROOM, node.settings.receive.min_free_mb << 20)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import reduce
+
 from pydicom import Dataset
 
 from xrv_node.frontal.evidence import Sign, part_signs, view_signs
 from xrv_node.frontal.gates import ADULT_YEARS, age_years, barriers
 from xrv_node.frontal.rules import PART_KINDS, Rules, load_rules
+from xrv_node.reasons import Reason
 from xrv_node.values import FrontalDecision, Verdict
 
 
@@ -54,7 +57,7 @@ def decide(
     )
     notes = [sign.remark for sign in (*views, *parts) if sign.remark]
     if age_years(header) is None:
-        notes.append("The header does not tell the patient's age.")
+        notes.append(Reason("age-not-told"))
     same = [sign.view for sign in plain if sign.kind == plain[0].kind and sign.view]
     return FrontalDecision(
         verdict=verdict,
@@ -73,36 +76,38 @@ def _verdict(part: Verdict, view: Verdict) -> Verdict:
     return view  # whatever it shows, it is not a frontal view
 
 
-def _part(signs: list[Sign]) -> tuple[Verdict, list[str]]:
+def _part(signs: list[Sign]) -> tuple[Verdict, list[Reason]]:
     """Return whether the chest is shown (FRONTAL for yes), with reasons."""
-    told: dict[str, str] = {}
+    told: dict[str, Reason] = {}
     for sign in signs:  # the strongest of each kind
         told.setdefault(sign.kind, sign.told)
     if not told:
-        return Verdict.UNKNOWN, ["The header tells no body part that the filter knows."]
+        return Verdict.UNKNOWN, [Reason("part-not-told")]
     if "other" in told and len(told) > 1:
-        conflict = " against ".join(told.values())
-        return Verdict.UNKNOWN, [f"The header contradicts itself on the body part: {conflict}."]
+        conflict = reduce(lambda one, other: Reason("against", one=one, other=other), told.values())
+        return Verdict.UNKNOWN, [Reason("part-contradicts", conflict=conflict)]
     if "other" in told:
-        return Verdict.NOT_CHEST, [f"{told['other']}: another part of the body."]
+        return Verdict.NOT_CHEST, [Reason("part-other", told=told["other"])]
     if "partly" in told:
-        reason = "shows the chest, but perhaps framed or exposed for something else"
-        return Verdict.UNKNOWN, [f"{told['partly']}: {reason}."]
-    return Verdict.FRONTAL, [f"{told['chest']}: the chest."]
+        return Verdict.UNKNOWN, [Reason("part-partly", told=told["partly"])]
+    return Verdict.FRONTAL, [Reason("part-chest", told=told["chest"])]
 
 
-def _view(signs: list[Sign], rules: Rules) -> tuple[Verdict, list[str]]:
+def _view(signs: list[Sign], rules: Rules) -> tuple[Verdict, list[Reason]]:
     """Return what the view makes of the image, with reasons."""
     if not signs:
-        return Verdict.UNKNOWN, ["The header tells no view."]
+        return Verdict.UNKNOWN, [Reason("view-not-told")]
     first, verdict = signs[0], rules.projections[signs[0].kind]
-    reason = f"{first.told}: {'an' if first.kind[0] in 'aeiou' else 'a'} {first.kind} view."
-    against = [f"{sign.told} ({sign.kind})" for sign in signs if rules.projections[sign.kind] is not verdict]
+    reason = Reason(f"view-{first.kind}", told=first.told)
+    against = [sign for sign in signs if rules.projections[sign.kind] is not verdict]
     if not against:
         return verdict, [reason]
-    conflict = (
-        f"The header contradicts itself on the view: {first.told} ({first.kind}) against {', '.join(against)}"
-    )
+    others = reduce(lambda one, other: Reason("listed", one=one, other=other), map(_of_kind, against))
+    conflict = Reason("against", one=_of_kind(first), other=others)
     if verdict is Verdict.FRONTAL:
-        return Verdict.UNKNOWN, [f"{conflict}; the pixels have to decide."]
-    return verdict, [reason, f"{conflict}; the stronger one counts."]
+        return Verdict.UNKNOWN, [Reason("view-contradicts-open", conflict=conflict)]
+    return verdict, [reason, Reason("view-contradicts-settled", conflict=conflict)]
+
+
+def _of_kind(sign: Sign) -> Reason:
+    return Reason("sign-of", told=sign.told, kind=Reason(f"kind-{sign.kind}"))

@@ -9,6 +9,7 @@ from pydicom import Dataset
 
 from xrv_node.attributes import codes, fold, shown, spaced, text, values
 from xrv_node.frontal.rules import SEVERAL, Rules, Term
+from xrv_node.reasons import Reason
 from xrv_node.values import Evidence
 
 UNREAD = "not understood"
@@ -24,13 +25,13 @@ class Sign:
     kind: str
     """A kind of projection or body part of the tables."""
     view: str | None = None
-    remark: str = ""
-    """A sentence that goes with it into the reasons."""
+    remark: Reason | None = None
+    """What goes with it into the reasons."""
 
     @property
-    def told(self) -> str:
+    def told(self) -> Reason:
         """The attribute and its value, as a reason quotes them."""
-        return f"{spaced(self.attribute)} {shown(self.value)}"
+        return Reason("attribute-says", attribute=spaced(self.attribute), value=shown(self.value))
 
     @property
     def evidence(self) -> Evidence:
@@ -92,7 +93,8 @@ def _worded(header: Dataset, keyword: str, terms: tuple[Term, ...]) -> Iterator[
     for term in found:
         yield Sign(keyword, value, term.kind, term.view)
     if value and not found:
-        yield Sign(keyword, value, UNREAD, None, f"{spaced(keyword)} {shown(value)} is in no table.")
+        unread = Sign(keyword, value, UNREAD)
+        yield replace(unread, remark=Reason("in-no-table", told=unread.told))
 
 
 def _elsewhere(header: Dataset, keyword: str, terms: tuple[Term, ...]) -> Iterator[Sign]:
@@ -132,7 +134,7 @@ def _one_view(signs: Iterable[Sign]) -> list[Sign]:
     if len(found) < 2 and SEVERAL not in kinds:
         return found
     if SEVERAL in kinds or {"frontal", "lateral"} <= kinds:
-        remark = f"{found[0].told} names several views, which tells nothing of this image."
+        remark = Reason("several-views", told=found[0].told)
         return [replace(found[0], kind=SEVERAL, view=None, remark=remark)]
     first = next((sign for sign in found if sign.kind not in ("frontal", "lateral")), found[0])
     views = {sign.view for sign in found if sign.view and sign.kind == first.kind}
@@ -145,13 +147,12 @@ def _orientation(header: Dataset, rules: Rules) -> Iterator[Sign]:
     letters = "".join(word[0] for word in fold(value).split()[:2])
     kind = rules.orientation.get(letters)
     if kind:
-        remark = "" if letters in rules.upright else "The image is mirrored or turned."
+        remark = None if letters in rules.upright else Reason("mirrored-or-turned")
         yield Sign("PatientOrientation", value, kind, None, remark)
 
 
 def _portable(header: Dataset, rules: Rules) -> Iterator[Sign]:
     for keyword in rules.portable_attributes:
         if match := rules.portable.search(fold(text(header, keyword))):
-            remark = "A mobile or bedside examination is taken from the front: AP is assumed."
-            yield Sign(keyword, match[0], "frontal", "AP", remark)
+            yield Sign(keyword, match[0], "frontal", "AP", Reason("taken-as-ap"))
             return

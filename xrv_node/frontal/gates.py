@@ -11,6 +11,7 @@ from pydicom import Dataset
 
 from xrv_node.attributes import UNITS_IN_A_YEAR, codes, fold, number, shown, spaced, text, typed, values
 from xrv_node.frontal.rules import Objection, Rules
+from xrv_node.reasons import Reason
 from xrv_node.values import Evidence, Verdict
 
 ADULT_YEARS = 18.0
@@ -29,7 +30,7 @@ class Barrier:
     """One thing that rules the image out."""
 
     verdict: Verdict
-    reason: str
+    reason: Reason
     evidence: Evidence
 
 
@@ -77,29 +78,27 @@ def _object_barriers(header: Dataset, rules: Rules) -> Iterator[Barrier]:
     sop_class, modality = text(header, "SOPClassUID"), fold(text(header, "Modality"))
     if sop_class in rules.refused_sop_classes:
         verdict, why = rules.refused_sop_classes[sop_class]
-        yield _barrier("SOPClassUID", sop_class, f"The object is {why}.", verdict)
+        yield _barrier("SOPClassUID", sop_class, why, verdict)
     elif sop_class and sop_class not in rules.sop_classes:
-        yield _barrier("SOPClassUID", sop_class, "The object's class is not that of a projection radiograph.")
+        yield _barrier("SOPClassUID", sop_class, Reason("class-not-projection"))
     if modality and modality not in rules.modalities:
-        yield _barrier("Modality", modality, f"Modality {shown(modality)} does not make chest radiographs.")
+        yield _barrier("Modality", modality, Reason("modality-not-chest", modality=shown(modality)))
 
 
 def _matrix_barriers(header: Dataset, rules: Rules) -> Iterator[Barrier]:
     rows, columns = _whole(header, "Rows"), _whole(header, "Columns")
     size = f"{rows} x {columns}"
     if not rows or not columns or min(rows, columns) < 0:
-        yield _barrier("Rows", size, "The object describes no image: Rows or Columns are missing or zero.")
+        yield _barrier("Rows", size, Reason("describes-no-image"))
     elif min(rows, columns) < rules.minimum_matrix:
-        least = rules.minimum_matrix
-        yield _barrier("Rows", size, f"The image of {size} is smaller than the {least} x {least} needed.")
+        least = f"{rules.minimum_matrix} x {rules.minimum_matrix}"
+        yield _barrier("Rows", size, Reason("too-small", size=size, least=least))
     frames = _whole(header, "NumberOfFrames")
     if frames is not None and frames > 1:
-        yield _barrier(
-            "NumberOfFrames", str(frames), f"The object has {frames} frames; a radiograph has one."
-        )
+        yield _barrier("NumberOfFrames", str(frames), Reason("object-has-frames", frames=frames))
     samples = _whole(header, "SamplesPerPixel")
     if samples is not None and samples > 1:
-        yield _barrier("SamplesPerPixel", str(samples), "The image is in colour.")
+        yield _barrier("SamplesPerPixel", str(samples), Reason("in-colour"))
 
 
 def _whole(header: Dataset, keyword: str) -> int | None:
@@ -110,10 +109,8 @@ def _whole(header: Dataset, keyword: str) -> int | None:
 def _age_barriers(header: Dataset, min_age_years: float) -> Iterator[Barrier]:
     age = age_years(header)
     if age is not None and age < min_age_years:
-        limit = f"below {min_age_years:g} years"  # the age itself is the patient's and stays out of the trail
-        yield _barrier(
-            "PatientAge", limit, f"The patient's age is {limit}; the networks were trained on adults."
-        )
+        years = f"{min_age_years:g}"  # the age itself is the patient's and stays out of the trail
+        yield _barrier("PatientAge", f"below {years} years", Reason("too-young", years=years))
 
 
 def _objection_barriers(header: Dataset, row: Objection) -> Iterator[Barrier]:
@@ -122,8 +119,9 @@ def _objection_barriers(header: Dataset, row: Objection) -> Iterator[Barrier]:
         if found is None:
             continue
         value = "(not shown)" if row.private else shown(found)
-        told = spaced(keyword) if row.private else f"{spaced(keyword)} {value}"
-        yield _barrier(keyword, value, f"{told}: {row.because}.")
+        name = spaced(keyword)
+        told = name if row.private else Reason("attribute-says", attribute=name, value=value)
+        yield _barrier(keyword, value, Reason(row.because, told=told))
         return
 
 
@@ -142,5 +140,5 @@ def _objectionable(header: Dataset, keyword: str, row: Objection) -> str | None:
     return None
 
 
-def _barrier(keyword: str, value: str, reason: str, verdict: Verdict = Verdict.NOT_SUITABLE) -> Barrier:
+def _barrier(keyword: str, value: str, reason: Reason, verdict: Verdict = Verdict.NOT_SUITABLE) -> Barrier:
     return Barrier(verdict, reason, Evidence(keyword, shown(value), verdict.value))

@@ -14,6 +14,7 @@ from typing import Any
 from pydicom import Dataset
 
 from xrv_node.attributes import integer, items, shown, text, values
+from xrv_node.reasons import Reason
 from xrv_node.values import Evidence
 
 SAME = "the same exposure"
@@ -46,46 +47,46 @@ class Preference:
 
     rank: Callable[[Dataset], Any]
     """The higher is chosen."""
-    reason: str
-    """Why, for the one that is not; `{number}` is the chosen one's."""
+    key: str
+    """Of the reason, for the one that is not; its `number` is the chosen one's."""
 
 
 PREFERENCES = (
     # PS3.3 C.8.11.1: what FOR PROCESSING holds is nobody's to read
     Preference(
         lambda h: {"FOR PRESENTATION": 2, "FOR PROCESSING": 0}.get(text(h, "PresentationIntentType"), 1),
-        "Image {number} shows the same exposure and is the one for presentation.",
+        "repeat-for-presentation",
     ),
     Preference(
         lambda h: not f"{text(h, 'SOPClassUID')}.".startswith(f"{_SECONDARY_CAPTURE}."),
-        "Image {number} shows the same exposure; this one is a secondary capture of it.",
+        "repeat-secondary-capture",
     ),
     # values 1 and 2 of Image Type, PS3.3 C.7.6.1.1.2
     Preference(
         lambda h: _image_type(h, 0) != "DERIVED",
-        "Image {number} shows the same exposure and is the original; this one is derived.",
+        "repeat-derived",
     ),
     Preference(
         lambda h: _image_type(h, 1) != "SECONDARY",
-        "Image {number} shows the same exposure and is the primary image; this one is secondary.",
+        "repeat-secondary",
     ),
     # PS3.3 C.7.6.1.1.5
     Preference(
         lambda h: text(h, "LossyImageCompression") != "01",
-        "Image {number} shows the same exposure without the losses of this one's compression.",
+        "repeat-compressed",
     ),
     Preference(
         lambda h: integer(h, "Rows") * integer(h, "Columns"),
-        "Image {number} shows the same exposure with more pixels.",
+        "repeat-smaller",
     ),
     Preference(
         lambda h: (text(h, "ContentDate"), text(h, "ContentTime"), integer(h, "InstanceNumber")),
-        "Image {number} shows the same exposure and is the latest.",
+        "repeat-older",
     ),
 )
 """In the order in which they count."""
 
-NO_PREFERENCE = "Image {number} shows the same exposure; nothing in the headers makes either the better."
+NO_PREFERENCE = "repeat-alike"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +96,7 @@ class Repeat:
     number: int
     chosen: int
     """The other one's number."""
-    reason: str
-    """A sentence for the report and the audit trail."""
+    reason: Reason
     evidence: Evidence
     """What tells that the exposure is the same."""
 
@@ -124,9 +124,9 @@ def repeats(headers: Mapping[int, Dataset]) -> tuple[Repeat, ...]:
             if number != chosen:
                 ties = (_tie(headers[number], headers[other]) for other in exposure if other != number)
                 pairs = zip(PREFERENCES, ranks[chosen], ranks[number], strict=True)
-                reason = next((p.reason for p, best, own in pairs if best != own), NO_PREFERENCE)
+                key = next((p.key for p, best, own in pairs if best != own), NO_PREFERENCE)
                 found.append(
-                    Repeat(number, chosen, reason.format(number=chosen), next(tie for tie in ties if tie))
+                    Repeat(number, chosen, Reason(key, number=chosen), next(tie for tie in ties if tie))
                 )
     return tuple(found)
 

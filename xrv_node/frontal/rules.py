@@ -13,6 +13,7 @@ from typing import Any
 
 from xrv_node.attributes import fold
 from xrv_node.errors import ConfigError
+from xrv_node.reasons import Reason
 from xrv_node.values import Verdict
 
 SEVERAL = "several"
@@ -38,6 +39,7 @@ class Objection:
 
     attributes: tuple[str, ...]
     because: str
+    """Key of the reason, filled in with what is `told`."""
     private: bool
     pattern: re.Pattern[str] | None
     codes: frozenset[str]
@@ -49,7 +51,7 @@ class Rules:
     """All tables of the filter."""
 
     sop_classes: frozenset[str]
-    refused_sop_classes: Mapping[str, tuple[Verdict, str]]
+    refused_sop_classes: Mapping[str, tuple[Verdict, Reason]]
     modalities: frozenset[str]
     minimum_matrix: int
     objections: tuple[Objection, ...]
@@ -100,9 +102,11 @@ def load_rules(path: Path | None = None) -> Rules:
 def _rules(data: Mapping[str, Any]) -> Rules:
     image, attributes, orientation = data["image"], data["attributes"], data["orientation"]
     projections = {kind: Verdict(verdict) for kind, verdict in data["projections"].items()}
+    for kind in projections:  # all of them have words
+        Reason(f"view-{kind}", told=Reason(f"kind-{kind}"))
     return Rules(
         sop_classes=frozenset(image["sop_classes"]),
-        refused_sop_classes={uid: (Verdict(v), str(why)) for uid, (v, why) in image["refused"].items()},
+        refused_sop_classes={uid: (Verdict(v), Reason(why)) for uid, (v, why) in image["refused"].items()},
         modalities=frozenset(image["modalities"]),
         minimum_matrix=int(image["minimum_matrix"]),
         objections=tuple(_objection(row) for row in data["objections"]),
@@ -138,6 +142,7 @@ def _terms(rows: Iterable[Mapping[str, Any]], kinds: Iterable[str]) -> tuple[Ter
 
 def _objection(row: Mapping[str, Any]) -> Objection:
     allowed = row.get("codes_other_than")
+    Reason(row["because"], told="")  # it has words
     return Objection(
         attributes=tuple(row["attributes"]),
         because=str(row["because"]),

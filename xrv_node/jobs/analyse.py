@@ -13,6 +13,7 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from xrv_node import reasons
 from xrv_node.analyse.analysis_file import save
 from xrv_node.db import progress, queue, trail
 from xrv_node.db.queue import Claim, LeaseLostError
@@ -22,6 +23,7 @@ from xrv_node.errors import ImageError
 from xrv_node.jobs.worker import ProcessSpoiledError
 from xrv_node.priors.local import remember
 from xrv_node.radiograph.header import read_header
+from xrv_node.reasons import Reason
 from xrv_node.spool import Spool
 from xrv_node.values import Analysis, AnalysisInput, Evidence, FrontalDecision, Verdict
 
@@ -73,7 +75,7 @@ def _device() -> Iterator[None]:
     except RuntimeError as error:
         if not str(error).startswith("CUDA error"):
             raise
-        raise ProcessSpoiledError(f"the GPU failed: {str(error).splitlines()[0]}") from error
+        raise ProcessSpoiledError(Reason("gpu-failed", why=str(error).splitlines()[0])) from error
 
 
 def _analyse(store: Store, spool: Spool, analyser: Analyser, claims: Sequence[Claim]) -> None:
@@ -99,7 +101,7 @@ def _own_job(store: Store, claim: Claim) -> Iterator[None]:
             yield
         except ImageError as error:
             with store.begin() as db:
-                progress.failed(db, claim, str(error), final=True)
+                progress.failed(db, claim, reasons.of(error), final=True)
             log.error("not analysed", instance=claim.instance_id, why=str(error))
     except LeaseLostError:
         log.warning("analysed late, another process has the job now", job=claim.job_id)
@@ -116,7 +118,7 @@ def _frontal(
     decision = FrontalDecision(
         Verdict.UNKNOWN,
         instance.view,
-        tuple(instance.reasons),
+        instance.reasons,
         tuple(Evidence(**e) for e in instance.evidence),
     )
     if views is not None:
@@ -131,7 +133,7 @@ def _decided(store: Store, claim: Claim, decision: FrontalDecision) -> None:
         job = queue.hold(db, claim)
         study = progress.study_of(db, claim.study_id)
         instance = db.get_one(Instance, claim.instance_id)
-        instance.verdict, instance.reasons = decision.verdict, list(decision.reasons)
+        instance.verdict, instance.reasons = decision.verdict, decision.reasons
         instance.evidence = [asdict(e) for e in decision.evidence]
         trail.record(
             db,

@@ -18,6 +18,7 @@ from xrv_node.deliver.attempt import Attempt, Outcome
 from xrv_node.deliver.senders import Sender, sender
 from xrv_node.jobs import commitment
 from xrv_node.jobs.worker import Handler, work
+from xrv_node.reasons import Reason
 from xrv_node.settings import Settings
 from xrv_node.settings.destinations import Destination
 from xrv_node.spool import Spool
@@ -125,7 +126,7 @@ def _record(store: Store, destination: str, known: Sequence[tuple[Claim, Attempt
             kind=attempt.result.kind,
             instance=attempt.result.sop_instance_uid,
             outcome=attempt.outcome.value,
-            why=attempt.message or None,
+            why=None if attempt.reason is None else str(attempt.reason),
         )
 
 
@@ -133,10 +134,11 @@ def _record_one(db: Session, destination: str, claim: Claim, attempt: Attempt) -
     job = queue.hold(db, claim)  # before anything is changed: a lost lease leaves no trace
     status = None if attempt.status is None else f"0x{attempt.status:04X}"
     delivery = _delivery(db, claim)
-    delivery.status, delivery.error = status, attempt.message or None
+    delivery.status, delivery.error = status, attempt.reason
     delivery.updated_at = datetime.now(UTC)
     if attempt.outcome not in _STATES:
-        progress.failed(db, claim, attempt.message, final=attempt.outcome == Outcome.REJECTED)
+        reason = attempt.reason or Reason("peer-silent")
+        progress.failed(db, claim, reason, final=attempt.outcome == Outcome.REJECTED)
         return
     queue.close(job, JobState.DONE)
     delivery.state = _STATES[attempt.outcome]
@@ -149,7 +151,7 @@ def _record_one(db: Session, destination: str, claim: Claim, attempt: Attempt) -
         kind=attempt.result.kind,
         destination=destination,
         status=status,
-        remark=attempt.message,
+        remark=attempt.reason or "",
     )
 
 

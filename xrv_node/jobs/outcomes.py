@@ -18,6 +18,7 @@ from xrv_node.db.tables import AnalysisRow, Delivery, Instance, InstanceState, R
 from xrv_node.errors import XrvNodeError
 from xrv_node.frontal.repeats import Repeat, repeats
 from xrv_node.radiograph.header import read_header
+from xrv_node.reasons import Reason
 from xrv_node.spool import Spool
 from xrv_node.values import Evidence, FrontalDecision, ImageOutcome, ModelSet, Verdict
 
@@ -89,7 +90,7 @@ def images_of(db: Session, spool: Spool, study: Study, model_set: ModelSet) -> t
     of_study = select(Instance).where(Instance.study_id == study.id).order_by(Instance.id)
     rows = db.scalars(of_study.where(Instance.purged_at.is_(None))).all()
     if not rows:
-        raise XrvNodeError("the images of the study were purged: send them again to have them reported")
+        raise XrvNodeError(Reason("images-purged"))
     images = [_image(db, spool, row, model_set) for row in rows]
     return tuple(sorted(images, key=lambda i: _order(i.header)))
 
@@ -181,8 +182,8 @@ def purged(db: Session, study: Study) -> int:
     return db.scalar(gone) or 0
 
 
-def remarks(images: Sequence[ImageOutcome], patients: int, gone: int = 0) -> tuple[str, ...]:
-    """Say what a reader must know of a study as a whole, a sentence each, without patient data.
+def remarks(images: Sequence[ImageOutcome], patients: int, gone: int = 0) -> tuple[Reason, ...]:
+    """Say what a reader must know of a study as a whole, without patient data.
 
     Parameters
     ----------
@@ -196,14 +197,11 @@ def remarks(images: Sequence[ImageOutcome], patients: int, gone: int = 0) -> tup
     again = len(images) - len({text(image.header, "SOPInstanceUID") for image in images})
     said = []
     if patients > 1:
-        said.append(f"CAUTION: the images of this study name {patients} patients; this is about one of them.")
+        said.append(Reason("several-patients", number=patients))
     if again:
-        said.append(
-            "CAUTION: not analysed, for they came again under the same SOP Instance UID with other content: "
-            f"{again}."
-        )
+        said.append(Reason("came-again-otherwise", number=again))
     if gone:
-        said.append(f"Came earlier and was removed since, so it is in earlier reports only: {gone} objects.")
+        said.append(Reason("removed-since", number=gone))
     return tuple(said)
 
 
@@ -215,9 +213,8 @@ def _identity(header: Dataset) -> tuple[str, ...]:
 
 
 def _image(db: Session, spool: Spool, row: Instance, model_set: ModelSet) -> ImageOutcome:
-    decision = FrontalDecision(
-        Verdict(row.verdict), row.view, tuple(row.reasons), tuple(Evidence(**e) for e in row.evidence)
-    )
+    evidence = tuple(Evidence(**e) for e in row.evidence)
+    decision = FrontalDecision(Verdict(row.verdict), row.view, row.reasons, evidence)
     header = read_header(spool.absolute(row.path))
     verbatim.remember(header)  # the results have the patient's and the study's text as it came
     if row.state != InstanceState.ANALYSED:
@@ -228,7 +225,7 @@ def _image(db: Session, spool: Spool, row: Instance, model_set: ModelSet) -> Ima
         .order_by(AnalysisRow.model_set != model_set.digest, AnalysisRow.id.desc())
     ).first()
     if analysis is None:
-        return ImageOutcome(header, decision, error="its analysis is missing; reprocess the study")
+        return ImageOutcome(header, decision, error=Reason("analysis-missing"))
     kept = load(spool.absolute(analysis.path))
     return ImageOutcome(header, decision, kept, error=kept.refused)
 

@@ -19,6 +19,7 @@ from xrv_node.jobs import outcomes, results
 from xrv_node.jobs.outcomes import ClosedStudy
 from xrv_node.jobs.results import Patient, Results
 from xrv_node.priors import search
+from xrv_node.reasons import Reason
 from xrv_node.result_kinds import variant
 from xrv_node.settings import Settings
 from xrv_node.settings.destinations import DestinationSection
@@ -70,9 +71,7 @@ def _analysed_anew(store: Store, model_set: ModelSet, claim: Claim) -> bool:
     with store.begin() as db:
         study = progress.study_of(db, claim.study_id)
         images = outcomes.outdated(db, study, model_set)
-        queue.close(
-            queue.hold(db, claim), JobState.CANCELLED, "its images are analysed by the present models first"
-        )
+        queue.close(queue.hold(db, claim), JobState.CANCELLED, Reason("analysed-first"))
         for image in images:
             progress.analyse_again(db, image)
         trail.record(
@@ -81,7 +80,7 @@ def _analysed_anew(store: Store, model_set: ModelSet, claim: Claim) -> bool:
             study=study.study_instance_uid,
             revision=study.revision,
             images=[image.sop_instance_uid for image in images],
-            why="other models analysed them",
+            why=Reason("other-models"),
         )
     return True
 

@@ -27,6 +27,7 @@ from xrv_node.db.tables import (
     StudyState,
 )
 from xrv_node.errors import XrvNodeError
+from xrv_node.reasons import Reason
 from xrv_node.result_kinds import KINDS, variant
 from xrv_node.settings.destinations import DestinationSection
 from xrv_node.spool import Spool
@@ -216,4 +217,4 @@ def _drop(db: Session, *which: Any) -> None:
     """Cancel jobs that a new one stands in for; one that runs ends by itself."""
     waiting = select(Job).where(*which, Job.state.in_((JobState.QUEUED, JobState.PARKED)))
     for job in db.scalars(waiting.with_for_update()):
-        queue.close(job, JobState.CANCELLED, "a person asked for it again")
+        queue.close(job, JobState.CANCELLED, Reason("asked-again"))

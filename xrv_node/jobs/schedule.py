@@ -16,6 +16,7 @@ from xrv_node import disk
 from xrv_node.db import progress
 from xrv_node.db.store import Store
 from xrv_node.db.tables import Study, StudyState
+from xrv_node.reasons import Reason
 from xrv_node.retention import events, orphans, purge
 from xrv_node.settings import Settings
 from xrv_node.spool import Spool
@@ -79,7 +80,7 @@ def close_quiet(store: Store, quiet_seconds: float) -> int:
     with store.begin() as db:
         studies = db.scalars(quiet.with_for_update(skip_locked=True)).all()
         for study in studies:
-            progress.close_study(db, study, f"quiet for {quiet_seconds:g} s")
+            progress.close_study(db, study, Reason("quiet", seconds=f"{quiet_seconds:g}"))
     return len(studies)
 
 

@@ -11,10 +11,12 @@ from time import monotonic
 
 import structlog
 
+from xrv_node import reasons
 from xrv_node.db import progress, queue
 from xrv_node.db.queue import Claim, Kind, LeaseLostError
 from xrv_node.db.store import Store, no_room
 from xrv_node.errors import XrvNodeError
+from xrv_node.reasons import Reason
 
 log = structlog.get_logger("worker")
 
@@ -98,24 +100,24 @@ def _run(store: Store, handler: Handler, claims: Sequence[Claim], stop: threadin
             handler.run(claims)
         except ProcessSpoiledError as error:
             log.error("this process ends, another one is needed", kind=handler.kind, why=str(error))
-            _fail(store, claims, str(error), blameless=True)
+            _fail(store, claims, reasons.of(error), blameless=True)
             raise
         except XrvNodeError as error:
             log.error("jobs failed", kind=handler.kind, why=str(error))
-            _fail(store, claims, str(error))
+            _fail(store, claims, reasons.of(error))
         except Exception as error:
             if full := no_room(error):
-                log.error("jobs wait for room", kind=handler.kind, why=full)
+                log.error("jobs wait for room", kind=handler.kind, why=str(full))
                 while not _fail(store, claims, full, blameless=True):  # the database may be on that disk
                     if stop.wait(NO_ROOM_SECONDS):
                         break
                 return True
             log.exception("jobs failed", kind=handler.kind)
-            _fail(store, claims, f"{type(error).__name__} while running the job; see the log")
+            _fail(store, claims, Reason("unexpected-error", error=type(error).__name__))
     return False
 
 
-def _fail(store: Store, claims: Sequence[Claim], error: str, *, blameless: bool = False) -> bool:
+def _fail(store: Store, claims: Sequence[Claim], error: Reason, *, blameless: bool = False) -> bool:
     """Fail what the handler left unfinished; tells whether all of it is on record."""
     recorded = True
     for claim in claims:

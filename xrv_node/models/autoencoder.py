@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from xrv_node.errors import ImageError
 from xrv_node.models import inputs
+from xrv_node.reasons import Reason
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -142,7 +143,7 @@ class ResNetAE(nn.Module):
         inputs.check(x)
         if x.shape[-1] != SIZE:
             raise ImageError(
-                f"the autoencoder takes {SIZE} x {SIZE} pixels, not {x.shape[-2]} x {x.shape[-1]}"
+                Reason("not-of-the-autoencoder", size=SIZE, rows=x.shape[-2], columns=x.shape[-1])
             )
         y = functional.relu_(self.bn1(self.conv1(x)))
         y = functional.max_pool2d(y, kernel_size=3, stride=2, padding=1)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from xrv_node.errors import XrvNodeError
+from xrv_node.reasons import Reason
 
 Inputs = Mapping[int, NDArray[np.float32]]
 """By side: ``[B, 1, side, side]`` in [-1024, 1024]."""
@@ -23,7 +24,7 @@ gradients."""
 Outputs = tuple[list[NDArray[Any]], NDArray[np.bool_]]
 """What `Forward` returned, and for each image whether every number in it is one."""
 
-OVERFLOW = "The network gave no number for this image: its arithmetic overflowed on it."
+OVERFLOW = Reason("network-overflowed")
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from torch.nn import functional
 
 from xrv_node.errors import ImageError
+from xrv_node.reasons import Reason
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,18 +44,12 @@ def check(x: Tensor) -> None:
         Another shape or dtype, NaN or infinite values, or values outside [-1025, 1025].
     """
     if x.ndim != 4 or x.shape[1] != 1 or x.shape[0] < 1 or not x.is_floating_point():
-        raise ImageError(
-            f"the networks take floating point [batch, 1, height, width], not {x.dtype} {list(x.shape)}"
-        )
+        raise ImageError(Reason("not-floating-point", type=str(x.dtype), shape=str(list(x.shape))))
     if x.shape[2] != x.shape[3] or x.shape[2] < 1:
-        raise ImageError(
-            f"the networks take square images, not {x.shape[2]} x {x.shape[3]} pixels: crop the centre first"
-        )
+        raise ImageError(Reason("not-square", rows=x.shape[2], columns=x.shape[3]))
     low, high = (value.item() for value in x.aminmax())
     if not (low >= -LIMIT - SLACK and high <= LIMIT + SLACK):  # false for NaN too
-        raise ImageError(
-            f"pixel values must lie in [-1024, 1024], not between {low:g} and {high:g}: scale the image first"
-        )
+        raise ImageError(Reason("not-scaled", low=f"{low:g}", high=f"{high:g}"))
 
 
 def resize(x: Tensor, size: int) -> Tensor:

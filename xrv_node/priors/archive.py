@@ -18,6 +18,7 @@ from pydicom import Dataset
 from xrv_node.attributes import text
 from xrv_node.errors import DestinationError
 from xrv_node.priors.subject import Basis, Earlier, Subject, highest, newest, precedes, subject_of
+from xrv_node.reasons import Reason
 from xrv_node.report import codes, equipment, read_back
 from xrv_node.report.summary import COMMISSIONING, plain
 from xrv_node.result_kinds import kind_of
@@ -214,14 +215,11 @@ def _within(seconds: float, work: Callable[[], T]) -> T:
             future.set_exception(error)
         except Exception as error:  # a report is never lost for its priors
             log.exception("the archive of priors could not be asked")
-            future.set_exception(
-                DestinationError(f"the archive of priors could not be asked: {type(error).__name__}")
-            )
+            reason = Reason("archive-error", error=type(error).__name__)
+            future.set_exception(DestinationError(reason))
 
     threading.Thread(target=run, name="priors", daemon=True).start()
     try:
         return future.result(seconds)
     except TimeoutError:
-        raise DestinationError(
-            f"the archive of priors was not done within {seconds:g} s: see priors.timeout_seconds"
-        ) from None
+        raise DestinationError(Reason("archive-slow", seconds=f"{seconds:g}")) from None

@@ -14,6 +14,7 @@ from pynetdicom.events import Event
 from xrv_node.errors import DestinationError
 from xrv_node.priors.answers import MAX_ANSWERS, MAX_BYTES, report_series
 from xrv_node.product import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from xrv_node.reasons import Reason
 from xrv_node.result_kinds import KINDS
 from xrv_node.settings.priors import DimsePriors
 
@@ -32,7 +33,7 @@ class DimseArchive:
     """One association with the archive, for all that is asked of it."""
 
     def __init__(self, section: DimsePriors, calling_ae: str) -> None:
-        self._who = f"the archive of priors, {section.ae_title} at {section.host}:{section.port},"
+        self._who = Reason("peer-at", peer=section.ae_title, host=section.host, port=section.port)
         self._bytes = 0
         self._came: list[Dataset] = []
         ae = AE(ae_title=calling_ae)
@@ -55,7 +56,7 @@ class DimseArchive:
         )
         if not self._association.is_established:
             # which of the two is not always told: some peers hang up as they refuse
-            raise DestinationError(f"{self._who} cannot be reached or refuses {calling_ae}: see [priors]")
+            raise DestinationError(Reason("archive-refuses", archive=self._who, calling=calling_ae))
 
     def studies(self, patient_id: str, until: str) -> Iterator[Dataset]:
         """C-FIND for the patient's studies up to a Study Date."""
@@ -91,10 +92,10 @@ class DimseArchive:
             if status in _PENDING and identifier is not None:
                 answers.append(identifier)
             elif status not in (_SUCCESS, *_PENDING):
-                raise DestinationError(f"{self._who} answers C-FIND with 0x{status:04X}")
+                raise self._answered("C-FIND", status)
             if len(answers) > MAX_ANSWERS:
                 self._association.abort()
-                raise DestinationError(f"{self._who} answers without end")
+                raise DestinationError(Reason("archive-without-end", archive=self._who))
         return iter(answers)
 
     def _get(self, study: str, series: str) -> list[Dataset]:
@@ -102,7 +103,7 @@ class DimseArchive:
         keys = {"StudyInstanceUID": study, "SeriesInstanceUID": series}
         for status, _ in self._send(self._association.send_c_get, _GET, "SERIES", keys):
             if status not in (_SUCCESS, _WARNING, *_PENDING):
-                raise DestinationError(f"{self._who} answers C-GET with 0x{status:04X}")
+                raise self._answered("C-GET", status)
         return self._came
 
     def _send(
@@ -118,12 +119,14 @@ class DimseArchive:
             for answer, identifier in request(query, model):
                 status = answer.get("Status")
                 if status is None:
-                    raise DestinationError(f"{self._who} ended the association")
+                    raise DestinationError(Reason("archive-ended-association", archive=self._who))
                 yield int(status), identifier
         except (ValueError, RuntimeError) as error:  # no accepted context, or no association any more
-            raise DestinationError(
-                f"{self._who} does not offer C-FIND and C-GET of the study root"
-            ) from error
+            raise DestinationError(Reason("archive-without-query", archive=self._who)) from error
+
+    def _answered(self, service: str, status: int) -> DestinationError:
+        shown = f"0x{status:04X}"
+        return DestinationError(Reason("archive-status", archive=self._who, service=service, status=shown))
 
     def _stored(self, event: Event) -> int:
         try:

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 
 import structlog
 
+from xrv_node import reasons
 from xrv_node.db.store import Store
 from xrv_node.errors import DestinationError
 from xrv_node.priors import archive, local
 from xrv_node.priors.subject import Earlier, basis_of, newest, subject_of
+from xrv_node.reasons import Reason
 from xrv_node.settings import Settings
 from xrv_node.settings.priors import LocalPriors
 from xrv_node.spool import Spool
@@ -28,8 +30,8 @@ class Found:
 
     earlier: tuple[Earlier, ...] = ()
     """The newest first."""
-    unavailable: str | None = None
-    """Why the archive gave no answer; one sentence without patient data."""
+    unavailable: Reason | None = None
+    """Why the archive gave no answer; without patient data."""
 
 
 def find(
@@ -65,5 +67,5 @@ def find(
         found += archive.find(section, settings.receive.ae_title, subject, basis, known)
     except DestinationError as error:
         log.warning("the archive was not asked for priors", study=study_instance_uid, why=str(error))
-        return Found(tuple(found), str(error))
+        return Found(tuple(found), reasons.of(error))
     return Found(tuple(newest(found)[: section.max_studies]))

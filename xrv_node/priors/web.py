@@ -16,6 +16,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
 from xrv_node.errors import DestinationError
 from xrv_node.priors.answers import MAX_ANSWERS, MAX_BYTES, report_series
+from xrv_node.reasons import Reason
 from xrv_node.settings.priors import WebPriors
 
 log = structlog.get_logger("priors")
@@ -26,7 +27,7 @@ class WebArchive:
 
     def __init__(self, section: WebPriors) -> None:
         url = section.url.rstrip("/")
-        self._who = f"the archive of priors, {url},"
+        self._who = url
         self._bytes = 0
         session = requests.Session()
         session.max_redirects = 0  # a Patient ID goes to the configured address and to no other
@@ -77,11 +78,10 @@ class WebArchive:
             code = error.response.status_code if error.response is not None else 0
             if code == HTTPStatus.NOT_FOUND:
                 return []
-            raise DestinationError(f"{self._who} answers with HTTP {code}") from None
+            raise DestinationError(Reason("archive-http", archive=self._who, status=code)) from None
         except requests.RequestException as error:
-            raise DestinationError(
-                f"{self._who} cannot be asked ({type(error).__name__}): see priors.url"
-            ) from None
+            why = Reason("archive-not-asked", archive=self._who, error=type(error).__name__)
+            raise DestinationError(why) from None
         except DestinationError:
             raise  # from `_checked`
         except Exception as error:  # from outside: no DICOM, no parts
@@ -94,11 +94,12 @@ class WebArchive:
         try:
             body = raw.read(MAX_BYTES - self._bytes + 1)
         except urllib3.exceptions.HTTPError as error:
-            raise DestinationError(f"{self._who} breaks off ({type(error).__name__})") from None
+            why = Reason("archive-breaks-off", archive=self._who, error=type(error).__name__)
+            raise DestinationError(why) from None
         self._bytes += len(body)
         if self._bytes > MAX_BYTES or response.headers.get("Content-Encoding", "identity") != "identity":
             response.close()
-            raise DestinationError(f"{self._who} answers with more than was asked for")
+            raise DestinationError(Reason("archive-says-too-much", archive=self._who))
         if str(DeflatedExplicitVRLittleEndian).encode() in body:
             raise ValueError("deflated")
         response.raw = io.BytesIO(body)

@@ -33,6 +33,7 @@ from xrv_node.radiograph.header import transfer_syntax
 from xrv_node.radiograph.image import RGB_WEIGHTS, Pixels, Radiograph, check_size, luminance
 from xrv_node.radiograph.lookup import Rendering, Stored, rendering
 from xrv_node.radiograph.syntaxes import decodes
+from xrv_node.reasons import Reason
 
 _LOSSY = frozenset({JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless, JPEG2000, HTJ2K})
 _SAMPLES = {
@@ -116,19 +117,17 @@ def _layout(dataset: Dataset) -> _Layout:
     check_size(rows, columns)
     frames = _integer(dataset, "NumberOfFrames", 1)
     if frames > 1:
-        raise ImageError(f"The image has {frames} frames; a radiograph has one.")
+        raise ImageError(Reason("image-has-frames", frames=frames))
     count = _integer(dataset, "SamplesPerPixel", 1)
     photometric = text(dataset, "PhotometricInterpretation").upper()
     photometric = photometric or ("MONOCHROME2" if count == 1 else "RGB")
     if _SAMPLES.get(photometric) != count:
         term = photometric if photometric in _TERMS else _NO_TERM
-        raise ImageError(
-            f"Photometric Interpretation {term!a} with {count} samples a pixel is not supported."
-        )
+        raise ImageError(Reason("photometric-unsupported", photometric=f"{term!a}", count=count))
     allocated = _integer(dataset, "BitsAllocated", 0)
     bits = _integer(dataset, "BitsStored", allocated)
     if allocated not in _BITS_ALLOCATED or not 1 <= bits <= allocated:
-        raise ImageError(f"Bits Allocated {allocated} with Bits Stored {bits} is not supported.")
+        raise ImageError(Reason("bits-unsupported", allocated=allocated, bits=bits))
     high_bit = _integer(dataset, "HighBit", bits - 1)
     if not bits - 1 <= high_bit < allocated or (syntax.is_encapsulated and syntax != RLELossless):
         high_bit = bits - 1  # codecs deliver the samples right-aligned
@@ -141,13 +140,13 @@ def _syntax(dataset: Dataset) -> UID:
     syntax = transfer_syntax(dataset)
     if syntax is not None and not decodes(syntax):
         name = syntax.name if syntax.is_valid else _NO_TERM
-        raise ImageError(f"The transfer syntax {name!a} cannot be decoded.")
+        raise ImageError(Reason("transfer-syntax-unsupported", syntax=f"{name!a}"))
     if "PixelData" not in dataset:
-        raise ImageError("The object has no pixel data, or breaks off before them.")
+        raise ImageError(Reason("no-pixel-data"))
     if syntax is not None:
         return syntax
     if dataset["PixelData"].is_undefined_length:
-        raise ImageError("The pixel data are compressed, and the object has no Transfer Syntax UID.")
+        raise ImageError(Reason("no-transfer-syntax"))
     implicit, little_endian = dataset.original_encoding
     explicit = ExplicitVRBigEndian if little_endian is False else ExplicitVRLittleEndian
     return ImplicitVRLittleEndian if implicit else explicit
@@ -186,7 +185,7 @@ def _samples(dataset: Dataset, layout: _Layout) -> tuple[NDArray[np.integer], st
         # what the RLE decoder (in Rust) raises when it panics is no Exception
         if isinstance(error, KeyboardInterrupt | SystemExit):
             raise
-        raise ImageError(f"The pixel data cannot be decoded as {layout.syntax.name}.") from error
+        raise ImageError(Reason("pixels-undecodable", syntax=layout.syntax.name)) from error
     return samples, str(properties["photometric_interpretation"])
 
 
@@ -197,7 +196,7 @@ def _check_length(data: bytes, layout: _Layout) -> None:
         samples = layout.samples * layout.rows * layout.columns
     expected = (samples * layout.stored.bits_allocated + 7) // 8
     if len(data) < expected:
-        raise ImageError(f"The pixel data are truncated: {len(data)} of {expected} bytes are there.")
+        raise ImageError(Reason("pixels-truncated", there=len(data), expected=expected))
 
 
 def _checked_codestream(data: bytes, layout: _Layout) -> bytes:
@@ -208,19 +207,18 @@ def _checked_codestream(data: bytes, layout: _Layout) -> bytes:
         parse_basic_offsets(fragments)
         frame = b"".join(generate_fragments(fragments))
     except Exception as error:  # fragments from outside (PS3.5 A.4)
-        raise ImageError("The fragments of the compressed pixel data are damaged.") from error
+        raise ImageError(Reason("fragments-damaged")) from error
     if layout.syntax == RLELossless:
         return encapsulate([frame], has_bot=False)
     size = claim(frame)
     if size is None:
-        raise ImageError(f"The pixel data are not {layout.syntax.name}.")
+        raise ImageError(Reason("pixels-of-other-syntax", syntax=layout.syntax.name))
     if (size.rows, size.columns, size.components) != (layout.rows, layout.columns, layout.samples):
-        raise ImageError(
-            f"The header says {layout.rows} x {layout.columns} pixels of {layout.samples} samples, "
-            f"the compressed image {size.rows} x {size.columns} of {size.components}."
-        )
+        stated, found = f"{layout.rows} x {layout.columns}", f"{size.rows} x {size.columns}"
+        samples = {"samples": layout.samples, "count": size.components}
+        raise ImageError(Reason("size-contradicts-header", size=stated, other=found, **samples))
     if not has_end(frame):
-        raise ImageError("The compressed pixel data are truncated: their end marker is missing.")
+        raise ImageError(Reason("no-end-marker"))
     # pydicom 3.0 walks the boxes of a JP2 file without end where one has length 0
     return encapsulate([bare(frame)], has_bot=False)
 
@@ -234,7 +232,7 @@ def _palette(samples: NDArray[np.integer], dataset: Dataset, syntax: UID) -> NDA
                     setattr(dataset, name, np.frombuffer(table, ">u2").astype("<u2").tobytes())
         colour: NDArray[np.integer] = apply_color_lut(samples, dataset)
     except Exception as error:  # a palette from outside
-        raise ImageError("The colour palette is missing or damaged.") from error
+        raise ImageError(Reason("palette-damaged")) from error
     return colour[..., :3]
 
 

@@ -17,6 +17,7 @@ from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
 from xrv_node import verbatim
 from xrv_node.errors import ImageError
+from xrv_node.reasons import Reason, of_system
 
 MAX_FILE_BYTES = 1 << 30
 """Larger files are refused unread: 200 million pixels of 16 bits (``image.MAX_PIXELS``) are 400 MB."""
@@ -112,7 +113,7 @@ def is_dicom(start: bytes) -> bool:
 def _read(path: Path, *, with_pixels: bool) -> Dataset:
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
-            raise ImageError(f"The file is larger than {MAX_FILE_BYTES >> 20} MiB.")
+            raise ImageError(Reason("file-too-large", most=MAX_FILE_BYTES >> 20))
         with path.open("rb") as file:
             has_prefix = is_dicom(file.read(132))
             file.seek(132 if has_prefix else 0)
@@ -131,10 +132,10 @@ def _read(path: Path, *, with_pixels: bool) -> Dataset:
     except Exception as error:  # the parser meets bytes from outside and has no error class of its own
         # pydicom raises OSError for a data set that breaks off, too: the system's own have a number
         if isinstance(error, OSError) and error.errno is not None:
-            raise ImageError(f"The file cannot be read ({error.strerror}).") from error
-        raise ImageError("The file is damaged: it cannot be parsed as DICOM.") from error
+            raise ImageError(Reason("file-unreadable", why=of_system(error))) from error
+        raise ImageError(Reason("not-parsable")) from error
     if not has_prefix and not any(keyword in dataset for keyword in _IDENTIFYING):
-        raise ImageError("The file is not DICOM: it has neither the DICM prefix nor a data set.")
+        raise ImageError(Reason("not-dicom"))
     return dataset
 
 
@@ -162,7 +163,7 @@ def _read_deflated(file: BinaryIO, *, with_pixels: bool) -> Dataset:
     source = inflated if with_pixels else _Frugal(inflated)
     dataset = read_dataset(source, False, True, stop_when=at_pixels)
     if len(data) == limit and not (inflater.eof or (met_pixels and not with_pixels)):
-        raise ImageError(f"The deflated object inflates to more than {limit >> 20} MiB.")
+        raise ImageError(Reason("inflates-too-much", most=limit >> 20))
     return dataset
 
 
@@ -182,7 +183,5 @@ class _Frugal(io.BufferedReader):
         self._reads -= 1
         self._bytes -= MAX_HEADER_BYTES + 1 if size is None or size < 0 else size
         if self._reads < 0 or self._bytes < 0:
-            raise ImageError(
-                f"The header is larger than {MAX_HEADER_BYTES >> 20} MiB or has too many elements to be read."
-            )
+            raise ImageError(Reason("header-too-large", most=MAX_HEADER_BYTES >> 20))
         return super().read(size)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 
 from xrv_node.errors import ImageError
+from xrv_node.reasons import Reason
 
 MAX_PIXELS = 200_000_000
 """Larger images are refused before anything is allocated: the largest detectors have about 20 million pixels,
@@ -54,9 +55,10 @@ def check_size(rows: int, columns: int) -> None:
         Unless 1 <= rows * columns <= ``MAX_PIXELS``.
     """
     if rows < 1 or columns < 1:
-        raise ImageError(f"The image has no pixels: {rows} rows and {columns} columns.")
+        raise ImageError(Reason("no-pixels", rows=rows, columns=columns))
     if rows * columns > MAX_PIXELS:
-        raise ImageError(f"The image is too large: {rows} x {columns} is more than {MAX_PIXELS:,} pixels.")
+        size = f"{rows} x {columns}"
+        raise ImageError(Reason("too-many-pixels", size=size, most=f"{MAX_PIXELS:,}"))
 
 
 def check_content(radiograph: Radiograph) -> Radiograph:
@@ -69,7 +71,7 @@ def check_content(radiograph: Radiograph) -> Radiograph:
     """
     # of most images a coarse look is enough; all of a large one costs milliseconds
     if all(part.min() == part.max() for part in (radiograph.pixels[::64, ::64], radiograph.pixels)):
-        raise ImageError("The image shows nothing: all its pixels have the same value.")
+        raise ImageError(Reason("shows-nothing"))
     return radiograph
 
 

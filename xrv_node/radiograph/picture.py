@@ -14,6 +14,7 @@ from xrv_node.errors import ImageError
 from xrv_node.radiograph.codestream import PNG_SIGNATURE, claim, has_end
 from xrv_node.radiograph.header import MAX_FILE_BYTES
 from xrv_node.radiograph.image import RGB_WEIGHTS, Radiograph, check_size, luminance
+from xrv_node.reasons import Reason, of_system
 
 _AS_STORED = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR
 """Keeps 16 bits and grey; drops alpha and turns the image as its EXIF orientation says."""
@@ -40,24 +41,24 @@ def decode(path: Path) -> Radiograph:
     """
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
-            raise ImageError(f"The file is larger than {MAX_FILE_BYTES >> 20} MiB.")
+            raise ImageError(Reason("file-too-large", most=MAX_FILE_BYTES >> 20))
         data = path.read_bytes()
     except OSError as error:
-        raise ImageError(f"The file cannot be read ({error.strerror or 'input/output error'}).") from error
+        raise ImageError(Reason("file-unreadable", why=of_system(error))) from error
     kind = "PNG" if data.startswith(PNG_SIGNATURE) else "JPEG"
     size = claim(data)
     if size is None:
-        raise ImageError(f"The {kind} picture is damaged: it does not state its size.")
+        raise ImageError(Reason("picture-without-size", kind=kind))
     check_size(size.rows, size.columns)
     # the decoder paints what is missing grey and says nothing
     if not (_png_is_whole(data) if kind == "PNG" else has_end(data)):
-        raise ImageError(f"The {kind} picture is damaged or truncated.")
+        raise ImageError(Reason("picture-damaged", kind=kind))
     try:
         pixels: NDArray[Any] | None = cv2.imdecode(np.frombuffer(data, np.uint8), _AS_STORED)
     except cv2.error as error:
-        raise ImageError(f"The {kind} picture cannot be decoded.") from error
+        raise ImageError(Reason("picture-undecodable", kind=kind)) from error
     if pixels is None or (high := _WHITE.get(pixels.dtype)) is None:
-        raise ImageError(f"The {kind} picture cannot be decoded.")
+        raise ImageError(Reason("picture-undecodable", kind=kind))
     if pixels.ndim == 3:
         blue, green, red = (pixels[..., channel] for channel in range(3))
         if np.array_equal(red, green) and np.array_equal(red, blue):

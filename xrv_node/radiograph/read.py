@@ -9,6 +9,7 @@ from xrv_node.radiograph import dicom, picture
 from xrv_node.radiograph.codestream import JPEG_START, PNG_SIGNATURE
 from xrv_node.radiograph.header import read_object
 from xrv_node.radiograph.image import Radiograph, check_content
+from xrv_node.reasons import Reason, of_system
 
 __all__ = ["Radiograph", "read"]
 
@@ -38,7 +39,7 @@ def read(path: Path) -> Radiograph:
         with path.open("rb") as file:
             start = file.read(8)
     except OSError as error:
-        raise ImageError(f"The file cannot be read ({error.strerror or 'input/output error'}).") from error
+        raise ImageError(Reason("file-unreadable", why=of_system(error))) from error
     try:
         if start.startswith((JPEG_START, PNG_SIGNATURE)):
             return check_content(picture.decode(path))
@@ -46,4 +47,4 @@ def read(path: Path) -> Radiograph:
     except ImageError:
         raise
     except Exception as error:  # the promise of this function: one bad image never harms a batch
-        raise ImageError(f"The image cannot be decoded ({type(error).__name__}).") from error
+        raise ImageError(Reason("undecodable", why=type(error).__name__)) from error

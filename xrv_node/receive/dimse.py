@@ -25,6 +25,7 @@ from xrv_node.db.store import Store, is_busy
 from xrv_node.db.tables import Study
 from xrv_node.disk import Gate
 from xrv_node.errors import RefusedError
+from xrv_node.reasons import Reason
 from xrv_node.receive import admission, intake
 from xrv_node.receive.association import Association, Message
 from xrv_node.receive.instance_rows import Accepted, Incoming
@@ -111,15 +112,18 @@ def _serve(
     called, ours = association.called_ae, receiver.settings.receive
     if refusal := admission.refusal(ours, receiver.gate, calling, called, present):
         rejection, remedy = refusal
-        log.warning("association refused", calling_ae=calling, address=address, remedy=remedy)
+        log.warning("association refused", calling_ae=calling, address=address, remedy=str(remedy))
         association.reject(rejection)
         _guarded(_record_refusal, receiver.store, calling, called, address, remedy)
         return
     wire.patience(ours.idle_seconds)
     if refused := association.accept(intake.classes(ours)):
-        remedy = 'receive.other_storage = "keep" takes them'
         log.info(
-            "storage classes refused", calling_ae=calling, address=address, classes=refused, remedy=remedy
+            "storage classes refused",
+            calling_ae=calling,
+            address=address,
+            classes=refused,
+            remedy='receive.other_storage = "keep" takes them',
         )
     sender = Sender(receiver, calling, address)
     for message in association.messages():
@@ -268,10 +272,10 @@ def _service(message: Message) -> Service:
 def _close(store: Store, studies: set[str]) -> None:
     with store.begin() as db:
         for study in db.scalars(select(Study).where(Study.study_instance_uid.in_(studies))):
-            progress.close_study(db, study, "the sender released its association")
+            progress.close_study(db, study, Reason("association-released"))
 
 
-def _record_refusal(store: Store, calling: str, called: str, address: str, remedy: str) -> None:
+def _record_refusal(store: Store, calling: str, called: str, address: str, remedy: Reason) -> None:
     with store.begin() as db:
         trail.record(
             db, "association.refused", calling_ae=calling, called_ae=called, address=address, remedy=remedy

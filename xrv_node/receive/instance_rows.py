@@ -16,16 +16,13 @@ from xrv_node.attributes import items, text
 from xrv_node.db import progress, queue, trail
 from xrv_node.db.tables import AnalysisRow, Instance, InstanceState, ResultRow, Study, StudyState
 from xrv_node.product import MANUFACTURER, MODEL_NAME
+from xrv_node.reasons import Reason
 from xrv_node.spool import Spool
 from xrv_node.values import FrontalDecision, Verdict
 
 Outcome = Literal["stored", "duplicate", "conflict", "own result"]
 
-_CONFLICT = FrontalDecision(
-    Verdict.NOT_SUITABLE,
-    None,
-    ("another object with the same SOP Instance UID came before, with other content",),
-)
+_CONFLICT = FrontalDecision(Verdict.NOT_SUITABLE, None, (Reason("same-uid-other-content"),))
 
 _KNOWN = union_all(
     select(literal("own result"))

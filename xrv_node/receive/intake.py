@@ -15,7 +15,7 @@ from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import UID
 from pynetdicom.dsutils import create_file_meta
 
-from xrv_node import durable, frontal
+from xrv_node import durable, frontal, reasons
 from xrv_node.attributes import text
 from xrv_node.db import trail
 from xrv_node.db.store import Store, is_busy, no_room
@@ -24,6 +24,7 @@ from xrv_node.errors import ImageError, RefusedError
 from xrv_node.frontal.rules import load_rules
 from xrv_node.product import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from xrv_node.radiograph.header import MAX_FILE_BYTES, read_header
+from xrv_node.reasons import Reason
 from xrv_node.receive.digest import Digest
 from xrv_node.receive.instance_rows import Accepted, Incoming, Received, record, seen
 from xrv_node.settings import FrontalSection
@@ -97,7 +98,7 @@ def refused(store: Store, incoming: Incoming, error: RefusedError) -> None:
             "instance.refused",
             instance=uid if is_uid(uid) else None,
             status=f"0x{error.status:04X}",
-            why=str(error),
+            why=reasons.of(error),
             calling_ae=incoming.calling_ae,
         )
 
@@ -106,10 +107,7 @@ def _admit(incoming: Incoming, gate: Gate | None, classes: Collection[str] | Non
     """Refuse what need not be read to be refused."""
     _check_uids(SOPClassUID=incoming.sop_class_uid, SOPInstanceUID=incoming.sop_instance_uid)
     if classes is not None and incoming.sop_class_uid not in classes:
-        raise RefusedError(
-            CLASS_NOT_SUPPORTED,
-            'objects of this SOP class are never analysed (receive.other_storage = "refuse")',
-        )
+        raise RefusedError(CLASS_NOT_SUPPORTED, Reason("class-not-taken"))
     if gate is not None and (why := gate.refusal()):
         raise RefusedError(OUT_OF_RESOURCES, why)
 
@@ -142,7 +140,7 @@ def _settle(store: Store, spool: Spool, received: Received, draft: Path, *, unde
 def _check_uids(**uids: str) -> None:
     for keyword, uid in uids.items():
         if not is_uid(uid):
-            raise RefusedError(CANNOT_UNDERSTAND, f"{keyword} is not a UID (digits and dots, 64 at most)")
+            raise RefusedError(CANNOT_UNDERSTAND, Reason("not-a-uid", attribute=keyword))
 
 
 def _part10_prefix(incoming: Incoming) -> bytes:
@@ -176,14 +174,14 @@ def _header(path: Path, incoming: Incoming) -> Dataset:
     try:
         header = read_header(path)
     except ImageError as error:
-        raise RefusedError(CANNOT_UNDERSTAND, str(error)) from error
+        raise RefusedError(CANNOT_UNDERSTAND, reasons.of(error)) from error
     for keyword, wanted in (
         ("SOPClassUID", incoming.sop_class_uid),
         ("SOPInstanceUID", incoming.sop_instance_uid),
     ):
         found = text(header, keyword)
         if found != wanted:
-            raise RefusedError(DOES_NOT_MATCH, f"{keyword} of the object is not the one of the request")
+            raise RefusedError(DOES_NOT_MATCH, Reason("not-of-the-request", attribute=keyword))
     _check_uids(**{k: text(header, k) for k in ("StudyInstanceUID", "SeriesInstanceUID")})
     return header
 
@@ -196,9 +194,7 @@ def _measured(
     for piece in pieces:
         size += len(piece)
         if size > limit:
-            raise RefusedError(
-                CANNOT_UNDERSTAND, f"the object is larger than {limit >> 20} MB (receive.max_object_mb)"
-            )
+            raise RefusedError(CANNOT_UNDERSTAND, Reason("object-too-large", most=limit >> 20))
         digest.update(piece)
         yield piece
 
@@ -216,7 +212,7 @@ def _no_room() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        why = "another process holds the lock of the database" if is_busy(error) else no_room(error)
+        why = Reason("database-locked") if is_busy(error) else no_room(error)
         if why is None:
             raise
         raise RefusedError(OUT_OF_RESOURCES, why) from error

@@ -11,8 +11,8 @@ from pydicom.sr.coding import Code
 from xrv_node.attributes import text
 from xrv_node.report import codes, equipment, summary
 from xrv_node.report.measurements import Measure, measure
-from xrv_node.report.phrases import named, say, translated
-from xrv_node.values import Analysis, Finding, ImageOutcome, Language, StudyOutcome
+from xrv_node.report.phrases import named, say
+from xrv_node.values import Analysis, Finding, ImageOutcome, StudyOutcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +75,14 @@ Item = Words | Coded | Number | Identifier | Scored | Section
 _RATIO = Code("{ratio}", "UCUM", "ratio")
 
 
-def sections(outcome: StudyOutcome, language: Language) -> tuple[Section, ...]:
+def sections(outcome: StudyOutcome, language: str) -> tuple[Section, ...]:
     """Say everything that there is to say of a study.
 
     Parameters
     ----------
     outcome : StudyOutcome
         A study with at least one image; none of them need have been analysed.
-    language : Language
+    language : str
         Of the sentences.
 
     Returns
@@ -115,7 +115,7 @@ def sections(outcome: StudyOutcome, language: Language) -> tuple[Section, ...]:
     )
 
 
-def _image(number: int, image: ImageOutcome, outcome: StudyOutcome, language: Language) -> Iterator[Item]:
+def _image(number: int, image: ImageOutcome, outcome: StudyOutcome, language: str) -> Iterator[Item]:
     priors = () if outcome.model_set.commissioning else outcome.priors
     yield Words(codes.IMAGE, summary.image_name(number, image, language))
     for sentence in summary.quality(image, language):
@@ -138,7 +138,7 @@ def _image(number: int, image: ImageOutcome, outcome: StudyOutcome, language: La
     yield Identifier(codes.IMAGE_UID, text(image.header, "SOPInstanceUID"))
 
 
-def _not_assessed(analysis: Analysis, language: Language) -> Iterator[Item]:
+def _not_assessed(analysis: Analysis, language: str) -> Iterator[Item]:
     """What a reader might take for normal because nothing is said of it."""
     trained = {f.label for f in analysis.findings}
     missing = [named("finding", label, language) for label in codes.findings() if label not in trained]
@@ -153,17 +153,17 @@ def _not_assessed(analysis: Analysis, language: Language) -> Iterator[Item]:
         yield Words(codes.NOT_ASSESSED, say("not_found", language, structures=", ".join(lost)))
 
 
-def _measured(measures: tuple[Measure, ...], language: Language) -> Iterator[Item]:
+def _measured(measures: tuple[Measure, ...], language: str) -> Iterator[Item]:
     """The cardiothoracic ratio, the one measurement that is read as a number; the others are in ``sr``."""
     for ratio in measures:
         if ratio.key == "CTR":
             name = codes.measurement(ratio.key).code
             yield Number(name, ratio.value, f"{ratio.value:.2f}", _RATIO)
             for caveat in ratio.caveats:
-                yield Words(name, translated(caveat, language))
+                yield Words(name, say(caveat, language))
 
 
-def _about(outcome: StudyOutcome, language: Language) -> Iterator[Item]:
+def _about(outcome: StudyOutcome, language: str) -> Iterator[Item]:
     models = outcome.model_set
     yield Words(codes.SCORES, say("scores", language))
     own = models.classifier.site_thresholds

@@ -21,7 +21,7 @@ from xrv_node.attributes import text
 from xrv_node.report import charset, codes, equipment, phrases, source, uids
 from xrv_node.report.summary import COMMISSIONING
 from xrv_node.result_kinds import KINDS
-from xrv_node.values import Language, ModelSet, StudyOutcome
+from xrv_node.values import ModelSet, StudyOutcome
 
 # Which run made the object and when: not part of what it says.
 _NOT_CONTENT = (
@@ -103,7 +103,7 @@ def finish(
     outcome: StudyOutcome,
     header: Dataset,
     sources: Sequence[str],
-    language: Language = "en",
+    language: str = "en",
     subject: str = "",
 ) -> Dataset:
     """Turn what a builder made into a result object: the same input gives the same bytes.
@@ -123,7 +123,7 @@ def finish(
         character set as `charset.settle` has it, where it does not hold what the object says.
     sources : sequence of str
         SOP Instance UIDs of the images that the object is about.
-    language : Language
+    language : str
         Of the Series Description.
     subject : str
         What tells this object from the others of its kind and image, for the Series Description.
@@ -183,11 +183,11 @@ def _restore_classes(item: Dataset, classes: dict[str, str]) -> None:
                 _restore_classes(child, classes)
 
 
-def _describe(done: Dataset, kind: str, models: ModelSet, language: Language, subject: str) -> None:
+def _describe(done: Dataset, kind: str, models: ModelSet, language: str, subject: str) -> None:
     series = KINDS[kind]
     done.SeriesNumber, done.InstanceNumber = series.series_number, 1
     # The content first: lists of series cut the rest off, and the kinds must still be told apart.
-    content = " ".join(filter(None, (phrases.translated(series.content, language), subject)))
+    content = " ".join(filter(None, (phrases.named("series", series.content, language), subject)))
     notice = COMMISSIONING if models.commissioning else phrases.say("research", language)
     done.SeriesDescription = f"{content} - {notice}"
     equipment.add_equipment(done, models)

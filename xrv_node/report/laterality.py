@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 
 from xrv_node.attributes import text
+from xrv_node.reasons import Reason
 from xrv_node.values import Analysis, Point
 
 _HEART_OFFSET = 0.05
@@ -34,7 +35,7 @@ of it: class activation maps are coarse, a cell of theirs is a seventh of the sq
 were chosen, not fitted."""
 
 
-def doubt(header: Dataset, analysis: Analysis) -> str | None:
+def doubt(header: Dataset, analysis: Analysis) -> Reason | None:
     """Say why the sides of the masks must not be taken for the patient's.
 
     Parameters
@@ -46,15 +47,15 @@ def doubt(header: Dataset, analysis: Analysis) -> str | None:
 
     Returns
     -------
-    str or None
-        A sentence, or None where nothing contradicts the network, or where it does not show both lungs.
+    Reason or None
+        None where nothing contradicts the network, or where it does not show both lungs.
     """
     if analysis.model_set.commissioning:
         return None
     return contradiction(header, analysis.structures, analysis.masks)
 
 
-def contradiction(header: Dataset, structures: Sequence[str], masks: NDArray[np.bool_]) -> str | None:
+def contradiction(header: Dataset, structures: Sequence[str], masks: NDArray[np.bool_]) -> Reason | None:
     """Say what contradicts the sides of masks ``[k, n, n]`` of trained networks; see `doubt`."""
     left, right, heart = (_column(structures, masks, name) for name in ("Left Lung", "Right Lung", "Heart"))
     if left is None or right is None or abs(left - right) < _APART * masks.shape[2]:
@@ -62,17 +63,11 @@ def contradiction(header: Dataset, structures: Sequence[str], masks: NDArray[np.
     network = left > right
     told = _told(header)
     if told is not None and told != network:
-        return (
-            "Left and right of the anatomy network contradict the header's Patient Orientation: the sides of "
-            "paired structures are not stated."
-        )
+        return Reason("sides-contradict-header")
     if heart is None or abs(heart - (left + right) / 2) < _HEART_OFFSET * abs(left - right):
         return None
     if (heart > (left + right) / 2) != network:
-        return (
-            "By the anatomy network the heart lies to the patient's right of the middle (a mirrored image, "
-            "or a heart that lies or is pushed there): the sides of paired structures are not stated."
-        )
+        return Reason("sides-contradict-heart")
     return None
 
 

@@ -20,7 +20,7 @@ from xrv_node.report.lettering import (
     write,
 )
 from xrv_node.report.phrases import meaning, named, say
-from xrv_node.values import Analysis, Finding, Language
+from xrv_node.values import Analysis, Finding
 
 _ACROSS = 44
 """Letters in a line of the panel."""
@@ -30,7 +30,7 @@ _BAR = 0.6
 """Height of that bar in lines."""
 
 
-def called(finding: Finding, language: Language) -> str:
+def called(finding: Finding, language: str) -> str:
     """Return what is written at a finding on an image: its name and score, said to be one."""
     return say("picture_finding", language, finding=_name(finding, language), score=_score(finding, language))
 
@@ -41,7 +41,7 @@ def legend(
     found: Sequence[str],
     cautions: Sequence[str],
     most: int,
-    language: Language,
+    language: str,
 ) -> Rgb:
     """Draw the panel.
 
@@ -57,7 +57,7 @@ def legend(
         What is unusual about the image, a sentence each.
     most : int
         Of how many findings there is a tile at most.
-    language : Language
+    language : str
         Of all words.
 
     Returns
@@ -95,7 +95,7 @@ def legend(
     return made
 
 
-def _warnings(analysis: Analysis, cautions: Sequence[str], language: Language) -> list[tuple[str, Color]]:
+def _warnings(analysis: Analysis, cautions: Sequence[str], language: str) -> list[tuple[str, Color]]:
     commissioning = [meaning(codes.NO_RESULT, language)] if analysis.model_set.commissioning else []
     flags = [say("picture_caution", language, sentence=sentence) for sentence in cautions]
     return [
@@ -103,7 +103,7 @@ def _warnings(analysis: Analysis, cautions: Sequence[str], language: Language) -
     ]
 
 
-def _findings(analysis: Analysis, present: int, most: int, language: Language) -> list[tuple[str, Color]]:
+def _findings(analysis: Analysis, present: int, most: int, language: str) -> list[tuple[str, Color]]:
     lines = [] if present else [(say("picture_nothing", language), WHITE)]
     lines.append((say("picture_scores", language), WHITE))
     for number, finding in enumerate(sorted(analysis.findings, key=lambda f: -f.score), 1):
@@ -114,11 +114,11 @@ def _findings(analysis: Analysis, present: int, most: int, language: Language) -
     return lines
 
 
-def _name(finding: Finding, language: Language) -> str:
+def _name(finding: Finding, language: str) -> str:
     return named("finding", finding.label, language)
 
 
-def _score(finding: Finding, language: Language) -> str:
+def _score(finding: Finding, language: str) -> str:
     return summary.decimal(summary.percent(finding.score), language)
 
 

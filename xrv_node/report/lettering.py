@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from xrv_node.report import codes
 from xrv_node.report.phrases import meaning, say
-from xrv_node.values import Language
 
 Rgb = NDArray[np.uint8]
 Color = tuple[int, int, int]
@@ -50,7 +49,7 @@ def line_height(rows: int, lines: int) -> float:
     return rows / max(LINES, lines + 1)
 
 
-def band(columns: int, rows: int, commissioning: bool, language: Language = "en") -> Rgb:
+def band(columns: int, rows: int, commissioning: bool, language: str = "en") -> Rgb:
     """Return the band below a picture of `rows` rows: what the picture is, over its whole width.
 
     For untrained networks it is filled with red: it must be seen in a thumbnail too, where nothing is read.

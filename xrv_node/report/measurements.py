@@ -13,15 +13,16 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 
 from xrv_node.attributes import numbers, text
+from xrv_node.reasons import Reason
 from xrv_node.report import codes
 from xrv_node.report.laterality import doubt
 from xrv_node.values import Analysis, Frame, ImageOutcome, Point
 
-PROJECTION = "Measured on a projection by a network's outlines: sizes are not those of the body."
-ANTEROPOSTERIOR = "Antero-posterior view: the heart looks larger than on a postero-anterior one."
-VIEW_NOT_STATED = "The view is not stated: on an antero-posterior one the heart looks larger."
-AT_DETECTOR = "In mm at the detector: what lies far from it is magnified."
-CALIBRATED = "In mm of the image's calibrated spacing, which holds at one depth only."
+PROJECTION = Reason("measured-on-projection")
+ANTEROPOSTERIOR = Reason("antero-posterior")
+VIEW_NOT_STATED = Reason("view-not-stated")
+AT_DETECTOR = Reason("mm-at-detector")
+CALIBRATED = Reason("mm-calibrated")
 
 _LEFT, _RIGHT, _HEART = "Left Lung", "Right Lung", "Heart"
 _SMALLEST_HEART = 0.005
@@ -45,8 +46,8 @@ class Measure:
     outlines: tuple[tuple[Point, ...], ...]
     """What was measured, in source pixels: lines of two points, or one closed polygon (first point
     repeated)."""
-    caveats: tuple[str, ...]
-    """What its reader must know, a sentence each."""
+    caveats: tuple[Reason, ...]
+    """What its reader must know."""
 
     @property
     def name(self) -> str:
@@ -133,7 +134,7 @@ def _widths(
 def _areas(image: ImageOutcome, frame: Frame, left: _Mask, right: _Mask) -> tuple[Measure, ...]:
     """The lungs' areas; none without spacing, or where a lung reaches the edge of what the networks saw."""
     across, caveat = _scale(image.header)
-    if across is None or any(_reaches_edge(lung) for lung in (left, right)):
+    if across is None or caveat is None or any(_reaches_edge(lung) for lung in (left, right)):
         return ()
     made = []
     for key, lung in (("LUNG-AREA-L", left), ("LUNG-AREA-R", right)):
@@ -208,11 +209,11 @@ def _shoelace(outline: tuple[Point, ...]) -> float:
     return abs(float(np.sum(x[:-1] * y[1:] - x[1:] * y[:-1]))) / 2
 
 
-def _of_the_view(image: ImageOutcome) -> tuple[str, ...]:
+def _of_the_view(image: ImageOutcome) -> tuple[Reason, ...]:
     return {"PA": (), "AP": (ANTEROPOSTERIOR,)}.get(image.decision.view or "", (VIEW_NOT_STATED,))
 
 
-def _scale(header: Dataset) -> tuple[tuple[float, ...] | None, str]:
+def _scale(header: Dataset) -> tuple[tuple[float, ...] | None, Reason | None]:
     """Return the spacing in mm between rows and between columns, with what must be known of it.
 
     Pixel Spacing is that of the detector too, unless it differs or says how it was calibrated (PS3.3
@@ -221,7 +222,7 @@ def _scale(header: Dataset) -> tuple[tuple[float, ...] | None, str]:
     detector, stated = (_spacing(header, keyword) for keyword in ("ImagerPixelSpacing", "PixelSpacing"))
     if stated is not None and (text(header, "PixelSpacingCalibrationType") or stated != detector):
         return stated, CALIBRATED
-    return detector, AT_DETECTOR if detector else ""
+    return detector, AT_DETECTOR if detector else None
 
 
 def _spacing(header: Dataset, keyword: str) -> tuple[float, ...] | None:

@@ -29,7 +29,7 @@ from xrv_node.report import charset, codes, summary
 from xrv_node.report.document import Coded, Identifier, Item, Number, Scored, Section, Words, sections
 from xrv_node.report.lettering import YELLOW, write
 from xrv_node.report.phrases import meaning, named, say
-from xrv_node.values import Analysis, Language, ModelSet, StudyOutcome
+from xrv_node.values import Analysis, ModelSet, StudyOutcome
 
 _REGULAR, _BOLD = "Vera", "VeraBd"
 _MARGIN = 15 * mm
@@ -59,14 +59,14 @@ _UNNAMED = (dicom_codes.DCM.Impression, codes.NOTICE, codes.IMAGE)
 """What needs no name before it."""
 
 
-def render(outcome: StudyOutcome, language: Language) -> bytes:
+def render(outcome: StudyOutcome, language: str) -> bytes:
     """Set the report of a study.
 
     Parameters
     ----------
     outcome : StudyOutcome
         A study with at least one image.
-    language : Language
+    language : str
         Of everything but the status.
 
     Returns
@@ -113,7 +113,7 @@ def _drawable(words: str) -> str:
     return "".join(c if ord(c) in glyphs else "?" for c in words)
 
 
-def _patient(header: Dataset, language: Language) -> Flowable:
+def _patient(header: Dataset, language: str) -> Flowable:
     """Whose report it is, with what can be printed without a doubt."""
     lines = [
         ("patient", PersonName(text(header, "PatientName")).family_comma_given().strip(" ,")),
@@ -130,7 +130,7 @@ def _patient(header: Dataset, language: Language) -> Flowable:
     return Table(rows, colWidths=(40 * mm, None), style=_grid([])) if rows else Spacer(1, 1)
 
 
-def _section(section: Section, models: ModelSet, language: Language) -> Iterator[Flowable]:
+def _section(section: Section, models: ModelSet, language: str) -> Iterator[Flowable]:
     yield Paragraph(meaning(section.title, language), _HEADING)
     tables = [item for item in section.items if isinstance(item, Section)]
     for item in section.items:
@@ -140,7 +140,7 @@ def _section(section: Section, models: ModelSet, language: Language) -> Iterator
             yield _findings(tables, section.image.analysis if section.image else None, models, language)
 
 
-def _line(item: Item, language: Language) -> Flowable:
+def _line(item: Item, language: str) -> Flowable:
     match item:
         case Words():
             name, value = item.name, item.text
@@ -157,7 +157,7 @@ def _line(item: Item, language: Language) -> Flowable:
 
 
 def _findings(
-    tables: Sequence[Section], analysis: Analysis | None, models: ModelSet, language: Language
+    tables: Sequence[Section], analysis: Analysis | None, models: ModelSet, language: str
 ) -> Flowable:
     """The findings, numbered, and beside them the radiograph with their regions."""
     ranked = [item for table in tables for item in table.items if isinstance(item, Scored)]
@@ -186,7 +186,7 @@ def _findings(
     return Table([[picture, beside]], colWidths=(_PICTURE, None), style=style)
 
 
-def _row(item: Scored, number: int, style: ParagraphStyle, language: Language) -> list[Any]:
+def _row(item: Scored, number: int, style: ParagraphStyle, language: str) -> list[Any]:
     name = f"{number} {named('finding', item.finding.label, language)}"
     score = f"{summary.decimal(summary.percent(item.finding.score), language)} %"
     return [Paragraph(escape(words), style) for words in (name, score, item.earlier or "")]

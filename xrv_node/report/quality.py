@@ -14,6 +14,7 @@ from pydicom import Dataset
 
 from xrv_node.attributes import text
 from xrv_node.frontal.gates import ADULT_YEARS, age_years
+from xrv_node.reasons import Reason
 from xrv_node.values import Analysis, ImageOutcome
 
 _TILT = 30.0
@@ -28,7 +29,7 @@ _EDGE = 0.02
 _Mask = NDArray[np.bool_]
 
 
-def flags(image: ImageOutcome) -> tuple[str, ...]:
+def flags(image: ImageOutcome) -> tuple[Reason, ...]:
     """Say what is unusual about an image by its header and masks.
 
     Parameters
@@ -38,8 +39,8 @@ def flags(image: ImageOutcome) -> tuple[str, ...]:
 
     Returns
     -------
-    tuple of str
-        English sentences, each in the table of phrases: no age or one below 18 years; an image that lies or
+    tuple of Reason
+        No age or one below 18 years; an image that lies or
         stands on its head (Patient Orientation, PS3.3 C.7.6.1.1.1; the lungs' level); a patient who is
         rotated, which shows in a spine that is not midway between the medial ends of the clavicles (European
         Guidelines on Quality Criteria for Diagnostic Radiographic Images, EUR 16260, chest, image criteria);
@@ -51,30 +52,27 @@ def flags(image: ImageOutcome) -> tuple[str, ...]:
     said = [_age(image.header), _orientation(image.header)]
     if not analysis.model_set.commissioning:
         said += [_tilt(analysis), _rotation(analysis), _cut_off(analysis)]
-    return tuple(sentence for sentence in said if sentence)
+    return tuple(reason for reason in said if reason)
 
 
-def _age(header: Dataset) -> str | None:
+def _age(header: Dataset) -> Reason | None:
     age = age_years(header)
     if age is None:
-        return "The header does not tell the patient's age; the networks were trained on adults."
+        return Reason("quality-no-age")
     if age < ADULT_YEARS:
-        return "The patient is younger than 18 years; the networks were trained on adults."
+        return Reason("quality-minor")
     return None
 
 
-def _orientation(header: Dataset) -> str | None:
+def _orientation(header: Dataset) -> Reason | None:
     """Upright is L or R along the rows and F down the columns; which of L and R is for `laterality`."""
     letters = [word[:1].upper() for word in text(header, "PatientOrientation").split("\\")]
     if len(letters) != 2 or not set(letters) <= set("LRFH") or (letters[0] in "LR" and letters[1] == "F"):
         return None
-    return (
-        "By Patient Orientation the image lies on its side or upside down; the networks were trained on "
-        "upright ones."
-    )
+    return Reason("quality-lying")
 
 
-def _tilt(analysis: Analysis) -> str | None:
+def _tilt(analysis: Analysis) -> Reason | None:
     left, right = (_mask(analysis, name) for name in ("Left Lung", "Right Lung"))
     if left is None or right is None:
         return None
@@ -82,10 +80,10 @@ def _tilt(analysis: Analysis) -> str | None:
     angle = math.degrees(math.atan2(abs(row - other_row), abs(column - other_column)))
     if angle <= _TILT:
         return None
-    return f"By the anatomy network the chest is tilted by {angle:.0f} degrees in the image."
+    return Reason("quality-tilted", angle=round(angle))
 
 
-def _rotation(analysis: Analysis) -> str | None:
+def _rotation(analysis: Analysis) -> Reason | None:
     """Compare the distances of the clavicles' medial ends from the middle of the spine beside them."""
     names = ("Left Clavicle", "Right Clavicle", "Spine")
     one, other, spine = (_mask(analysis, name) for name in names)
@@ -99,19 +97,16 @@ def _rotation(analysis: Analysis) -> str | None:
     before, after = float(middle - first.max()), float(second.min() - middle)
     if before + after < _EDGE * len(spine) or abs(before - after) <= _ASYMMETRY * (before + after):
         return None
-    return (
-        "By the anatomy network the patient is rotated: the spine is not midway between the medial ends of "
-        "the clavicles."
-    )
+    return Reason("quality-rotated")
 
 
-def _cut_off(analysis: Analysis) -> str | None:
+def _cut_off(analysis: Analysis) -> Reason | None:
     """The networks see the central square: a lung may go on in the image, or have been cut off with it."""
     for mask in (_mask(analysis, name) for name in ("Left Lung", "Right Lung")):
         if mask is not None:
             edges = (mask[0], mask[-1], mask[:, 0], mask[:, -1])
             if max(int(edge.sum()) for edge in edges) >= _EDGE * len(mask):
-                return "A lung reaches the edge of what the networks saw: the rest of it is not judged."
+                return Reason("quality-lung-cut-off")
     return None
 
 

@@ -9,9 +9,9 @@ from pydicom.sr.coding import Code
 
 from xrv_node.attributes import text
 from xrv_node.report.laterality import doubt
-from xrv_node.report.phrases import named, say, translated
+from xrv_node.report.phrases import named, say
 from xrv_node.report.quality import flags as quality_flags
-from xrv_node.values import Finding, ImageOutcome, Language, Prior, StudyOutcome
+from xrv_node.values import Finding, ImageOutcome, Prior, StudyOutcome
 
 COMMISSIONING = "COMMISSIONING - NOT A RESULT"
 """In Series Descriptions and pictures, in every language: programs look for it too."""
@@ -51,14 +51,14 @@ def findings(image: ImageOutcome) -> tuple[Finding, ...]:
     return () if image.analysis is None else tuple(sorted(image.analysis.findings, key=lambda f: -f.score))
 
 
-def quality(image: ImageOutcome, language: Language = "en") -> tuple[str, ...]:
+def quality(image: ImageOutcome, language: str = "en") -> tuple[str, ...]:
     """Return what the reader of an answered image's findings must know of the image, a sentence each: from
     the gate, from header and masks, and on the sides."""
     if image.analysis is None:
         return ()
     side = doubt(image.header, image.analysis)
     said = (*image.analysis.quality, *quality_flags(image), *([side] if side else []))
-    return tuple(translated(sentence, language) for sentence in said)
+    return tuple(say(reason, language) for reason in said)
 
 
 def withheld(image: ImageOutcome) -> bool:
@@ -74,7 +74,7 @@ def status(outcome: StudyOutcome) -> Code:
     return _STATUS[not failed(outcome), any(f.present for _, i in images for f in findings(i))]
 
 
-def headline(outcome: StudyOutcome, language: Language = "en") -> str:
+def headline(outcome: StudyOutcome, language: str = "en") -> str:
     """Return the line that stands first: what was found, how it changed, on how many images, whether to
     trust it at all, and what is unusual about the study."""
     images, failures = answered(outcome), failed(outcome)
@@ -91,11 +91,11 @@ def headline(outcome: StudyOutcome, language: Language = "en") -> str:
         lines.append(say("partly", language, failed=len(failures), all=len(failures) + len(images)))
     if flagged := sum(bool(quality(image)) for _, image in images):
         lines.append(say("caution", language, flagged=flagged, all=len(images)))
-    lines += [translated(remark, language) for remark in outcome.remarks]
+    lines += [say(remark, language) for remark in outcome.remarks]
     return " ".join([*lines, say("not_for_diagnosis", language)])
 
 
-def earlier(finding: Finding, priors: Sequence[Prior], language: Language) -> str | None:
+def earlier(finding: Finding, priors: Sequence[Prior], language: str) -> str | None:
     """Return a finding's score in the newest earlier study that has one, with its date and the change since.
 
     Parameters
@@ -104,7 +104,7 @@ def earlier(finding: Finding, priors: Sequence[Prior], language: Language) -> st
         As it is now.
     priors : sequence of Prior
         The newest first.
-    language : Language
+    language : str
         For the decimal mark.
 
     Returns
@@ -121,7 +121,7 @@ def earlier(finding: Finding, priors: Sequence[Prior], language: Language) -> st
     return f"{iso_date(prior.study_date)}: {decimal(then, language)} %, {decimal(f'{change:+.1f}', language)}"
 
 
-def not_analysed(outcome: StudyOutcome, language: Language = "en") -> list[str]:
+def not_analysed(outcome: StudyOutcome, language: str = "en") -> list[str]:
     """Return a line for each reason why images were not analysed, with the images that it applies to.
 
     Images that share a reason share a line: a computed tomography that came with the radiograph has hundreds.
@@ -134,7 +134,7 @@ def not_analysed(outcome: StudyOutcome, language: Language = "en") -> list[str]:
     return [say("why", language, what=_some(names, language), why=why) for why, names in shared.items()]
 
 
-def image_name(number: int, image: ImageOutcome, language: Language = "en") -> str:
+def image_name(number: int, image: ImageOutcome, language: str = "en") -> str:
     """Return how a report names an image: its number in the study, view, series and instance number."""
     details = [image.decision.view or say("view_not_stated", language)]
     for phrase, keyword in (("series_number", "SeriesNumber"), ("instance_number", "InstanceNumber")):
@@ -161,7 +161,7 @@ def plain(words: str) -> str:
     return words.encode("ascii", "replace").decode("ascii")
 
 
-def decimal(number: str, language: Language) -> str:
+def decimal(number: str, language: str) -> str:
     """Return a number with the language's decimal mark."""
     return number.replace(".", say("decimal", language))
 
@@ -173,7 +173,7 @@ def iso_date(value: str) -> str:
     return f"{value[:4]}-{value[4:6]}-{value[6:]}" if whole else value
 
 
-def _strongest(outcome: StudyOutcome, language: Language) -> str:
+def _strongest(outcome: StudyOutcome, language: str) -> str:
     """The findings that are present, each with the highest score among the images, strongest first."""
     strongest: dict[str, Finding] = {}
     for _, image in answered(outcome):
@@ -190,15 +190,15 @@ def _strongest(outcome: StudyOutcome, language: Language) -> str:
     return say("found", language, findings=", ".join(listed))
 
 
-def _why(image: ImageOutcome, language: Language) -> str:
+def _why(image: ImageOutcome, language: str) -> str:
     if image.error is not None:
         what, why = "findings_withheld" if withheld(image) else "analysis_failed", image.error
     else:
         what, why = image.decision.verdict.value, image.decision.reasons[0]
-    return say("why", language, what=say(what, language), why=translated(why, language))
+    return say("why", language, what=say(what, language), why=say(why, language))
 
 
-def _some(names: list[str], language: Language) -> str:
+def _some(names: list[str], language: str) -> str:
     most = 5
     listed = ", ".join(names[:most])
     return say("more", language, images=listed, number=len(names) - most) if len(names) > most else listed

@@ -31,6 +31,7 @@ from xrv_node.db.tables import (
     StudyState,
 )
 from xrv_node.errors import XrvNodeError
+from xrv_node.reasons import Reason
 from xrv_node.retention import orphans
 from xrv_node.settings import Settings
 from xrv_node.spool import Spool
@@ -59,7 +60,7 @@ class Outcome:
     files: int = 0
     size: int = 0
     """Bytes of the files."""
-    held: str | None = None
+    held: Reason | None = None
     """Why it is kept."""
 
 
@@ -206,7 +207,7 @@ def _mark(db: Session, study: Study, what: What) -> list[str]:
     return [row.path for row in rows]
 
 
-def _outcome(db: Session, spool: Spool, study: Study, what: What, held: str | None) -> Outcome:
+def _outcome(db: Session, spool: Spool, study: Study, what: What, held: Reason | None) -> Outcome:
     sizes = []
     for row in _rows(db, study, what):
         path = spool.absolute(row.path)
@@ -215,23 +216,23 @@ def _outcome(db: Session, spool: Spool, study: Study, what: What, held: str | No
     return Outcome(study.study_instance_uid, what, len(sizes), sum(sizes), held)
 
 
-def _held(db: Session, study: Study, committing: Collection[str], *, force: bool) -> str | None:
+def _held(db: Session, study: Study, committing: Collection[str], *, force: bool) -> Reason | None:
     """Why a study must be kept, if it must."""
     jobs = select(Job).where(Job.study_id == study.id, Job.state.in_(_UNFINISHED)).order_by(Job.id)
     unfinished = db.scalars(jobs).all()
     if study.state not in _FINAL:
-        return f"it is {study.state}: its report is not made"
+        return Reason("held-unreported", state=study.state)
     for job in unfinished:
         if job.state == JobState.RUNNING or not force:
-            return f"job {job.id} ({job.kind}) is {job.state}"
+            return Reason("held-by-job", job=job.id, kind=job.kind, state=job.state)
     if force:
         return None
     if study.state == StudyState.FAILED:
-        return "its report failed"
+        return Reason("held-failed")
     return _undelivered(db, study, committing)
 
 
-def _undelivered(db: Session, study: Study, committing: Collection[str]) -> str | None:
+def _undelivered(db: Session, study: Study, committing: Collection[str]) -> Reason | None:
     sent = (
         select(ResultRow.kind, Delivery.destination, Delivery.state)
         .join(Delivery, Delivery.result_id == ResultRow.id)
@@ -240,9 +241,9 @@ def _undelivered(db: Session, study: Study, committing: Collection[str]) -> str 
     )
     for kind, destination, state in db.execute(sent):
         if state not in _ARRIVED:
-            return f"its {kind} for {destination} is {state}"
+            return Reason("held-undelivered", kind=kind, destination=destination, state=state)
         if destination in committing and state != DeliveryState.CONFIRMED:
-            return f"{destination} has not confirmed its {kind}"
+            return Reason("held-unconfirmed", destination=destination, kind=kind)
     return None
 
 
@@ -251,6 +252,6 @@ def _cancel(db: Session, study: Study, what: What) -> list[int]:
     jobs = select(Job).where(Job.study_id == study.id, Job.state.in_(_UNFINISHED), Job.kind.in_(_NEEDS[what]))
     cancelled = []
     for job in db.scalars(jobs.with_for_update()):
-        queue.close(job, JobState.CANCELLED, f"the {what} of its study were purged by hand")
+        queue.close(job, JobState.CANCELLED, Reason(f"{what}-purged-by-hand"))
         cancelled.append(job.id)
     return cancelled

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from xrv_node import languages
 from xrv_node.errors import ConfigError
 from xrv_node.settings.audit import AuditSection
 from xrv_node.settings.complaints import complaint
@@ -38,6 +39,8 @@ CONFIG_VARIABLE = "XRV_NODE_CONFIG"
 class NodeSection(Section):
     name: str = Field(default="xrv-node", min_length=1)
     data_dir: PathText = Path("data")
+    languages_dir: PathText | None = None
+    """Of the site's own tables of words, one a language."""
 
 
 class StudySection(Section):
@@ -218,7 +221,25 @@ def load(path: Path | None = None) -> Settings:
         ValueError
     ) as error:  # pydantic-settings: an environment value that is not JSON where a list is needed
         raise ConfigError(f"environment: {error}") from error
-    return _in_force(settings, file.resolve().parent if file else Path.cwd())
+    found = _in_force(settings, file.resolve().parent if file else Path.cwd())
+    try:
+        _speak(found)
+    except ConfigError as error:
+        raise ConfigError(f"{file or 'environment'}: {error}") from error
+    return found
+
+
+def _speak(settings: Settings) -> None:
+    """Let the process know the site's own languages, and see that there are those that are asked for."""
+    folder = settings.node.languages_dir
+    if folder is not None and not folder.is_dir():
+        raise ConfigError(f"node.languages_dir: {folder} is no folder")
+    languages.use(folder)
+    for destination in settings.destinations:
+        try:
+            languages.table(destination.language)
+        except ConfigError as error:
+            raise ConfigError(f"destinations.{destination.name}.language: {error}") from error
 
 
 def _unknown_variables() -> None:

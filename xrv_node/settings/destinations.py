@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from xrv_node.languages import ENGLISH
 from xrv_node.result_kinds import KINDS
 from xrv_node.settings.section import AETitle, PathText, PeerPort, Section, kinds
 from xrv_node.settings.tls import TlsClientSection
-from xrv_node.values import Language, Style
+from xrv_node.values import Style
 
 if TYPE_CHECKING:
     ResultKind = str
@@ -64,7 +65,7 @@ class DestinationSection(Section):
     send: tuple[ResultKind, ...] = ("report", "sr", "seg", "sc")
     when: WhenSection = WhenSection()
     report_skipped: bool | None = None
-    language: Language = "en"
+    language: str = ENGLISH
     seg_geometry: Literal["nominal", "none"] = "nominal"
     seg_type: Literal["binary", "labelmap"] = "binary"
     deflate: bool = False

@@ -136,7 +136,7 @@ def not_ready(settings: Settings, store: Store) -> str | None:
     except ConfigError:
         return "the database does not answer or has another schema; see the log"
     if why := disk.why_paused(settings, store):
-        return why
+        return str(why)
     missing = [role for role in role_locks.ROLES if not role_locks.holders(settings.data_dir, role)]
     return f"not running: {', '.join(missing)}" if missing else None
 

@@ -12,6 +12,7 @@ from images_cases import dicom, draw
 from xrv_node.lab.images.files import Opened, Source, Unread, listed, opened
 from xrv_node.radiograph.prepare import DEFAULT, prepare
 from xrv_node.radiograph.read import read
+from xrv_node.reasons import Reason
 
 
 def test_folders_are_listed_to_the_bottom(folder: Path) -> None:
@@ -38,7 +39,7 @@ def test_names_differ(tmp_path: Path) -> None:
 def test_what_is_not_there_is_said(tmp_path: Path) -> None:
     sources, unread = listed([tmp_path / "none.png"])
     assert sources == []
-    assert unread == [Unread(tmp_path / "none.png", "There is no such file.")]
+    assert unread == [Unread(tmp_path / "none.png", Reason("no-such-file"))]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may look into every folder")

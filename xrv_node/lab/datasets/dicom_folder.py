@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 from pydicom import Dataset
 
+from xrv_node import reasons
 from xrv_node.errors import DatasetError, ImageError
 from xrv_node.lab.datasets.images import WORKERS, for_each
 from xrv_node.lab.datasets.table import COLUMNS, LabelTable
@@ -57,7 +58,7 @@ def export(
         try:
             return converted(table, index)
         except ImageError as error:
-            return Unread(table[index].image, str(error))
+            return Unread(table[index].image, reasons.of(error))
 
     unread: list[Unread] = []
     try:

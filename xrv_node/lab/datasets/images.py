@@ -16,6 +16,7 @@ from xrv_node.errors import ImageError
 from xrv_node.radiograph.header import MAX_FILE_BYTES
 from xrv_node.radiograph.image import Radiograph
 from xrv_node.radiograph.read import read
+from xrv_node.reasons import Reason
 
 WORKERS = 4
 """Threads that read images; the decoders of PNG and JPEG work outside Python's lock."""
@@ -63,14 +64,14 @@ def _member(archive: Path, name: str) -> bytes:
     try:
         with zipfile.ZipFile(archive) as opened:
             if opened.getinfo(name).file_size > MAX_FILE_BYTES:
-                raise ImageError(f"The file is larger than {MAX_FILE_BYTES >> 20} MiB.")
+                raise ImageError(Reason("file-too-large", most=MAX_FILE_BYTES >> 20))
             return opened.read(name)
     except KeyError as error:
-        raise ImageError(f"The archive {archive.name} has no such file.") from error
+        raise ImageError(Reason("archive-lacks-file", file=archive.name)) from error
     except ImageError:
         raise
     except Exception as error:  # bytes from outside: an archive is damaged in as many ways as errors exist
-        raise ImageError(f"The archive {archive.name} cannot be read ({type(error).__name__}).") from error
+        raise ImageError(Reason("archive-unreadable", file=archive.name, why=type(error).__name__)) from error
 
 
 def for_each(function: Callable[[int], Result], count: int, workers: int = WORKERS) -> Iterator[Result]:

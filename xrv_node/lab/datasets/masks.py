@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from xrv_node import reasons
 from xrv_node.errors import DatasetError, ImageError
 from xrv_node.lab.datasets.images import unpacked
 from xrv_node.lab.datasets.table import Item, LabelTable, Region, Shape
 from xrv_node.radiograph import picture
 from xrv_node.radiograph.image import MAX_PIXELS
+from xrv_node.reasons import Reason
 
 Mask = NDArray[np.bool_]
 """``[rows, columns]``, True inside."""
@@ -221,7 +223,7 @@ def _file(path: Path, size: Size, xrv_compatible: bool) -> Mask:
         with unpacked(path) as file:
             read = picture.decode(file)
     except ImageError as error:
-        raise ImageError(f"The mask {path.name} of an image: {error}") from error
+        raise ImageError(Reason("mask-unreadable", file=path.name, why=reasons.of(error))) from error
     if xrv_compatible:
         return np.equal(read.pixels, read.high)
     return resized(

@@ -9,12 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
+from xrv_node import reasons
 from xrv_node.errors import ImageError
 from xrv_node.lab.datasets.augment import Augmentation, drawn, moved
 from xrv_node.lab.datasets.images import open_image
 from xrv_node.lab.datasets.masks import pathology_masks, semantic_masks
 from xrv_node.lab.datasets.table import LabelTable
 from xrv_node.lab.datasets.transforms import Fit
+from xrv_node.reasons import Reason
 
 AS_STORED = Fit(crop=False)
 """Images in their own size."""
@@ -75,7 +77,7 @@ class Images(Dataset[Example]):
         try:
             radiograph = open_image(item.image)
         except ImageError as error:
-            raise ImageError(f"{item.image}: {error}") from error
+            raise ImageError(Reason("file-trouble", file=str(item.image), why=reasons.of(error))) from error
         image, size = self.fit.image(radiograph), (radiograph.rows, radiograph.columns)
         sample = Example(idx=item.idx, lab=item.lab.copy(), img=image)
         if self.pathology_masks:

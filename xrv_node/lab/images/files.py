@@ -12,11 +12,12 @@ from pathlib import Path, PurePath
 import numpy as np
 from numpy.typing import NDArray
 
-from xrv_node import frontal
+from xrv_node import frontal, reasons
 from xrv_node.errors import ImageError
 from xrv_node.radiograph.image import Radiograph
 from xrv_node.radiograph.prepare import prepare
 from xrv_node.radiograph.read import read
+from xrv_node.reasons import Reason
 from xrv_node.values import FrontalDecision, Verdict
 
 READERS = 4
@@ -39,8 +40,8 @@ class Unread:
     """A file that gave no result."""
 
     path: Path
-    why: str
-    """One sentence, without patient data."""
+    why: Reason
+    """Without patient data."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,9 +61,8 @@ class Opened:
         if self.decision is None or self.decision.verdict is Verdict.FRONTAL:
             return ""
         verdict = self.decision.verdict.value.replace("_", " ")
-        return (
-            f"the networks are for frontal chest radiographs, the header says {verdict}: "
-            + (self.decision.reasons[0])
+        return f"the networks are for frontal chest radiographs, the header says {verdict}: " + str(
+            self.decision.reasons[0]
         )
 
 
@@ -89,7 +89,7 @@ def listed(paths: Paths) -> tuple[list[Source], list[Unread]]:
         elif path.exists():
             found.setdefault(path, path.stem)
         else:
-            unread.append(Unread(path, "There is no such file."))
+            unread.append(Unread(path, Reason("no-such-file")))
     taken: set[str] = set()
     return [Source(path, _unique(name, taken)) for path, name in found.items()], unread
 
@@ -130,14 +130,14 @@ def _open(source: Source, size: int, resampler: str) -> Opened | Unread:
     try:
         radiograph = read(source.path)
     except ImageError as error:
-        return Unread(source.path, str(error))
+        return Unread(source.path, reasons.of(error))
     decision = None if radiograph.header is None else frontal.decide(radiograph.header)
     return Opened(source, radiograph, prepare(radiograph, size, resampler), decision)
 
 
 def _below(folder: Path, unread: list[Unread]) -> Iterator[Path]:
     def not_listed(error: OSError) -> None:
-        unread.append(Unread(Path(error.filename), f"The folder cannot be listed ({error.strerror})."))
+        unread.append(Unread(Path(error.filename), Reason("folder-not-listed", why=reasons.of_system(error))))
 
     for parent, folders, names in os.walk(folder, onerror=not_listed):
         folders[:] = sorted(name for name in folders if not name.startswith("."))

@@ -11,6 +11,7 @@ from xrv_node.analyse import gate
 from xrv_node.lab.images.files import Source, Unread, opened
 from xrv_node.models import NodeNetworks, inference
 from xrv_node.radiograph.prepare import DEFAULT, RESAMPLER
+from xrv_node.reasons import as_is
 from xrv_node.values import Verdict
 
 
@@ -57,7 +58,7 @@ def fit(
         if isinstance(image, Unread):
             left_out.append(image)
         elif image.decision is not None and image.decision.verdict not in (Verdict.FRONTAL, Verdict.UNKNOWN):
-            left_out.append(Unread(image.source.path, image.note))
+            left_out.append(Unread(image.source.path, as_is(image.note)))
         else:
             x = torch.from_numpy(image.pixels)[None, None].to(networks.device)
             with inference.exact():

@@ -21,6 +21,7 @@ from xrv_node.lab.images.files import Opened, Paths, Source, Unread
 from xrv_node.radiograph.display import display
 from xrv_node.radiograph.image import Radiograph
 from xrv_node.radiograph.prepare import frame
+from xrv_node.reasons import Reason
 from xrv_node.report import codes
 from xrv_node.report.laterality import contradiction
 from xrv_node.report.lettering import GREY, RED, WHITE, Color, Rgb, band, enlarge, enlargement, panel
@@ -71,7 +72,7 @@ class Segmented:
         return frame(self.radiograph.rows, self.radiograph.columns)
 
     @property
-    def doubt(self) -> str | None:
+    def doubt(self) -> Reason | None:
         """Why left and right may not be the patient's; None where nothing says so."""
         if self.by.commissioning:
             return None

@@ -256,7 +256,7 @@ def _results(
     for i, item in enumerate(batch.good):
         found = masks.get(i, {})
         if not said.finite[i] or found is None:
-            results.append(ImageResult(item.row, OVERFLOW))
+            results.append(ImageResult(item.row, str(OVERFLOW)))
             continue
         kept = item.row in based
         results.append(

@@ -235,7 +235,7 @@ def _sent(
         decision = frontal.decide(dataset)
         path = folder / f"{row}.dcm"
         dataset.save_as(path, enforce_file_format=True)
-        files[path] = row, "" if decision.verdict is Verdict.FRONTAL else decision.reasons[0]
+        files[path] = row, "" if decision.verdict is Verdict.FRONTAL else str(decision.reasons[0])
     for sent in scu.send(peer, list(files), calling_ae=CALLING_AE) if files else ():
         row, remark = files[sent.path]
         yield row, "" if sent.good else f"The node did not take the image ({sent.says}).", remark

@@ -26,7 +26,6 @@ from xrv_node.values import (
     Finding,
     Frame,
     ImageOutcome,
-    Language,
     ModelSet,
     StudyOutcome,
     Style,
@@ -68,7 +67,7 @@ def build(outcome: StudyOutcome, style: Style = DEFAULT_STYLE) -> list[Dataset]:
     return [dataset for dataset in made if dataset is not None]
 
 
-def _presentation(image: ImageOutcome, outcome: StudyOutcome, language: Language) -> Dataset | None:
+def _presentation(image: ImageOutcome, outcome: StudyOutcome, language: str) -> Dataset | None:
     import highdicom as hd
 
     marked = [f for f in summary.findings(image) if f.present and len(f.region) >= _TRIANGLE]
@@ -108,7 +107,7 @@ def _presentation(image: ImageOutcome, outcome: StudyOutcome, language: Language
     return finish(made, "gsps", outcome, image.header, [source.SOPInstanceUID], language)
 
 
-def _notice(language: Language, *, commissioning: bool) -> hd.pr.TextObject:
+def _notice(language: str, *, commissioning: bool) -> hd.pr.TextObject:
     import highdicom as hd
 
     words = say("picture_notice", language)
@@ -130,7 +129,7 @@ def _outline(finding: Finding, sop_instance_uid: str, models: ModelSet) -> hd.pr
 
 
 def _labels(
-    marked: Sequence[Finding], frame: Frame, language: Language, *, commissioning: bool
+    marked: Sequence[Finding], frame: Frame, language: str, *, commissioning: bool
 ) -> list[hd.pr.TextObject]:
     """Name and score of each finding, above its region where there is room, and not on another label."""
     import highdicom as hd

@@ -12,7 +12,7 @@ from pydicom.sr.codedict import codes as dicom_codes
 from xrv_node.report import equipment, summary
 from xrv_node.report.envelope import finish, placeholders, stand_in
 from xrv_node.report.phrases import named, say
-from xrv_node.values import DEFAULT_STYLE, Language, StudyOutcome, Style
+from xrv_node.values import DEFAULT_STYLE, StudyOutcome, Style
 
 
 def build(outcome: StudyOutcome, style: Style = DEFAULT_STYLE) -> list[Dataset]:
@@ -60,7 +60,7 @@ def build(outcome: StudyOutcome, style: Style = DEFAULT_STYLE) -> list[Dataset]:
     return [finish(made, "ko", outcome, chosen[0].header, sources, style.language)]
 
 
-def _description(outcome: StudyOutcome, language: Language) -> str:
+def _description(outcome: StudyOutcome, language: str) -> str:
     """Return the document's text: what was found on the images, and what to make of it."""
     strongest: dict[str, float] = {}
     for _, image in summary.answered(outcome):

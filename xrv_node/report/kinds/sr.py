@@ -15,6 +15,7 @@ from pydicom import Dataset
 from pydicom.sr.codedict import codes as dicom_codes
 from pydicom.sr.coding import Code
 
+from xrv_node.reasons import Reason
 from xrv_node.report import codes, summary
 from xrv_node.report.measurement_report import Shared, document, finding_parts, tracking
 from xrv_node.report.measurements import Measure, measure
@@ -152,13 +153,13 @@ def _source(shared: Shared) -> hd.sr.SourceImageForRegion:
     return hd.sr.SourceImageForRegion(shared.reference.SOPClassUID, shared.reference.SOPInstanceUID)
 
 
-def _with_caveats(group: Group, caveats: tuple[str, ...]) -> Group:
+def _with_caveats(group: Group, caveats: tuple[Reason, ...]) -> Group:
     import highdicom as hd
 
     group[0].ContentSequence.append(
         hd.sr.TextContentItem(
             name=codes.CAVEAT,
-            value=" ".join(caveats),
+            value=" ".join(map(str, caveats)),
             relationship_type=hd.sr.RelationshipTypeValues.CONTAINS,
         )
     )
