@@ -122,7 +122,7 @@ def test_by_force_what_is_parked_goes_and_its_jobs_are_cancelled(site: Site) -> 
     assert files(site) == []
     with site.store.read() as db:
         job = db.scalars(select(Job).where(Job.kind == "deliver")).one()
-    assert (job.state, job.error) == ("cancelled", "the results of its study were purged by hand")
+    assert (job.state, said(job.error)) == ("cancelled", "the results of its study were purged by hand")
     assert [event["cancelled"] for event in site.events("study.purged")] == [[], [job.id]]
 
 
