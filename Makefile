@@ -61,7 +61,7 @@ viewer: .tools/ohif-$(OHIF)/dist/index.html
 LOCK := $(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11
 lock: | $(UV)
 	$(LOCK) --upgrade pyproject.toml -o requirements.lock
-	$(LOCK) --constraint requirements.lock pyproject.toml --group dev -o requirements-dev.lock
+	$(LOCK) --constraint requirements.lock pyproject.toml --extra lab --group dev -o requirements-dev.lock
 
 clean:
 	rm -rf .venv .tools demo-results

@@ -62,6 +62,10 @@ machine that also receives and reports cannot spare: beside one busy core an ima
 long."""
 
 
+LAB = {"pandas", "scipy", "sklearn", "matplotlib"}
+"""What the extra ``lab`` installs: a hospital's node neither has it nor needs it."""
+
+
 def main() -> None:
     """Run the command line. Exit codes: 0 done, 1 it did not succeed, 2 something you gave it is wrong."""
     for variable, value in THREADS.items():
@@ -70,6 +74,11 @@ def main() -> None:
         app()
     except XrvNodeError as error:
         print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in LAB:
+            raise
+        print(f"error: this command needs {error.name}: pip install 'xrv-node[lab]'", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
