@@ -39,7 +39,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(installed: Path, code: str, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-I", "-S", "-c", PRELUDE + code, str(installed), str(ROOT), *words],
-        capture_output=True, text=True, timeout=240,
+        check=False, capture_output=True, text=True, timeout=240,
     )  # fmt: skip
 
 
