@@ -13,6 +13,8 @@ from xrv_node.cli import THREADS
 from xrv_node.db.store import Store
 from xrv_node.spool import Spool
 
+pytest_plugins = ["leftovers"]
+
 # As the command line sets it, and before anything loads torch.
 os.environ |= THREADS | os.environ
 

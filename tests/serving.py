@@ -6,13 +6,13 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
+import forked
 from pydicom import Dataset
 from sqlalchemy import select
 
@@ -61,8 +61,8 @@ class Node:
         """Start it and wait for its ready line."""
         environment = {k: v for k, v in os.environ.items() if not k.startswith("XRV_NODE__")}
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "xrv_node", "serve", *self.options, "--config", str(self.config)],
+            self.process = forked.Popen(
+                [*forked.COMMAND, "serve", *self.options, "--config", str(self.config)],
                 stdout=subprocess.PIPE, stderr=log, env=environment,
             )  # fmt: skip
         lines: list[str] = []

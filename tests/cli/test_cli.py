@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import forked
 import pytest
 from made import SECRET, incoming, radiograph
 from worded import said
@@ -37,8 +38,8 @@ HEAVY = {
 def xrv(*arguments: str | Path, cwd: Path | None = None, code: int = 0) -> str:
     """Run the command; its output, or its error text when it is to fail."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("XRV_NODE")}
-    done = subprocess.run(
-        [sys.executable, "-m", "xrv_node", *map(str, arguments)],
+    done = forked.run(
+        [*forked.COMMAND, *map(str, arguments)],
         cwd=cwd, env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == code, done.stderr + done.stdout
@@ -67,7 +68,8 @@ def test_help_imports_nothing_heavy() -> None:
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert HEAVY & set(loaded.stdout.split()) == set()
-    assert "not a medical device" in xrv("--help")
+    told = subprocess.run([*forked.COMMAND, "--help"], capture_output=True, text=True, check=True)
+    assert "not a medical device" in told.stdout
 
 
 def test_init_writes_a_configuration_that_check_likes(tmp_path: Path) -> None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import cv2
+import forked
 import numpy as np
 from pydicom import dcmread
 
@@ -20,9 +19,9 @@ def test_the_demo_takes_pictures_and_says_what_it_cannot_take(tmp_path: Path) ->
     cv2.imwrite(str(tmp_path / "chest.png"), (pixels.astype(np.uint32) * 16).clip(0, 65535).astype(np.uint16))
     (tmp_path / "notes.png").write_text("this is no picture")
     environment = {k: v for k, v in os.environ.items() if not k.startswith("XRV_NODE")}
-    done = subprocess.run(
+    done = forked.run(
         [
-            sys.executable, "-m", "xrv_node", "demo", "--json", "--keep", "kept",
+            *forked.COMMAND, "demo", "--json", "--keep", "kept",
             "--images", "chest.png", "--images", "notes.png",
         ],
         cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200, check=False,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
+import forked
 import pytest
 from certificates import pair
 
@@ -135,8 +135,8 @@ def test_the_command_says_all_of_it_at_once(files: Path) -> None:
         f'{RECEIVE.replace("node.key", "other.key")}[web]\ntoken_file = "none"\n{WEB}token_file = "open"\n'
     )
     environment = {k: v for k, v in os.environ.items() if not k.startswith("XRV_NODE__")}
-    done = subprocess.run(
-        [sys.executable, "-m", "xrv_node", "config", "check", "--commissioning", "--config", str(file)],
+    done = forked.run(
+        [*forked.COMMAND, "config", "check", "--commissioning", "--config", str(file)],
         capture_output=True, text=True, env=environment, check=False,
     )  # fmt: skip
     assert done.returncode == 2

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import forked
 import pytest
 from made import SECRET, radiograph
 from pydicom import Dataset
@@ -203,8 +202,8 @@ def test_a_refused_caller_is_told_which_line_to_change(node: Node) -> None:
     ids=" ".join,
 )
 def test_no_command_names_a_patient(node: Node, command: list[str]) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "xrv_node", *command, "--config", str(node.config)],
+    done = forked.run(
+        [*forked.COMMAND, *command, "--config", str(node.config)],
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert done.stdout
@@ -232,8 +231,8 @@ def test_the_database_holds_no_patient(node: Node) -> None:
 
 
 def test_a_running_node_passes_the_doctor_but_for_what_is_wrong(node: Node) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "xrv_node", "doctor", "--json", "--config", str(node.config)],
+    done = forked.run(
+        [*forked.COMMAND, "doctor", "--json", "--config", str(node.config)],
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     failed = {row["says"].split(":")[0] for row in json.loads(done.stdout) if row["state"] == "fail"}

@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import forked
 import pytest
 from made import SECRET, radiograph
 from pydicom import dcmread
@@ -109,8 +108,8 @@ def test_a_process_that_dies_is_started_again(node: Node, role: str) -> None:
 
 
 def test_a_second_serve_on_the_same_data_directory_is_refused(node: Node) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "xrv_node", "serve", "--commissioning", "--config", str(node.config)],
+    done = forked.run(
+        [*forked.COMMAND, "serve", "--commissioning", "--config", str(node.config)],
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == 2
@@ -206,8 +205,8 @@ def test_what_a_process_finds_wrong_at_its_first_start_ends_the_node(
     with socket.create_server(("127.0.0.1", 0)) as other:
         taken = other.getsockname()[1]
         node = Node(tmp_path, config.format(taken=taken))
-        done = subprocess.run(
-            [sys.executable, "-m", "xrv_node", "serve", "--commissioning", "--config", str(node.config)],
+        done = forked.run(
+            [*forked.COMMAND, "serve", "--commissioning", "--config", str(node.config)],
             capture_output=True, text=True, timeout=90, check=False,
         )  # fmt: skip
     assert done.returncode == 2

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import forked
 import pytest
 from peer_programs import HOST, alive, running, until
 
@@ -83,8 +83,8 @@ class Node:
 
 def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """Run an ``xrv-node`` command."""
-    return subprocess.run(
-        [sys.executable, "-m", "xrv_node", *map(str, arguments)],
+    return forked.run(
+        [*forked.COMMAND, *map(str, arguments)],
         capture_output=True,
         text=True,
         timeout=120,
@@ -120,7 +120,7 @@ def write_config(
 def serving(config: Path) -> Iterator[Node]:
     """``xrv-node serve --commissioning`` until the end of the block, where SIGTERM must end it with exit code 0."""
     log, ready = config.with_name("node.log"), config.with_name("ready.txt")
-    serve = [sys.executable, "-m", "xrv_node", "serve", "--config", config, "--commissioning"]
+    serve = [*forked.COMMAND, "serve", "--config", config, "--commissioning"]
     with running(serve, log, stdout=ready) as process:
 
         def look() -> str | None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import TypeVar
 
+import forked
 import pytest
 
 T = TypeVar("T")
@@ -81,7 +82,7 @@ def running(
         Gets its standard error, and its standard output where `stdout` is None.
     """
     with log.open("ab") as errors, (stdout or log).open("ab") as output:
-        process = subprocess.Popen(
+        process = forked.Popen(
             [str(c) for c in command], stdin=subprocess.DEVNULL, stdout=output, stderr=errors
         )
     try:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import forked
 import owners
 import pytest
 from typer.testing import CliRunner
@@ -51,8 +52,8 @@ def test_stats_are_torchxrayvisions_counts(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "xrv_node", "datasets", "stats", "padchest", str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = [*forked.COMMAND, "datasets", "stats", "padchest", str(tmp_path)]
+    done = forked.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr.startswith(
         "error: PadChest: PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv is not in"
