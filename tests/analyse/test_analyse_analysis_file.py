@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from xrv_node import durable
+from xrv_node import durable, reasons
 from xrv_node.analyse.analysis_file import load, save
 from xrv_node.errors import XrvNodeError
 from xrv_node.reasons import Reason, as_is
@@ -65,6 +65,16 @@ def _same_array(one: np.ndarray | None, other: np.ndarray | None) -> bool:
     if one is None or other is None:
         return one is other
     return one.dtype == other.dtype and np.array_equal(one, other)
+
+
+def test_a_file_of_before_holds_sentences_and_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    analysis = an_analysis(5, 3)
+    with monkeypatch.context() as before:
+        before.setattr(reasons, "plain", str)
+        save(analysis, tmp_path / "analysis.npz")
+    read = load(tmp_path / "analysis.npz")
+    assert read.quality == (as_is("The anatomy network found one lung only."), as_is("Another."))
+    assert read.refused == analysis.refused
 
 
 @pytest.mark.parametrize(("side", "structures"), [(512, 14), (5, 3), (1, 1)])

@@ -12,11 +12,10 @@ from typing import Any
 import forked
 import pytest
 from made import SECRET, incoming, radiograph
-from worded import said
 
 from xrv_node.db import progress, queue, trail
 from xrv_node.db.store import Store
-from xrv_node.reasons import as_is
+from xrv_node.reasons import Reason
 from xrv_node.receive import intake
 from xrv_node.settings import FrontalSection
 from xrv_node.settings.receive import ReceiveSection
@@ -57,7 +56,7 @@ def site(tmp_path: Path) -> Path:
     intake.accept(store, Spool(tmp_path / "data"), FrontalSection(), incoming(radiograph()))
     (claim,) = queue.claim(store, "analyse", owner="t")
     with store.begin() as db:
-        progress.failed(db, claim, as_is("the pixels cannot be decoded"), final=True)
+        progress.failed(db, claim, Reason("undecodable", why="ValueError"), final=True)
     store.close()
     return config
 
@@ -115,7 +114,7 @@ def test_status_counts(site: Path) -> None:
 def test_jobs_are_listed_shown_and_retried(site: Path) -> None:
     (job,) = json.loads(xrv("jobs", "list", "--config", site, "--json"))
     assert (job["kind"], job["state"]) == ("analyse", "parked")
-    assert "the pixels cannot be decoded" in xrv("jobs", "list", "--config", site, "--state", "parked")
+    assert "The image cannot be decoded" in xrv("jobs", "list", "--config", site, "--state", "parked")
     shown = json.loads(xrv("jobs", "show", str(job["id"]), "--config", site, "--json"))
     assert [e["event"] for e in shown["events"]] == ["job.started", "job.parked"]
     assert "queued again: 1" in xrv("jobs", "retry", "--parked", "--config", site)
@@ -131,7 +130,15 @@ def test_studies_are_listed_and_shown(site: Path) -> None:
     shown: dict[str, Any] = json.loads(xrv("studies", "show", "1.2.3.1", "--config", site, "--json"))
     (image,) = shown["instances"]
     assert (image["verdict"], image["state"]) == ("frontal", "failed")
-    assert said(image["error"]) == "the pixels cannot be decoded"
+    assert image["error"] == {
+        "key": "undecodable",
+        "values": {"why": "ValueError"},
+        "text": "The image cannot be decoded (ValueError).",
+    }
+    assert {"key", "values", "text"} == set(image["reasons"][0])
+    assert "error: The image cannot be decoded (ValueError).\n" in xrv(
+        "studies", "show", "1.2.3.1", "--config", site
+    )
     assert "no study 9.9 came here" in xrv("studies", "show", "9.9", "--config", site, code=2)
 
 

@@ -40,7 +40,10 @@ def due(store: Store) -> None:
 
 def jobs(store: Store) -> list[tuple[str, str, int, str | None]]:
     with store.read() as db:
-        return [(j.kind, j.state, j.attempts, j.error and said(j.error)) for j in db.scalars(select(Job).order_by(Job.id))]
+        return [
+            (j.kind, j.state, j.attempts, j.error and said(j.error))
+            for j in db.scalars(select(Job).order_by(Job.id))
+        ]
 
 
 @pytest.fixture

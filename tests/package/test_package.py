@@ -28,6 +28,7 @@ def test_the_wheel_holds_what_the_code_reads(wheel: zipfile.ZipFile) -> None:
     held = set(wheel.namelist())
     for pattern in (
         "dicom_config/*.toml",
+        "dicom_config/languages/*.toml",
         "dicom_config/recipes/*.*",
         "xrv_node/**/*.py",
         "xrv_node/py.typed",

@@ -164,17 +164,18 @@ def test_it_is_seen_everywhere(
     disk(1999)
     assert seen()[0] is None  # to look changes nothing
     room.look(node, store)
-    said = SAYS.format(1999)
+    says = SAYS.format(1999)
     refuses, ready, receiving, failures = seen()
-    assert (refuses, ready, receiving) == (said, said, 0.0)
-    assert failures[0] == (State.FAIL, said, "make room, or let [retention] keep less")
+    assert (refuses["key"], refuses["values"]["free"], refuses["text"]) == ("disk-paused", 1999, says)
+    assert (ready, receiving) == (says, 0.0)
+    assert failures[0] == (State.FAIL, says, "make room, or let [retention] keep less")
 
 
 def test_a_receiver_that_starts_knows_that_it_is_paused(node: Settings, disk: Disk, store: Store) -> None:
     disk(1000)
     assert room.Gate(node, store).refusal()
     disk(2500)
-    assert room.Gate(node, store).refusal() == SAYS.format(2500)
+    assert said(room.Gate(node, store).refusal()) == SAYS.format(2500)
 
 
 def test_without_a_mark_only_a_full_disk_refuses(node: Settings, disk: Disk, store: Store) -> None:

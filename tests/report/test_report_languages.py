@@ -21,6 +21,7 @@ from xrv_node.report import codes, phrases, read_back
 from xrv_node.values import ImageOutcome, Prior, StudyOutcome, Style
 
 LANGUAGES = languages.names()
+OTHERS = [language for language in LANGUAGES if language != "en"]
 EFFUSION = {
     "en": "Pleural effusion",
     "de": "Pleuraerguss",
@@ -88,7 +89,7 @@ def test_a_report_says_whose_the_operating_points_are(language: str, tmp_path: P
     assert len(read_back.texts(published, codes.SCORES)) == 1
 
 
-@pytest.mark.parametrize("language", LANGUAGES[1:])
+@pytest.mark.parametrize("language", OTHERS)
 def test_nothing_but_the_status_is_left_in_english(language: str) -> None:
     english, other = (hd.sr.EnhancedSR.from_dataset(made(study(), each)) for each in ("en", language))
     same = set()
@@ -129,7 +130,7 @@ def everything(item: Dataset) -> list[Dataset]:
 
 def test_programs_read_the_same_from_every_language() -> None:
     expected = made(study(), "en")
-    for language in LANGUAGES[1:]:
+    for language in OTHERS:
         document = made(study(), language)
         read, same = (
             {uid: [(f.label, f.score) for f in found] for uid, found in read_back.findings(each).items()}
