@@ -21,7 +21,7 @@ from xrv_node.audit.atna import Written
 from xrv_node.db import queries, trail
 from xrv_node.db.store import Store
 from xrv_node.doctor import database
-from xrv_node.doctor.finding import Examined, State
+from xrv_node.doctor.diagnosis import Examined, State
 from xrv_node.errors import ConfigError, DestinationError
 from xrv_node.settings import Settings
 from xrv_node.settings.audit import AuditSection

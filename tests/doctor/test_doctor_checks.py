@@ -21,7 +21,7 @@ from xrv_node.db import queries, trail
 from xrv_node.db.store import Store
 from xrv_node.db.tables import Instance
 from xrv_node.doctor import database, machine
-from xrv_node.doctor.finding import Examined, Finding, Found, State
+from xrv_node.doctor.diagnosis import Diagnosis, Examined, Found, State
 from xrv_node.receive import intake
 from xrv_node.retention import orphans
 from xrv_node.settings import FrontalSection, Settings, load
@@ -39,13 +39,13 @@ def configured(directory: Path, more: str = "") -> Settings:
     return load(file)
 
 
-def found(settings: Settings, check: str, *, fix: bool = False) -> list[Finding]:
+def found(settings: Settings, check: str, *, fix: bool = False) -> list[Diagnosis]:
     """The findings of one check."""
     with closing(Store(settings.database_url)) as store:
-        return [Finding(check, *f) for f in doctor.CHECKS[check](Examined(settings, store, fix))]
+        return [Diagnosis(check, *f) for f in doctor.CHECKS[check](Examined(settings, store, fix))]
 
 
-def states(findings: list[Finding]) -> list[State]:
+def states(findings: list[Diagnosis]) -> list[State]:
     return [f.state for f in findings]
 
 

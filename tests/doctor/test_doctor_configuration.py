@@ -12,7 +12,7 @@ from certificates import pair
 
 from xrv_node import settings, tls
 from xrv_node.doctor import configuration
-from xrv_node.doctor.finding import State
+from xrv_node.doctor.diagnosis import State
 from xrv_node.errors import ConfigError
 
 PACS = '[[destinations]]\nname = "pacs"\nkind = "dimse"\nae_title = "PACS"\nhost = "10.0.0.5"\nport = 104\n'

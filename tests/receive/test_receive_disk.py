@@ -27,7 +27,7 @@ from xrv_node.cli import app
 from xrv_node.db import queries
 from xrv_node.db.store import Store
 from xrv_node.db.tables import Delivery, Instance, Job, Study
-from xrv_node.doctor.finding import Examined, State
+from xrv_node.doctor.diagnosis import Examined, State
 from xrv_node.errors import ConfigError
 from xrv_node.jobs import schedule
 from xrv_node.receive import intake, server

@@ -154,7 +154,7 @@ def test_only_these_addresses_and_only_get(client: Client) -> None:
 def test_a_client_that_asks_nothing_is_let_go(
     client: Client, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(web.Handler, "timeout", 0.2)
+    monkeypatch.setattr(web.RequestHandler, "timeout", 0.2)
     with socket.create_connection(("127.0.0.1", client.server.server_port), 10) as silent:
         assert silent.recv(1) == b""
     assert client.ask("/health/live")[0] == 200

@@ -32,7 +32,7 @@ from sqlalchemy.orm import Session
 
 from xrv_node import reasons
 from xrv_node.attributes import text
-from xrv_node.audit.message import MINOR_FAILURE, SUCCESS, Code, Message, Participant, Subject, xml
+from xrv_node.audit.message import MINOR_FAILURE, SUCCESS, AuditedStudy, AuditMessage, Code, Participant, xml
 from xrv_node.db.queries import Row
 from xrv_node.db.tables import Instance, ResultRow, Study
 from xrv_node.errors import ImageError
@@ -104,61 +104,63 @@ def messages(
             yield Written(event["at"], made.outcome != SUCCESS, line)
 
 
-def _received(action: str) -> Callable[[_Node, Row], Message]:
+def _received(action: str) -> Callable[[_Node, Row], AuditMessage]:
     """`action`: C when the object is new here, R when it was here already (table A.5.3.7-1)."""
 
-    def message(node: _Node, detail: Row) -> Message:
+    def message(node: _Node, detail: Row) -> AuditMessage:
         sender = str(detail.get("calling_ae") or "unknown")
         source = Participant(sender, (SOURCE,), sender, requestor=True)
-        return Message(INSTANCES_TRANSFERRED, action, (source, node.ourselves(DESTINATION)))
+        return AuditMessage(INSTANCES_TRANSFERRED, action, (source, node.ourselves(DESTINATION)))
 
     return message
 
 
-def _delivered(node: _Node, detail: Row) -> Message:
+def _delivered(node: _Node, detail: Row) -> AuditMessage:
     name = str(detail["destination"])
     found = next((d for d in node.settings.destinations if d.name == name), None)
     us = node.ourselves(SOURCE, requestor=True)
     if isinstance(found, FolderDestination):
         folder = Participant(found.path.as_uri(), (DESTINATION, DESTINATION_MEDIA), media=True)
-        return Message(EXPORT, "R", (us, folder))
+        return AuditMessage(EXPORT, "R", (us, folder))
     ae_title = found.ae_title if isinstance(found, DimseDestination) else None
     peer = Participant(name, (DESTINATION,), ae_title)
     # R: whether the receiver had them before is not ours to know (table A.5.3.7-1).
-    return Message(INSTANCES_TRANSFERRED, "R", (us, peer), says=str(detail.get("remark") or ""))
+    return AuditMessage(INSTANCES_TRANSFERRED, "R", (us, peer), says=str(detail.get("remark") or ""))
 
 
-def _refused(node: _Node, detail: Row) -> Message:
+def _refused(node: _Node, detail: Row) -> AuditMessage:
     caller = str(detail.get("calling_ae") or "unknown")
     who = (node.ourselves(), Participant(caller, ae_title=caller))
-    return Message(
+    return AuditMessage(
         SECURITY_ALERT, "E", who, (NODE_AUTHENTICATION,), MINOR_FAILURE, str(detail.get("remedy") or "")
     )
 
 
-def _changed(node: _Node, detail: Row) -> Message:
+def _changed(node: _Node, detail: Row) -> AuditMessage:
     """Success stands for an alert that only informs (A.5.3.11)."""
     names = detail.get("changed") or detail.get("models") or ()
     says = ", ".join(sorted(names.values() if isinstance(names, dict) else names))
-    return Message(
+    return AuditMessage(
         SECURITY_ALERT, "E", (node.ourselves(), *_person(detail)), (SOFTWARE_CONFIGURATION,), says=says
     )
 
 
-def _purged(node: _Node, detail: Row) -> Message:
+def _purged(node: _Node, detail: Row) -> AuditMessage:
     person = _person(detail)
     who = (node.ourselves(requestor=not person), *person)
-    return Message(STUDY_DELETED, "D", who, says=str(detail.get("what") or ""))
+    return AuditMessage(STUDY_DELETED, "D", who, says=str(detail.get("what") or ""))
 
 
-def _started(node: _Node, detail: Row) -> Message:
+def _started(node: _Node, detail: Row) -> AuditMessage:
     who = (node.ourselves(APPLICATION), *_person(detail, APPLICATION_LAUNCHER))
-    return Message(APPLICATION_ACTIVITY, "E", who, (APPLICATION_START,))
+    return AuditMessage(APPLICATION_ACTIVITY, "E", who, (APPLICATION_START,))
 
 
-def _stopped(node: _Node, detail: Row) -> Message:
+def _stopped(node: _Node, detail: Row) -> AuditMessage:
     outcome = SUCCESS if detail.get("clean", True) else MINOR_FAILURE
-    return Message(APPLICATION_ACTIVITY, "E", (node.ourselves(APPLICATION),), (APPLICATION_STOP,), outcome)
+    return AuditMessage(
+        APPLICATION_ACTIVITY, "E", (node.ourselves(APPLICATION),), (APPLICATION_STOP,), outcome
+    )
 
 
 def _person(detail: Row, *roles: Code) -> tuple[Participant, ...]:
@@ -166,7 +168,7 @@ def _person(detail: Row, *roles: Code) -> tuple[Participant, ...]:
     return (Participant(str(detail["by"]), roles, requestor=True),) if "by" in detail else ()
 
 
-_MESSAGES: dict[str, Callable[[_Node, Row], Message]] = {
+_MESSAGES: dict[str, Callable[[_Node, Row], AuditMessage]] = {
     "instance.received": _received("C"),
     "instance.conflict": _received("C"),
     "instance.duplicate": _received("R"),
@@ -181,11 +183,13 @@ _MESSAGES: dict[str, Callable[[_Node, Row], Message]] = {
 }
 
 
-def _subject(node: _Node, event: Row) -> Subject | None:
+def _subject(node: _Node, event: Row) -> AuditedStudy | None:
     if not event["study"]:
         return None
     instance = event["instance"]
-    return Subject(event["study"], instance, _sop_class(node.db, instance), _patient_of(node, event["study"]))
+    return AuditedStudy(
+        event["study"], instance, _sop_class(node.db, instance), _patient_of(node, event["study"])
+    )
 
 
 def _sop_class(db: Session, instance: str | None) -> str | None:

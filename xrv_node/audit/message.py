@@ -35,7 +35,7 @@ class Participant:
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class AuditMessage:
     """What happened, and who took part in it."""
 
     event: Code
@@ -48,7 +48,7 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class AuditedStudy:
     """The study that it happened to."""
 
     study: str
@@ -58,7 +58,7 @@ class Subject:
     """Patient ID and name."""
 
 
-def xml(message: Message, at: str, source: str, subject: Subject | None) -> str:
+def xml(message: AuditMessage, at: str, source: str, subject: AuditedStudy | None) -> str:
     """Write a message in the order of the schema's elements.
 
     Parameters
@@ -109,7 +109,7 @@ def _participant(root: Element, participant: Participant) -> None:
         _coded(SubElement(one, "MediaIdentifier"), "MediaType", URI)
 
 
-def _study(root: Element, subject: Subject) -> None:
+def _study(root: Element, subject: AuditedStudy) -> None:
     found = _object(root, subject.study, kind="2", role="3")  # system object, report: A.5.3.7's for a study
     _coded(found, "ParticipantObjectIDTypeCode", STUDY_UID)
     SubElement(found, "ParticipantObjectName").text = "Study"

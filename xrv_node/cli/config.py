@@ -39,7 +39,7 @@ def check(
     """Find what would keep the node from running, and what the files that it names would."""
     from xrv_node import node, settings
     from xrv_node.doctor import configuration
-    from xrv_node.doctor.finding import State
+    from xrv_node.doctor.diagnosis import State
     from xrv_node.errors import ConfigError
 
     loaded = settings.load(config)

@@ -19,7 +19,7 @@ def doctor(
 ) -> None:
     """Check disk, ports, database, spool, models, devices and destinations; exit code 1 when one fails."""
     from xrv_node import doctor, log, settings
-    from xrv_node.doctor.finding import State
+    from xrv_node.doctor.diagnosis import State
 
     loaded = settings.load(config)
     log.configure(loaded.log, "doctor")

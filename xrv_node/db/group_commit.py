@@ -27,7 +27,7 @@ class _Step:
     error: Exception | None = None
 
 
-class Group:
+class GroupCommit:
     """Transactions that threads share.
 
     Parameters

@@ -21,7 +21,7 @@ from sqlalchemy import Engine, create_engine, event, make_url
 from sqlalchemy.orm import Session
 
 from xrv_node.db import backup
-from xrv_node.db.group_commit import Group
+from xrv_node.db.group_commit import GroupCommit
 from xrv_node.errors import ConfigError
 from xrv_node.reasons import Reason
 
@@ -50,7 +50,7 @@ class Store:
         if self._file:
             self._file.parent.mkdir(parents=True, exist_ok=True)
         self.engine = _engine(url, sqlite=self._sqlite)
-        self._group = Group(self.begin)
+        self._group = GroupCommit(self.begin)
 
     @contextmanager
     def begin(self) -> Iterator[Session]:

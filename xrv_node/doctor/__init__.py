@@ -13,7 +13,7 @@ import structlog
 
 from xrv_node.db.store import Store
 from xrv_node.doctor import configuration, database, machine, networks, peers
-from xrv_node.doctor.finding import Examined, Finding, Found, State
+from xrv_node.doctor.diagnosis import Diagnosis, Examined, Found, State
 from xrv_node.settings import Settings
 
 log = structlog.get_logger("doctor")
@@ -35,7 +35,7 @@ CHECKS: dict[str, Callable[[Examined], Found]] = {
 _FIRST = "see to what failed above, then run `xrv-node doctor` again"
 
 
-def examine(settings: Settings, *, fix: bool = False) -> Iterator[Finding]:
+def examine(settings: Settings, *, fix: bool = False) -> Iterator[Diagnosis]:
     """Look at everything, in the order of :data:`CHECKS`.
 
     Parameters
@@ -47,14 +47,14 @@ def examine(settings: Settings, *, fix: bool = False) -> Iterator[Finding]:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         says = f"{settings.data_dir} cannot be made ({error.strerror})"
-        yield Finding("disk", State.FAIL, says, "correct node.data_dir, or let this user make it")
+        yield Diagnosis("disk", State.FAIL, says, "correct node.data_dir, or let this user make it")
         return
     with closing(Store(settings.database_url)) as store:
         node = Examined(settings, store, fix)
         for name, look in CHECKS.items():
             try:
                 for state, says, remedy in look(node):
-                    yield Finding(name, state, says, remedy)
+                    yield Diagnosis(name, state, says, remedy)
             except Exception as error:
                 log.exception("a check broke", check=name)
-                yield Finding(name, State.FAIL, f"{type(error).__name__}; the log says where", _FIRST)
+                yield Diagnosis(name, State.FAIL, f"{type(error).__name__}; the log says where", _FIRST)

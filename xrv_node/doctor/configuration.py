@@ -12,7 +12,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from xrv_node import languages, tls
-from xrv_node.doctor.finding import Examined, Found, State
+from xrv_node.doctor.diagnosis import Examined, Found, State
 from xrv_node.errors import ConfigError
 from xrv_node.settings import Settings
 from xrv_node.settings.destinations import DimseDestination, WebDestination

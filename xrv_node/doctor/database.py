@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xrv_node.audit import forwarder, syslog
 from xrv_node.db import trail
-from xrv_node.doctor.finding import Examined, Found, State
+from xrv_node.doctor.diagnosis import Examined, Found, State
 from xrv_node.errors import ConfigError, DestinationError
 from xrv_node.retention import orphans
 from xrv_node.spool import Spool

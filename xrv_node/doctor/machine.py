@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from xrv_node import disk as room
 from xrv_node import durable
 from xrv_node.db import queries
-from xrv_node.doctor.finding import Examined, Found, State
+from xrv_node.doctor.diagnosis import Examined, Found, State
 
 LITTLE_ROOM, NO_ROOM = 10 * 2**30, 2**30
 """Bytes. A chest radiograph is 10 to 30 MB as it is sent: some hundred of them, and some ten."""

@@ -6,7 +6,7 @@ import os
 
 from xrv_node.db import queries
 from xrv_node.db.store import Store
-from xrv_node.doctor.finding import Examined, Found, State
+from xrv_node.doctor.diagnosis import Examined, Found, State
 from xrv_node.errors import ConfigError, WeightsError
 
 

@@ -6,7 +6,7 @@ import errno
 import ipaddress
 import socket
 
-from xrv_node.doctor.finding import Examined, Found, State
+from xrv_node.doctor.diagnosis import Examined, Found, State
 from xrv_node.errors import ConfigError, DestinationError
 
 

@@ -17,7 +17,7 @@ from xrv_node.db.tables import Delivery, DeliveryState, JobState, ResultRow, Stu
 from xrv_node.deliver import routing
 from xrv_node.jobs import outcomes, results
 from xrv_node.jobs.outcomes import ClosedStudy
-from xrv_node.jobs.results import Patient, Results
+from xrv_node.jobs.results import PatientReport, Results
 from xrv_node.priors import search
 from xrv_node.reasons import Reason
 from xrv_node.result_kinds import variant
@@ -37,7 +37,7 @@ class _Report:
     model_set: ModelSet
     destinations: Sequence[DestinationSection]
     priors: search.Found
-    patients: Sequence[Patient]
+    patients: Sequence[PatientReport]
     made: Results
 
 

@@ -22,7 +22,7 @@ from xrv_node.values import ImageOutcome, ModelSet, StudyOutcome, Style
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Patient:
+class PatientReport:
     """What is reported of one of the patients whom the images of a study name."""
 
     outcome: StudyOutcome
@@ -41,7 +41,9 @@ class Results:
     """Those of before that say what would have been made."""
 
 
-def by_patient(spool: Spool, model_set: ModelSet, closed: ClosedStudy, priors: search.Found) -> list[Patient]:
+def by_patient(
+    spool: Spool, model_set: ModelSet, closed: ClosedStudy, priors: search.Found
+) -> list[PatientReport]:
     """Tell what is to be reported: each patient whom the images name has results of their own."""
     alone = len(closed.patients) == 1
     remarks = outcomes.remarks(closed.images, len(closed.patients), closed.purged)
@@ -60,12 +62,17 @@ def by_patient(spool: Spool, model_set: ModelSet, closed: ClosedStudy, priors: s
             remarks=remarks,
         )
         superseded = current if alone else supersede.of_patient(current, images[0].header, spool)
-        patients.append(Patient(outcome, superseded, [_set_aside(reported, repeat) for repeat in repeats]))
+        patients.append(
+            PatientReport(outcome, superseded, [_set_aside(reported, repeat) for repeat in repeats])
+        )
     return patients
 
 
 def make(
-    spool: Spool, closed: ClosedStudy, patients: Sequence[Patient], styles: Mapping[tuple[str, str], Style]
+    spool: Spool,
+    closed: ClosedStudy,
+    patients: Sequence[PatientReport],
+    styles: Mapping[tuple[str, str], Style],
 ) -> Results:
     """Make each patient's objects of each kind and variant that is wanted, and keep those that are new.
 

@@ -48,7 +48,7 @@ class Archive(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class EarlierReport:
     """A report that was read and can be used."""
 
     earlier: Earlier
@@ -93,7 +93,7 @@ def find(
     )
 
 
-def read(document: Dataset, subject: Subject, basis: Basis) -> Report | None:
+def read(document: Dataset, subject: Subject, basis: Basis) -> EarlierReport | None:
     """Read the scores from an object of an archive.
 
     Parameters
@@ -105,7 +105,7 @@ def read(document: Dataset, subject: Subject, basis: Basis) -> Report | None:
 
     Returns
     -------
-    Report or None
+    EarlierReport or None
         None where it is not a report of this project about an earlier study of the same patient, made by the
         same classifier in the same way; or where it is damaged.
     """
@@ -171,7 +171,7 @@ def _of_study(documents: Iterable[Dataset], uid: str, subject: Subject, basis: B
     return [max(reports, key=lambda r: (r.made, r.uid)).earlier] if reports else []
 
 
-def _read(document: Dataset, subject: Subject, basis: Basis) -> Report | None:
+def _read(document: Dataset, subject: Subject, basis: Basis) -> EarlierReport | None:
     whose = subject_of([document])
     ours = (
         kind_of(document) == "report"
@@ -195,7 +195,7 @@ def _read(document: Dataset, subject: Subject, basis: Basis) -> Report | None:
     if not found or not all(0 <= score <= 1 for _, score in found):
         return None
     prior = Prior(text(document, "StudyInstanceUID"), whose.date, highest(found))
-    return Report(
+    return EarlierReport(
         Earlier(prior, whose.time, "archive"),
         text(document, "SOPInstanceUID"),
         text(document, "ContentDate") + text(document, "ContentTime"),

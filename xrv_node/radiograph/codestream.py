@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class ImageClaim:
     """What the start of a codestream says."""
 
     rows: int
@@ -28,7 +28,7 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 JPEG_START = b"\xff\xd8"
 
 
-def claim(data: bytes) -> Claim | None:
+def claim(data: bytes) -> ImageClaim | None:
     """Read the size that an image claims.
 
     Parameters
@@ -38,7 +38,7 @@ def claim(data: bytes) -> Claim | None:
 
     Returns
     -------
-    Claim or None
+    ImageClaim or None
         None where `data` starts like none of these or breaks off before the size.
     """
     if data.startswith(JPEG_START):
@@ -84,7 +84,7 @@ def has_end(data: bytes) -> bool:
     return data.rfind(b"\xff" + bytes([_END_OF_IMAGE])) > start
 
 
-def _claim_of_jpeg(data: bytes) -> Claim | None:
+def _claim_of_jpeg(data: bytes) -> ImageClaim | None:
     position = 2
     while position + 10 <= len(data):
         if data[position] != 0xFF:
@@ -94,7 +94,7 @@ def _claim_of_jpeg(data: bytes) -> Claim | None:
             position += 1
         elif marker in _START_OF_FRAME:
             precision, rows, columns, components = _numbers(data, position + 4, 1, 2, 2, 1)
-            return Claim(rows, columns, components, precision)
+            return ImageClaim(rows, columns, components, precision)
         elif marker in _STANDALONE:
             position += 2
         elif marker in (_START_OF_SCAN, _END_OF_IMAGE):
@@ -104,21 +104,21 @@ def _claim_of_jpeg(data: bytes) -> Claim | None:
     return None
 
 
-def _claim_of_jpeg_2000(data: bytes) -> Claim | None:
+def _claim_of_jpeg_2000(data: bytes) -> ImageClaim | None:
     """SIZ marker segment, ISO/IEC 15444-1 A.5.1: Xsiz, Ysiz, XOsiz, YOsiz ... Csiz, Ssiz."""
     if len(data) < 43:
         return None
     width, height, left, top = _numbers(data, 8, 4, 4, 4, 4)
     components, precision = _numbers(data, 40, 2, 1)
-    return Claim(height - top, width - left, components, (precision & 0x7F) + 1)
+    return ImageClaim(height - top, width - left, components, (precision & 0x7F) + 1)
 
 
-def _claim_of_png(data: bytes) -> Claim | None:
+def _claim_of_png(data: bytes) -> ImageClaim | None:
     """IHDR chunk (ISO/IEC 15948 11.2.2), the first after the signature."""
     if len(data) < 29 or data[12:16] != b"IHDR":
         return None
     columns, rows, precision, colour = _numbers(data, 16, 4, 4, 1, 1)
-    return Claim(rows, columns, {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(colour, 0), precision)
+    return ImageClaim(rows, columns, {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(colour, 0), precision)
 
 
 def _numbers(data: bytes, position: int, *widths: int) -> tuple[int, ...]:

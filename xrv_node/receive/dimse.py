@@ -70,7 +70,7 @@ class Receiver:
 
 
 @dataclass
-class Sender:
+class Caller:
     """What is known of the peer of one association."""
 
     receiver: Receiver
@@ -125,7 +125,7 @@ def _serve(
             classes=refused,
             remedy='receive.other_storage = "keep" takes them',
         )
-    sender = Sender(receiver, calling, address)
+    sender = Caller(receiver, calling, address)
     for message in association.messages():
         association.answer(message, _service(message)(association, message, sender))
     association.release()
@@ -134,13 +134,13 @@ def _serve(
         _guarded(_close, receiver.store, sender.studies)
 
 
-def echo(_association: Association, _message: Message, sender: Sender) -> int:
+def echo(_association: Association, _message: Message, sender: Caller) -> int:
     """C-ECHO: always Success."""
     log.info("echo", calling_ae=sender.calling_ae)
     return SUCCESS
 
 
-def store(association: Association, message: Message, sender: Sender) -> int:
+def store(association: Association, message: Message, sender: Caller) -> int:
     """C-STORE: Success only once file and row are on disk.
 
     Returns
@@ -184,7 +184,7 @@ def store(association: Association, message: Message, sender: Sender) -> int:
     return SUCCESS
 
 
-def _incoming(association: Association, message: Message, sender: Sender) -> Incoming:
+def _incoming(association: Association, message: Message, sender: Caller) -> Incoming:
     return Incoming(
         sop_class_uid=str(message.command.get("AffectedSOPClassUID", "")),
         sop_instance_uid=str(message.command.get("AffectedSOPInstanceUID", "")),
@@ -214,7 +214,7 @@ def _log_stored(accepted: Accepted, incoming: Incoming) -> None:
     )
 
 
-def event_report(association: Association, message: Message, sender: Sender) -> int:
+def event_report(association: Association, message: Message, sender: Caller) -> int:
     """N-EVENT-REPORT: an archive tells what it commits to keep, on an association of its own.
 
     Returns
@@ -249,7 +249,7 @@ def event_report(association: Association, message: Message, sender: Sender) -> 
         return PROCESSING_FAILURE
 
 
-def unrecognized(_association: Association, message: Message, sender: Sender) -> int:
+def unrecognized(_association: Association, message: Message, sender: Caller) -> int:
     """Any other request: this node does not do that."""
     log.warning(
         "no such service", command=f"0x{message.command.CommandField:04X}", calling_ae=sender.calling_ae
@@ -257,7 +257,7 @@ def unrecognized(_association: Association, message: Message, sender: Sender) ->
     return UNRECOGNIZED_OPERATION
 
 
-Service = Callable[[Association, Message, Sender], int]
+Service = Callable[[Association, Message, Caller], int]
 SERVICES: dict[int, Service] = {0x0001: store, 0x0030: echo, 0x0100: event_report}
 """By Command Field (PS3.7 E.1)."""
 

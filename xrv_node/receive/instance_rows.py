@@ -20,7 +20,7 @@ from xrv_node.reasons import Reason
 from xrv_node.spool import Spool
 from xrv_node.values import FrontalDecision, Verdict
 
-Outcome = Literal["stored", "duplicate", "conflict", "own result"]
+Reception = Literal["stored", "duplicate", "conflict", "own result"]
 
 _CONFLICT = FrontalDecision(Verdict.NOT_SUITABLE, None, (Reason("same-uid-other-content"),))
 
@@ -54,7 +54,7 @@ class Incoming:
 class Accepted:
     """What became of it."""
 
-    outcome: Outcome
+    outcome: Reception
     study_instance_uid: str
     decision: FrontalDecision | None = None
 
@@ -75,7 +75,7 @@ class Received:
         return text(self.header, "StudyInstanceUID")
 
 
-def seen(db: Session, received: Received) -> Outcome | None:
+def seen(db: Session, received: Received) -> Reception | None:
     """Whether this object is known already: byte for byte, or with other content; or is a result."""
     uid = {"uid": received.incoming.sop_instance_uid}
     digests = db.connection().execute(_KNOWN, uid).scalars().all()
@@ -132,7 +132,7 @@ def _new(
     spool: Spool,
     received: Received,
     path: Path,
-    known: Outcome | None,
+    known: Reception | None,
     *,
     undecided: bool,
 ) -> Accepted:

@@ -1,4 +1,4 @@
-"""What the report for people says, in the order in which it is read; `readable` and `pdf` give it a form."""
+"""What the report for people says, in the order in which it is read; `kinds.report` and `pdf_pages` form it."""
 
 from __future__ import annotations
 

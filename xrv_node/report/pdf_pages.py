@@ -1,4 +1,4 @@
-"""The report for people on paper: the same sections as in `readable`, as a PDF.
+"""The report for people on paper: the same sections as in `kinds.report`, as a PDF.
 
 Its fonts are embedded and draw Latin letters only. A patient's name in another script is not on it: a wrong
 or half name is worse than none, and the object's header has the whole one.

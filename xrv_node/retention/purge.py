@@ -52,7 +52,7 @@ _ARRIVED = (DeliveryState.DELIVERED, DeliveryState.WARNING, DeliveryState.CONFIR
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Purged:
     """What became of one study."""
 
     study: str
@@ -102,7 +102,7 @@ def candidates(db: Session, what: What, before: datetime) -> list[int]:
 
 def look(
     store: Store, spool: Spool, study_id: int, what: What, *, committing: Collection[str], force: bool = False
-) -> Outcome:
+) -> Purged:
     """Tell what :func:`purge` would do."""
     with store.read() as db:
         study = db.get_one(Study, study_id)
@@ -118,7 +118,7 @@ def purge(
     committing: Collection[str],
     force: bool = False,
     **why: Any,
-) -> Outcome:
+) -> Purged:
     """Purge one study, unless it is held.
 
     Parameters
@@ -207,13 +207,13 @@ def _mark(db: Session, study: Study, what: What) -> list[str]:
     return [row.path for row in rows]
 
 
-def _outcome(db: Session, spool: Spool, study: Study, what: What, held: Reason | None) -> Outcome:
+def _outcome(db: Session, spool: Spool, study: Study, what: What, held: Reason | None) -> Purged:
     sizes = []
     for row in _rows(db, study, what):
         path = spool.absolute(row.path)
         if path.is_file():
             sizes.append(path.stat().st_size)
-    return Outcome(study.study_instance_uid, what, len(sizes), sum(sizes), held)
+    return Purged(study.study_instance_uid, what, len(sizes), sum(sizes), held)
 
 
 def _held(db: Session, study: Study, committing: Collection[str], *, force: bool) -> Reason | None:

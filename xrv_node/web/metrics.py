@@ -45,7 +45,7 @@ Sample = tuple[tuple[str, ...], float]
 
 
 @dataclass(frozen=True, slots=True)
-class Described:
+class DocumentedMetric:
     """One metric as it is documented."""
 
     name: str
@@ -54,28 +54,36 @@ class Described:
     kind: Literal["gauge", "counter"] = "gauge"
 
 
-METRICS: tuple[Described, ...] = (
-    Described(
+METRICS: tuple[DocumentedMetric, ...] = (
+    DocumentedMetric(
         "xrv_node_info", ("commissioning", "version"), "1; commissioning: whether untrained networks run"
     ),
-    Described("xrv_node_up", ("role",), "Processes of the role that run on this data directory"),
-    Described("xrv_node_studies", ("state",), "Studies by state"),
-    Described("xrv_node_instances", ("state",), "Received objects by state"),
-    Described("xrv_node_jobs", ("kind", "state"), "Jobs by kind and state; queued: the depth of the queue"),
-    Described("xrv_node_deliveries", ("destination", "state"), "Results by destination and state"),
-    Described(
+    DocumentedMetric("xrv_node_up", ("role",), "Processes of the role that run on this data directory"),
+    DocumentedMetric("xrv_node_studies", ("state",), "Studies by state"),
+    DocumentedMetric("xrv_node_instances", ("state",), "Received objects by state"),
+    DocumentedMetric(
+        "xrv_node_jobs", ("kind", "state"), "Jobs by kind and state; queued: the depth of the queue"
+    ),
+    DocumentedMetric("xrv_node_deliveries", ("destination", "state"), "Results by destination and state"),
+    DocumentedMetric(
         "xrv_node_events_total", ("event",), "Events of the audit trail since its first row", "counter"
     ),
-    Described(
+    DocumentedMetric(
         "xrv_node_audit_lag_seconds",
         (),
         "Age of the oldest event that the audit repository does not have; 0 without one",
     ),
-    Described("xrv_node_oldest_job_seconds", ("kind",), "Age of the oldest job that is not ended, or 0"),
-    Described("xrv_node_last_analysis_seconds", (), "How long the newest analysis took; absent before it"),
-    Described("xrv_node_disk_free_bytes", (), "Room on the file system of node.data_dir for this user"),
-    Described("xrv_node_disk_bytes", (), "Size of that file system"),
-    Described("xrv_node_receiving", (), "1; 0 while objects are refused for lack of room"),
+    DocumentedMetric(
+        "xrv_node_oldest_job_seconds", ("kind",), "Age of the oldest job that is not ended, or 0"
+    ),
+    DocumentedMetric(
+        "xrv_node_last_analysis_seconds", (), "How long the newest analysis took; absent before it"
+    ),
+    DocumentedMetric(
+        "xrv_node_disk_free_bytes", (), "Room on the file system of node.data_dir for this user"
+    ),
+    DocumentedMetric("xrv_node_disk_bytes", (), "Size of that file system"),
+    DocumentedMetric("xrv_node_receiving", (), "1; 0 while objects are refused for lack of room"),
 )
 
 TOTALS = (

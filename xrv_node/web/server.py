@@ -27,7 +27,7 @@ IDLE_SECONDS = 10
 """How long a client may take to ask and to read."""
 
 
-class Server(ThreadingMixIn, WSGIServer):
+class WebServer(ThreadingMixIn, WSGIServer):
     """A thread a request: a slow reader delays no probe."""
 
     daemon_threads = True
@@ -37,7 +37,7 @@ class Server(ThreadingMixIn, WSGIServer):
         log.debug("a client broke off")
 
 
-class Handler(WSGIRequestHandler):
+class RequestHandler(WSGIRequestHandler):
     """One connection."""
 
     timeout = IDLE_SECONDS
@@ -46,7 +46,7 @@ class Handler(WSGIRequestHandler):
         """Nothing: a request line may hold whatever a client wrote."""
 
 
-def start(settings: Settings, store: Store) -> Server:
+def start(settings: Settings, store: Store) -> WebServer:
     """Bind the address; ``serve_forever`` answers.
 
     Raises
@@ -57,7 +57,7 @@ def start(settings: Settings, store: Store) -> Server:
     web = settings.web
     app = application(settings, store, token(settings))
     try:
-        return make_server(web.host, web.port, app, server_class=Server, handler_class=Handler)
+        return make_server(web.host, web.port, app, server_class=WebServer, handler_class=RequestHandler)
     except OSError as error:
         raise ConfigError(
             f"web.host, web.port: cannot listen on {web.host}:{web.port} ({error.strerror}); "
