@@ -1,4 +1,4 @@
-"""What the report for people says, in the order in which it is read; `kinds.report` and `pdf_pages` form it."""
+"""What the report for people says, in the order of reading; `kinds.report` and `pdf_pages` form it."""
 
 from __future__ import annotations
 
