@@ -38,7 +38,7 @@ def chest(*, mirrored: bool = False, heart: float = 0.57, without: tuple[str, ..
     return masks
 
 
-def judged(head: Dataset, masks: np.ndarray, *, commissioning: bool = False) -> str | None:
+def judged(head: Dataset, masks: np.ndarray, *, commissioning: bool = False) -> Reason | None:
     return doubt(head, analysis(head, model_set(commissioning), {}, masks))
 
 
@@ -50,8 +50,7 @@ def test_the_usual_orientation_is_not_doubted(orientation: object) -> None:
 @pytest.mark.parametrize("orientation", [["R", "F"], ["RF", "FL"]])
 def test_a_header_that_says_mirrored_is_believed(orientation: list[str]) -> None:
     said = judged(header(PatientOrientation=orientation), chest())
-    assert said is not None
-    assert "Patient Orientation" in said
+    assert said == Reason("sides-contradict-header")
     # and where the masks follow the patient, all agree
     assert judged(header(PatientOrientation=orientation), chest(mirrored=True)) is None
 
@@ -60,8 +59,7 @@ def test_a_heart_on_the_other_side_is_a_contradiction() -> None:
     """A mirrored image without a word in its header: the network names sides by where they lie."""
     for orientation in (None, ["L", "F"]):
         said = judged(header(PatientOrientation=orientation), chest(heart=0.43))
-        assert said is not None
-        assert "heart" in said
+        assert said == Reason("sides-contradict-heart")
 
 
 def test_a_heart_in_the_middle_says_nothing() -> None:

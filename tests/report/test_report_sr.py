@@ -102,7 +102,7 @@ def test_highdicom_reads_back_the_lines_of_the_cardiothoracic_ratio(tmp_path: Pa
         (number,) = [i for i in group[0].ContentSequence if i.name == name]
         assert len(number.ContentSequence) == 1  # OHIF fails on a second item below such a number
     (caveat,) = [i for i in group[0].ContentSequence if i.name == codes.CAVEAT]
-    assert all(sentence in caveat.value for m in expected.values() for sentence in m.caveats)
+    assert all(str(reason) in caveat.value for m in expected.values() for reason in m.caveats)
 
 
 def test_highdicom_reads_back_the_areas_of_the_lungs(tmp_path: Path) -> None:

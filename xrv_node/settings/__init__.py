@@ -39,7 +39,7 @@ CONFIG_VARIABLE = "XRV_NODE_CONFIG"
 class NodeSection(Section):
     name: str = Field(default="xrv-node", min_length=1)
     data_dir: PathText = Path("data")
-    languages_dir: PathText | None = None
+    languages_dir: PathOrEmpty = None
     """Of the site's own tables of words, one a language."""
 
 
