@@ -45,7 +45,7 @@ parity: setup
 	$(BIN)/python tests/models/parity.py docs/parity.md
 
 conformance: setup
-	$(BIN)/python tests/conformance/conformance_tables.py docs/conformance.md
+	PYTHONPATH=tests $(BIN)/python tests/conformance/conformance_tables.py docs/conformance.md
 
 OHIF := 3.13.2
 viewer: .tools/ohif-$(OHIF)/dist/index.html
