@@ -79,7 +79,8 @@ def test_another_error_of_the_networks_is_the_jobs(rooms: Rooms) -> None:
 HANGS = """
 import sys, threading
 from xrv_node.db.store import Store
-from xrv_node.jobs import queue, worker
+from xrv_node.db import queue
+from xrv_node.jobs import worker
 
 queue.LEASE_SECONDS = 0.5
 queue.POLICIES["analyse"] = queue.Policy(5, 5, 60, True, longest_run=0.3)
