@@ -15,6 +15,7 @@ from sqlalchemy import select, text
 from xrv_node.db.store import Store
 from xrv_node.db.tables import Study
 from xrv_node.jobs import rerun as again
+from xrv_node.reasons import as_is
 from xrv_node.report import codes, read_back
 from xrv_node.spool import Spool
 from xrv_node.values import Prior
@@ -99,7 +100,7 @@ def test_on_the_same_day_the_time_decides(site: Site, time: str, earlier: bool) 
         {"classifier": "9f" * 32},
         {"commissioning": True},
         {"resampler": "cubic"},
-        {"refused": "It is unlike."},
+        {"refused": as_is("It is unlike.")},
         {"site_thresholds": (("Mass", 0.2),)},
     ],
 )

@@ -13,6 +13,7 @@ from priors_cases import BASIS, SCORES, present
 from pydicom import Dataset, dcmread
 from structlog.testing import capture_logs
 
+from xrv_node import languages
 from xrv_node.db.store import Store
 from xrv_node.priors import archive
 from xrv_node.priors.subject import Basis, Earlier
@@ -82,6 +83,16 @@ def test_an_object_that_is_not_one_of_ours_is_none(document: Dataset, keyword: s
 )
 def test_scores_that_were_made_otherwise_do_not_compare(document: Dataset, basis: Basis) -> None:
     assert archive.read(document, present(), basis) is None
+
+
+@pytest.mark.parametrize("language", languages.names())
+def test_a_report_in_any_language_is_known_by_its_classifier(
+    store: Store, spool: Spool, language: str
+) -> None:
+    site = Site(store, spool)
+    site.analyse(image(1, BEFORE))
+    (made,) = site.report(1, Networks(), language=language)
+    assert archive.read(made, present(), BASIS) is not None
 
 
 @pytest.mark.parametrize("language", ["en", "fr"])

@@ -185,7 +185,7 @@ def _read(document: Dataset, subject: Subject, basis: Basis) -> EarlierReport | 
         return None
     own = [equipment.points_line(basis.site_thresholds)] if basis.site_thresholds else []
     comparable = (
-        any(basis.classifier in model for model in read_back.texts(document, codes.MODEL))
+        any(basis.classifier in model.split() for model in read_back.texts(document, codes.MODEL))
         and read_back.texts(document, codes.RESAMPLING) == [plain(basis.resampler)]
         and read_back.texts(document, codes.SITE_POINTS) == own
     )
