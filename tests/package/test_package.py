@@ -32,7 +32,8 @@ def test_the_wheel_holds_what_the_code_reads(wheel: zipfile.ZipFile) -> None:
         "dicom_config/recipes/*.*",
         "xrv_node/**/*.py",
         "xrv_node/py.typed",
-        "xrv_node/templates/**/*.*",
+        "xrv_node/templates/**/*.html",
+        "xrv_node/templates/*.css",
     ):
         files = {str(p.relative_to(ROOT)) for p in ROOT.glob(pattern)}
         assert files
