@@ -38,8 +38,8 @@ WINDOW = 64
 """Images that are under way at a time, so that a large dataset does not fill the node's disk."""
 CHUNK = 8
 """Images that are converted for one association."""
-GRACE = 10.0
-"""Seconds without an object after the last report, until which segmentations may follow."""
+GRACE = 30.0
+"""Seconds without an object after the last report, until which segmentations may follow: a busy node needs some."""
 AGREES = 1e-4
 """Difference of scores up to which two ways are the same one: float32 through the same weights on another
 engine or in another batch differs by less."""
