@@ -39,7 +39,8 @@ WINDOW = 64
 CHUNK = 8
 """Images that are converted for one association."""
 GRACE = 30.0
-"""Seconds without an object after the last report, until which segmentations may follow: a busy node needs some."""
+"""Seconds without an object after the last report, until which segmentations may follow. A busy node needs
+some."""
 AGREES = 1e-4
 """Difference of scores up to which two ways are the same one: float32 through the same weights on another
 engine or in another batch differs by less."""
