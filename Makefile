@@ -1,4 +1,5 @@
 # make demo   the main job end to end        make test    all tests
+# make quick  the tests that are cheap and need no peer: before each commit
 # make setup  the environment, .venv         make lint    ruff and mypy
 # make bench  the benchmarks                 make lock    pin the dependencies anew
 # make viewer OHIF, for the tests that look at results in a browser (needs npm)
@@ -11,7 +12,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export UV_NO_CONFIG := 1
 
-.PHONY: setup demo test lint bench parity conformance viewer lock clean
+.PHONY: setup demo test quick lint bench parity conformance viewer lock clean
 
 setup: .venv/ready
 
@@ -32,6 +33,10 @@ demo: setup
 # Two processes, a file of tests each: many wait for peers. TESTS=... for some of them.
 test: setup
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(TESTS)
+
+# What a test costs stands in tests/measured.txt; `pytest --measure` writes it anew.
+quick: setup
+	$(BIN)/python -m pytest --quiet --numprocesses 2 --dist loadfile -m "not slow and not peers"
 
 lint: setup
 	$(BIN)/ruff check .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from xrv_node.cli import THREADS
 from xrv_node.db.store import Store
 from xrv_node.spool import Spool
 
-pytest_plugins = ["leftovers"]
+pytest_plugins = ["leftovers", "measured"]
 
 # As the command line sets it, and before anything loads torch.
 os.environ |= THREADS | os.environ
@@ -37,11 +38,22 @@ def data() -> Path:
     return DATA
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    """An empty audit database."""
-    made = Store(f"sqlite:///{tmp_path / 'audit.sqlite'}")
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty audit database, to copy: making its schema takes longer than most tests."""
+    file = tmp_path_factory.mktemp("empty") / "audit.sqlite"
+    made = Store(f"sqlite:///{file}")
     made.migrate()
+    made.close()
+    assert [path.name for path in file.parent.iterdir()] == [file.name]  # nothing is left in a log beside it
+    return file
+
+
+@pytest.fixture
+def store(tmp_path: Path, empty_database: Path) -> Iterator[Store]:
+    """An empty audit database."""
+    shutil.copyfile(empty_database, tmp_path / "audit.sqlite")
+    made = Store(f"sqlite:///{tmp_path / 'audit.sqlite'}")
     yield made
     made.close()
 

@@ -25,6 +25,25 @@ def children(pid: int | str = "self") -> set[int]:
     return set(filter(alive, found))
 
 
+def descendants(pid: int | str = "self") -> list[int]:
+    """The living processes below a process."""
+    found = list[int]()
+    rest = list(children(pid))
+    while rest:
+        found.append(rest.pop())
+        rest.extend(children(found[-1]))
+    return found
+
+
+def processor_time(pid: int) -> float:
+    """Seconds that a process and its ended children have worked; 0 where it is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+
+
 def alive(pid: int) -> bool:
     """Whether a process is there and not just waiting to be waited for."""
     try:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import atexit
 import ctypes
 import gc
-import importlib
+import importlib.util
 import inspect
 import json
 import os
@@ -120,6 +120,7 @@ class Popen(subprocess.Popen[Any]):
             "environment": environment,
             "directory": os.path.abspath(told["cwd"] or os.curdir),
             "session": told["start_new_session"],
+            "first": _first(environment),
         }
         self.pid = helper().fork(request, [own if fd == -1 else fd for own, fd in enumerate(channels)])
         self._child_created = True
@@ -151,7 +152,16 @@ def run(
 
 
 def _fixed(environment: Mapping[str, str]) -> dict[str, str]:
-    return {key: value for key, value in (AS_MAIN | dict(environment)).items() if key.startswith(FIXED)}
+    found = {key: value for key, value in (AS_MAIN | dict(environment)).items() if key.startswith(FIXED)}
+    if _first(environment):  # places to look for modules first are no other interpreter
+        found["PYTHONPATH"] = ENVIRONMENT.get("PYTHONPATH", "")
+    return {key: value for key, value in found.items() if value}
+
+
+def _first(environment: Mapping[str, str]) -> list[str]:
+    """What stands in ``PYTHONPATH`` before what the helper has there."""
+    wanted, there = (each.get("PYTHONPATH", "") for each in (environment, ENVIRONMENT))
+    return wanted.removesuffix(there).split(os.pathsep) if wanted != there and wanted.endswith(there) else []
 
 
 # ---------------------------------------------------------------- in the helper, and in what it forks
@@ -195,6 +205,7 @@ def _become(request: Mapping[str, Any]) -> None:
     os.environ.clear()
     os.environ.update(request["environment"])
     sys.path[0] = request["directory"]
+    sys.path[1:1] = filter(None, request["first"])
     sys.argv, sys.orig_argv = ["-m", *command[3:]], command
     _show(command)
     for number, name in enumerate(("stdin", "stdout", "stderr")):
@@ -206,6 +217,8 @@ def _become(request: Mapping[str, Any]) -> None:
         setattr(sys, name, made)
         setattr(sys, f"__{name}__", made)
     sys.modules["numpy"].random.seed()
+    if request["first"] and importlib.util.find_spec("sitecustomize"):
+        importlib.import_module("sitecustomize")
     if not {"serve", "demo"}.isdisjoint(command) and "--only" not in command:
         _have_a_helper()
 
@@ -241,7 +254,8 @@ def main() -> None:
     """Load the libraries, fork what is asked for, and run ``xrv_node`` in what is forked."""
     door = socket.socket(fileno=int(sys.argv[1]))
     for name in LIBRARIES:
-        importlib.import_module(name)
+        with suppress(ImportError):  # those of an extra
+            importlib.import_module(name)
     gc.collect()
     gc.freeze()  # a collection in a forked process would write on every page, and so copy it
     assert len(os.listdir("/proc/self/task")) == 1, "only a process with a single thread can be forked safely"

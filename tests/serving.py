@@ -7,12 +7,14 @@ import re
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
-from time import monotonic, sleep
-from typing import Any
+from time import monotonic, process_time, sleep, thread_time
+from typing import Any, TypeVar
 
 import forked
+from descendants import alive, descendants, processor_time
+from descendants import children as below
 from pydicom import Dataset
 from sqlalchemy import select
 
@@ -21,17 +23,57 @@ from xrv_node.db.store import Store
 from xrv_node.db.tables import Delivery, Study
 from xrv_node.deliver import scu
 
+T = TypeVar("T")
 
-def wait(condition: Callable[[], bool], seconds: float, what: str) -> None:
-    """Wait until `condition` holds; fail with `what` when it does not in time."""
-    end = monotonic() + seconds
-    while not condition():
-        assert monotonic() < end, f"not within {seconds} s: {what}"
-        sleep(0.1)
+SMALL = Path(__file__).parent / "faults" / "injected"
+
+
+def wait(
+    condition: Callable[[], T],
+    seconds: float,
+    what: str,
+    *,
+    advances: Callable[[], Hashable] | None = None,
+    pause: float = 0.05,
+) -> T:
+    """Wait until `condition` holds; fail with `what` when nothing has moved for so long.
+
+    Parameters
+    ----------
+    seconds
+        How long what is waited for may stand still. On a busy machine it goes on slowly, and is not failed for
+        that; the time limit of the test ends what goes on for ever.
+    advances
+        Changes when something was done; None for the processor time that other threads and the processes below
+        this one have used, in steps of a twentieth of `seconds`: what idles moves nothing.
+    pause
+        Seconds between two looks.
+
+    Returns
+    -------
+    T
+        What `condition` returned in the end.
+    """
+    step = advances or (lambda: int(worked() / seconds * 20))
+    moved, end = step(), monotonic() + seconds
+    while not (found := condition()):
+        if (now := step()) != moved:
+            moved, end = now, monotonic() + seconds
+        assert monotonic() < end, f"nothing has moved for {seconds} s: {what}"
+        sleep(pause)
+    return found
+
+
+def worked() -> float:
+    """Seconds of processor time of the other threads of this process and of the processes below it."""
+    return process_time() - thread_time() + sum(map(processor_time, descendants()))
 
 
 class Node:
-    """``xrv-node serve`` on a data directory of its own."""
+    """``xrv-node serve`` on a data directory of its own.
+
+    With `small`, networks of a few layers stand in for the two large ones: for what is about the node.
+    """
 
     def __init__(
         self,
@@ -40,7 +82,9 @@ class Node:
         destinations: str | None = None,
         *,
         commissioning: bool = True,
+        small: bool = False,
     ) -> None:
+        self.small = small
         self.options = ["--commissioning"] if commissioning else []
         self.directory = directory
         directory.mkdir(parents=True, exist_ok=True)
@@ -60,6 +104,9 @@ class Node:
     def start(self, *, seconds: float = 60) -> Node:
         """Start it and wait for its ready line."""
         environment = {k: v for k, v in os.environ.items() if not k.startswith("XRV_NODE__")}
+        if self.small:
+            before = environment.get("PYTHONPATH")
+            environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(SMALL), before]))
         with self.log.open("ab") as log:
             self.process = forked.Popen(
                 [*forked.COMMAND, "serve", *self.options, "--config", str(self.config)],
@@ -82,7 +129,8 @@ class Node:
         """SIGTERM, and the exit code."""
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(seconds)
+        wait(lambda: self.process.poll() is not None, seconds, "the node to end")
+        return self.process.returncode
 
     def kill(self) -> None:
         """SIGKILL to every process of the node at once; returns once all are gone, and their port free."""
@@ -96,11 +144,11 @@ class Node:
         assert self.process is not None
         pid = self.process.pid
         os.kill(pid, signal.SIGSTOP)  # no process of the next moment is overlooked
-        orphans = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        for each in [pid, *(map(int, orphans) if children else ())]:
+        orphans = below(pid)
+        for each in [pid, *(orphans if children else ())]:
             _kill(each)
         self.process.wait()
-        wait(lambda: all(map(_gone, orphans)), 90, "the processes without a supervisor to end")
+        wait(lambda: not any(map(alive, orphans)), 90, "the processes without a supervisor to end")
 
     def kill_one(self, role: str) -> bool:
         """SIGKILL to one of its processes; False when it is just being started again."""
@@ -111,13 +159,13 @@ class Node:
         """Process ids by role."""
         assert self.process is not None
         found = {}
-        for pid in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split():
+        for pid in below(self.process.pid):
             try:
                 words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
             except OSError:
                 continue
             if "--only" in words:
-                found[words[words.index("--only") + 1]] = int(pid)
+                found[words[words.index("--only") + 1]] = pid
         return found
 
     def send(self, datasets: Sequence[Dataset]) -> list[scu.Sent]:
@@ -173,10 +221,3 @@ def _kill(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
-
-
-def _gone(pid: str) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except OSError:
-        return True

@@ -5,6 +5,9 @@ from __future__ import annotations
 import copy
 import dataclasses
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -101,11 +104,39 @@ def test_sixteen_bits_come_near(
 ) -> None:
     """On the CPU, whose autocast rounds as a GPU's does."""
     engine = ENGINES[name]
+    if reason := engine.declines("cpu"):
+        pytest.skip(reason)
     network = engine.prepare(copy.deepcopy(networks.classifier.network))
     with torch.inference_mode(), engine.precision("cpu"):
         output = network(images[benchmark.SIZES["classifier"]].to(memory_format=torch.channels_last)).float()
     difference = benchmark.CHECKS["classifier"].difference(networks, plain["classifier"], output)
     assert 0 < difference < 0.03  # with untrained weights, which amplify rounding
+
+
+BFLOAT16 = """
+import json, torch
+from xrv_node.analyse.engines import ENGINES
+
+engine = ENGINES["torch-bf16"]
+network = torch.nn.Sequential(torch.nn.Conv2d(1, 1, 3)).eval().requires_grad_(False)
+try:
+    works = bool(engine.prepare(network)(torch.ones(1, 1, 9, 9)).isfinite().all())
+except RuntimeError:
+    works = False
+print(json.dumps([works, engine.declines("cpu"), engine.declines("cuda:0")]))
+"""
+
+
+@pytest.mark.parametrize("processor", [{}, {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}])
+def test_bfloat16_is_declined_where_it_does_not_work_and_only_there(processor: dict[str, str]) -> None:
+    """Without AVX-512, and on this processor with whatever it has."""
+    command = [sys.executable, "-c", BFLOAT16]
+    done = subprocess.run(command, env=os.environ | processor, capture_output=True, text=True, check=True)
+    works, reason, on_a_gpu = json.loads(done.stdout)
+    assert works == (reason is None)
+    assert on_a_gpu is None
+    if processor:
+        assert "AVX-512" in reason
 
 
 # ---------------------------------------------------------------- the choice
@@ -219,6 +250,24 @@ def test_plain_torch_is_compared_with_itself(
 ) -> None:
     timings = measured(monkeypatch, tiny, images)
     assert all(t.difference == 0 and t.speed == 1 and t.chosen for t in timings)
+
+
+def test_one_that_declines_is_said_and_not_chosen(
+    monkeypatch: pytest.MonkeyPatch, tiny: Networks, images: dict[int, Tensor]
+) -> None:
+    declining = dataclasses.replace(same("declining"), declines=lambda device: f"not on {device}")
+    timings = measured(monkeypatch, tiny, images, declining)
+    assert winners(timings) == {PLAIN.name}
+    assert [t.failure for t in timings if t.engine == "declining"] == ["not on cpu"] * 3
+
+
+def test_one_that_was_chosen_and_declines_now_is_not_used(
+    tmp_path: Path, tiny: Networks, monkeypatch: pytest.MonkeyPatch, images: dict[int, Tensor]
+) -> None:
+    kept(tmp_path, tiny, monkeypatch, images)
+    now = dataclasses.replace(ENGINES["torch-folded"], declines=lambda _: "not any more")
+    monkeypatch.setitem(ENGINES, "torch-folded", now)
+    assert set(engine_choice.chosen(tmp_path, tiny).values()) == {PLAIN}
 
 
 def kept(tmp_path: Path, tiny: Networks, monkeypatch: pytest.MonkeyPatch, images: dict[int, Tensor]) -> Path:

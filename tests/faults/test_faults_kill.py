@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from collections import Counter
 from functools import partial
@@ -21,8 +20,6 @@ from sqlalchemy import select
 from xrv_node.db.tables import AuditHead
 from xrv_node.spool import Spool
 
-INJECTED = Path(__file__).parent / "injected"
-"""Small networks: what is killed is the node, and it should be in many places in a short time."""
 STUDIES = 40
 EACH = 2
 """How often each is killed."""
@@ -67,13 +64,12 @@ def until_events(node: Node, number: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_kill_9_loses_nothing_and_doubles_nothing(
-    tmp_path: Path, archive: Archive, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(INJECTED), prepend=os.pathsep)
+def test_kill_9_loses_nothing_and_doubles_nothing(tmp_path: Path, archive: Archive) -> None:
+    """With small networks: what is killed is the node, and it should be in many places in a short time."""
     print(f"seed {SEED}")
     port = free_port()  # written down: the PACS calls the same one after every restart
-    node = Node(tmp_path / "node", f"[receive]\nport = {port}\n", archive.destination).start(seconds=120)
+    config = f"[receive]\nport = {port}\n"
+    node = Node(tmp_path / "node", config, archive.destination, small=True).start(seconds=120)
     sender = Sender(port, partial(radiograph, 1), pause=0.5)
     try:
         threads = sender.start(range(1, STUDIES + 1), seconds=600)

@@ -123,7 +123,7 @@ def in_the_way(folder: Path) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     """A node that has seen what can go wrong."""
-    made = Node(tmp_path_factory.mktemp("log"), CONFIG, DESTINATIONS)
+    made = Node(tmp_path_factory.mktemp("log"), CONFIG, DESTINATIONS, small=True)
     try:
         see(made.start(seconds=240))
         yield made

@@ -24,7 +24,7 @@ from xrv_node.settings import load
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     """A node that all tests of this file send to."""
-    made = Node(tmp_path_factory.mktemp("node")).start()
+    made = Node(tmp_path_factory.mktemp("node"), small=True).start()
     yield made
     if made.process is not None and made.process.poll() is None:
         made.kill()
@@ -143,7 +143,7 @@ def test_the_log_names_no_patient(node: Node) -> None:
 
 
 def test_the_supervisors_death_ends_its_processes(tmp_path: Path) -> None:
-    made = Node(tmp_path / "n").start()
+    made = Node(tmp_path / "n", small=True).start()
     pids = made.children()
     assert set(pids) == {"receiver", "worker", "courier"}
     assert made.process is not None

@@ -28,7 +28,8 @@ def receivers(node: Node) -> set[int]:
 @pytest.mark.slow
 def test_processes_that_share_a_port_keep_studies_together(tmp_path: Path) -> None:
     port = free_port()
-    node = Node(tmp_path / "node", f"[receive]\nport = {port}\nprocesses = 2\n[study]\nquiet_seconds = 600\n")
+    config = f"[receive]\nport = {port}\nprocesses = 2\n[study]\nquiet_seconds = 600\n"
+    node = Node(tmp_path / "node", config, small=True)
     node.start()
     try:
         incoming = tmp_path / "node" / "data" / "spool" / "incoming"

@@ -133,6 +133,9 @@ def measure(
         runs: dict[str, Callable[[], Tensor]] = {}
         outputs, failures = dict[str, Tensor](), dict[str, str]()
         for engine in engines or available(networks.device):
+            if reason := engine.declines(networks.device):
+                failures[engine.name] = reason
+                continue
             try:
                 runs[engine.name] = _run(engine, check, copy.deepcopy(network), own, networks.device)
                 outputs[engine.name] = runs[engine.name]()

@@ -71,6 +71,7 @@ def chosen(directory: Path, networks: NodeNetworks) -> dict[SetRole, Engine]:
         choice = json.loads(path(directory, networks.device).read_bytes())
         if {key: choice[key] for key in _machine(networks)} != _machine(networks):
             return dict.fromkeys(CHECKS, PLAIN)
-        return {role: ENGINES[choice["engines"][role]] for role in CHECKS}
+        engines = {role: ENGINES[choice["engines"][role]] for role in CHECKS}
+        return {role: PLAIN if e.declines(networks.device) else e for role, e in engines.items()}
     except (OSError, ValueError, KeyError, TypeError):
         return dict.fromkeys(CHECKS, PLAIN)

@@ -37,6 +37,8 @@ class Engine:
     half: torch.dtype | None = None
     """What it convolves in, where that is 16 bits: bfloat16 rounds to 8 bits, float16 to 11 and overflows
     beyond 65504. It is never chosen unless it is asked for."""
+    declines: Callable[[str], str | None] = lambda _device: None
+    """Why it does not run on a device of this machine, or None."""
 
     def precision(self, device: str) -> AbstractContextManager[object]:
         """Return the context that the forward passes run in."""
@@ -64,6 +66,15 @@ def packed(network: nn.Module) -> nn.Module:
     return network
 
 
+def no_bfloat16(device: str) -> str | None:
+    """Return why a device does not convolve in bfloat16 with packed weights, or None where it does."""
+    try:
+        lacks = device == "cpu" and not torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    except AttributeError:
+        return "this torch was built without oneDNN"
+    return "this processor has no AVX-512 (BW, VL, DQ) for bfloat16" if lacks else None
+
+
 def packed_half(network: nn.Module) -> nn.Module:
     """``packed`` in bfloat16 on a CPU, ``folded`` on a GPU, where autocast rounds."""
     network = folded(network)
@@ -79,7 +90,12 @@ ENGINES: dict[str, Engine] = {
         Engine("torch-folded", "batch normalisation and pyramid folded into convolutions", folded),
         Engine("torch-packed", "folded, weights in oneDNN's layout", packed, devices=("cpu",)),
         Engine(
-            "torch-bf16", "folded, convolutions in bfloat16", packed_half, ("cpu", "cuda"), torch.bfloat16
+            "torch-bf16",
+            "folded, convolutions in bfloat16",
+            packed_half,
+            ("cpu", "cuda"),
+            torch.bfloat16,
+            no_bfloat16,
         ),
         Engine("torch-fp16", "folded, convolutions in float16", folded, ("cuda",), torch.float16),
     )

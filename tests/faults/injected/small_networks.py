@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
 from xrv_node import models
+from xrv_node.models import catalog, model
+from xrv_node.models.commissioning import UNTRAINED
 
 
 class Segmenter(nn.Module):
@@ -38,16 +41,18 @@ class Autoencoder(nn.Module):
 
 
 def install() -> None:
-    """Have `models.load_set` give these two in place of its own; the classifier stays."""
-    load_set = models.load_set
+    """Have `models.get_model` give these two in place of untrained ones; the classifier stays."""
+    whole = models.get_model
 
-    def small(*arguments: Any, **options: Any) -> models.Networks:
-        from xrv_node.models import model
-
-        networks = load_set(*arguments, **options)
+    def get_model(
+        name: str, directory: Path | None = None, device: str = "cpu", **options: Any
+    ) -> model.Model:
+        entry = catalog.find(name, directory=directory)
+        if not options.get("commissioning") or entry.role not in ("segmenter", "autoencoder"):
+            return whole(name, directory, device, **options)
         torch.manual_seed(0)
-        segmenter = model.Segmenter(networks.segmenter.entry, Segmenter(len(networks.segmenter.targets)))
-        autoencoder = model.Autoencoder(networks.autoencoder.entry, Autoencoder())
-        return dataclasses.replace(networks, segmenter=segmenter.eval(), autoencoder=autoencoder.eval())
+        network = Segmenter(len(entry.labels)) if entry.role == "segmenter" else Autoencoder()
+        entry = dataclasses.replace(entry, name=entry.name + UNTRAINED)
+        return model.MODELS[entry.role](entry, network.eval(), "0" * 64).to(device)
 
-    models.load_set = small
+    models.get_model = get_model
