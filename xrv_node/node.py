@@ -8,7 +8,6 @@ web (health and metrics) where it is asked for.
 from __future__ import annotations
 
 import os
-import signal
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import structlog
 
+from xrv_node import stopping
 from xrv_node.audit import changes, command_user
 from xrv_node.db import trail
 from xrv_node.db.store import Store
@@ -133,9 +133,7 @@ def run_web(settings: Settings, stop: threading.Event) -> None:
 
 def run_role(role: Role, settings: Settings, *, commissioning: bool) -> None:
     """Run one role in this process until SIGTERM or SIGINT, or until its supervisor is gone."""
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = stopping.on_signal()
     if os.environ.get(SUPERVISED):
         threading.Thread(target=_until_orphaned, args=(stop,), daemon=True).start()
     if role == "receiver":
@@ -257,9 +255,7 @@ def serve(
         From :func:`check`, or when another ``serve`` has the data directory.
     """
     check(settings, commissioning=commissioning)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = stopping.on_signal()
     with ExitStack() as stack:
         try:
             stack.enter_context(lock(settings.data_dir / "run" / "serve.lock"))
