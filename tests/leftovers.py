@@ -38,7 +38,7 @@ def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> Generator[None, 
         return (yield)
     before = children()
     made = yield  # where it fails, what it started is the test's and ends with it
-    _shared.setdefault(id(fixturedef), set()).update(children() - before)
+    _shared.setdefault(id(fixturedef), set()).update(children() - before - _ours())
     return made
 
 
