@@ -30,13 +30,14 @@ $(UV):
 demo: setup
 	$(BIN)/xrv-node demo
 
-# Two processes, a file of tests each: many wait for peers. TESTS=... for some of them.
+# Two processes, a file of tests each, the dearest first: many wait for peers. TESTS=... for some of them.
+TWO := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 test: setup
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(TESTS)
+	$(BIN)/python -m pytest $(TWO) $(TESTS)
 
 # What a test costs stands in tests/measured.txt; `pytest --measure` writes it anew.
 quick: setup
-	$(BIN)/python -m pytest --quiet --numprocesses 2 --dist loadfile -m "not slow and not peers"
+	$(BIN)/python -m pytest --quiet $(TWO) -m "not slow and not peers"
 
 lint: setup
 	$(BIN)/ruff check .

@@ -217,6 +217,7 @@ def _become(request: Mapping[str, Any]) -> None:
         setattr(sys, name, made)
         setattr(sys, f"__{name}__", made)
     sys.modules["numpy"].random.seed()
+    sys.modules.pop("sitecustomize", None)
     if request["first"] and importlib.util.find_spec("sitecustomize"):
         importlib.import_module("sitecustomize")
     if not {"serve", "demo"}.isdisjoint(command) and "--only" not in command:

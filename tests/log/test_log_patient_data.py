@@ -161,6 +161,8 @@ def see(made: Node) -> None:
     with in_the_way(made.directory / "data" / "spool" / "analyses"):
         assert made.send([planted(10, study=3)])[0].says == "0x0000"
         wait(lambda: "jobs failed" in made.log.read_text(), 240, "an analysis that cannot be kept")
+    away = "the audit repository is away; the trail waits"
+    wait(lambda: away in made.log.read_text(), 240, "the trail to be sent in vain")
     store.close()
 
 

@@ -10,11 +10,11 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from time import monotonic, sleep
 from typing import TypeVar
 
 import forked
 import pytest
+from serving import wait
 
 T = TypeVar("T")
 
@@ -61,13 +61,8 @@ def run(name: str, *arguments: str | Path | int, seconds: float = 120) -> subpro
 
 
 def until(what: str, look: Callable[[], T], *, seconds: float, pause: float = 0.2) -> T:
-    """Look until what is found is true; the test fails when it is not after `seconds`."""
-    deadline = monotonic() + seconds
-    while not (found := look()):
-        if monotonic() > deadline:
-            pytest.fail(f"no {what} after {seconds:.0f} s")
-        sleep(pause)
-    return found
+    """Look until what is found is true, as :func:`serving.wait` does."""
+    return wait(look, seconds, what, pause=pause)
 
 
 @contextmanager
