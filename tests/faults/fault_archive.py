@@ -76,7 +76,7 @@ class Archive:
         """Its table in a node's configuration."""
         return (
             f'[[destinations]]\nname = "pacs"\nkind = "dimse"\nae_title = "{TITLE}"\n'
-            f'host = "127.0.0.1"\nport = {self.port}\ntimeout_seconds = 60\n'
+            f'host = "127.0.0.1"\nport = {self.port}\n'
         )
 
     def _store(self, event: Event) -> int:

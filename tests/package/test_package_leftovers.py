@@ -41,9 +41,9 @@ def ran(directory: Path, text: str, *options: str) -> subprocess.Popen[bytes]:
     (directory / "conftest.py").write_text('pytest_plugins = ["leftovers"]\n')
     (directory / "test_it.py").write_text(BEGIN + text)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull, *options]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(TESTS), *sys.path[1:]])}
+    path = {"PYTHONPATH": os.pathsep.join([str(TESTS), *sys.path[1:]]), "PYTEST_ADDOPTS": ""}
     return subprocess.Popen(
-        [*command, "--rootdir", str(directory), str(directory)], cwd=directory, env=environment,
+        [*command, "--rootdir", str(directory), str(directory)], cwd=directory, env=os.environ | path,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
 

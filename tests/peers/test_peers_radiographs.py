@@ -150,10 +150,10 @@ def test_what_cannot_be_decoded_fails_with_a_reason_and_stops_nothing(storescp: 
     assert "JPEG Extended" in reasons[1]
     assert reasons[0].startswith("The pixel data")
     (report,) = [path for path in storescp.files(sent.mixed) if dcmread(path).SOPClassUID.endswith(".88.22")]
-    said = run("dsrdump", "+Pl", report).stdout
+    printed = run("dsrdump", "+Pl", report).stdout
     for reason in reasons:
-        assert f"analysis failed: {reason}" in said
-    assert "lateral image: View Position LL: a lateral view." in said
+        assert f"analysis failed: {reason}" in printed
+    assert "lateral image: View Position LL: a lateral view." in printed
     assert dcmread(report).CompletionFlag == "PARTIAL"
 
 
@@ -165,10 +165,10 @@ def test_no_patient_is_named_in_log_record_or_queue(node: Node, sent: Sent) -> N
     # A patient of the samples is called "Patient", and some have a number of one digit, or none.
     names = {name for name in names if len(name) > 3 and name not in ("None", "Patient")}
     assert {SECRET, "CompressedSamples", "Anonymized", "12345678"} <= names
-    said = (
+    printed = (
         node.log.read_text()
         + str(node.json("audit", "list", "--limit", "100000"))
         + str(node.json("jobs", "list"))
     )
-    assert "truncated" in said  # so it is the log, and the record, of these images
-    assert [name for name in names if name in said] == []
+    assert "truncated" in printed  # so it is the log, and the record, of these images
+    assert [name for name in names if name in printed] == []

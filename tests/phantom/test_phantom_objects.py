@@ -66,7 +66,7 @@ def test_verdicts_of_the_samples(samples: list[Dataset]) -> None:
         (Verdict.FRONTAL, "PA"),
         (Verdict.FRONTAL, "PA"),
     ]
-    assert not [reason for d in decisions for reason in d.reasons if "contradicts" in reason]
+    assert not [reason for d in decisions for reason in d.reasons if "contradicts" in str(reason)]
 
 
 def test_samples_are_four_studies_of_four_patients(samples: list[Dataset]) -> None:
