@@ -16,7 +16,7 @@ import pytest
 from descendants import descendants, processor_time
 
 FILE = Path(__file__).with_name("measured.txt")
-SLOW = 0.3
+SLOW = 0.1
 """Seconds from which a test is ``slow``."""
 
 _spent = [0.0]

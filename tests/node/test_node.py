@@ -21,6 +21,9 @@ from xrv_node.errors import ConfigError
 from xrv_node.settings import load
 
 
+pytestmark = pytest.mark.slow  # they tell one story of one node, and go together
+
+
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     """A node that all tests of this file send to."""
