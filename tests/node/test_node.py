@@ -20,7 +20,6 @@ from xrv_node.db import queries, trail
 from xrv_node.errors import ConfigError
 from xrv_node.settings import load
 
-
 pytestmark = pytest.mark.slow  # they tell one story of one node, and go together
 
 
