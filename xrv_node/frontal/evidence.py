@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pydicom import Dataset
 
 from xrv_node.attributes import codes, fold, shown, spaced, text, values
+from xrv_node.frontal.names import joined
 from xrv_node.frontal.rules import SEVERAL, Rules, Term
 from xrv_node.reasons import Reason
 from xrv_node.values import Evidence
@@ -44,52 +45,61 @@ def view_signs(header: Dataset, rules: Rules) -> tuple[Sign, ...]:
 
     View Code Sequence, View Position, a view kept in another attribute, a lateral Patient Orientation,
     series-level text, a frontal Patient Orientation (which devices write by default), and, only where none of
-    these tells, a mobile unit.
+    these tells nor speaks of several views, a mobile unit.
     """
     terms = rules.views
     orientation = tuple(_orientation(header, rules))
     signs = (
-        *_one_view(_coded(header, "ViewCodeSequence", terms)),
-        *(sign for keyword in rules.view_attributes for sign in _one_view(_worded(header, keyword, terms))),
+        *_one_view(_coded(header, "ViewCodeSequence", rules, terms)),
+        *(
+            sign
+            for keyword in rules.view_attributes
+            for sign in _one_view(_worded(header, keyword, rules, terms))
+        ),
         *(
             sign
             for keyword in rules.elsewhere_attributes
             for sign in _one_view(_elsewhere(header, keyword, terms))
         ),
         *(sign for sign in orientation if sign.kind != "frontal"),
-        *(sign for keyword in rules.text_attributes for sign in _one_view(_in_text(header, keyword, terms))),
+        *(
+            sign
+            for keyword in rules.text_attributes
+            for sign in _one_view(_in_text(header, keyword, rules, terms))
+        ),
         *(sign for sign in orientation if sign.kind == "frontal"),
     )
-    return (
-        signs
-        if any(sign.kind in rules.projections for sign in signs)
-        else (*signs, *_portable(header, rules))
-    )
+    told = any(sign.kind in rules.projections or sign.kind == SEVERAL for sign in signs)
+    return signs if told else (*signs, *_portable(header, rules))
 
 
 def part_signs(header: Dataset, rules: Rules) -> tuple[Sign, ...]:
     """Return every sign of a body part: Anatomic Region, Body Part Examined, series-level text."""
     return (
-        *_coded(header, "AnatomicRegionSequence", rules.parts),
-        *_worded(header, "BodyPartExamined", rules.parts),
-        *(sign for keyword in rules.text_attributes for sign in _in_text(header, keyword, rules.parts)),
+        *_coded(header, "AnatomicRegionSequence", rules, rules.parts),
+        *_worded(header, "BodyPartExamined", rules, rules.parts),
+        *(
+            sign
+            for keyword in rules.text_attributes
+            for sign in _in_text(header, keyword, rules, rules.parts)
+        ),
     )
 
 
-def _coded(header: Dataset, keyword: str, terms: tuple[Term, ...]) -> Iterator[Sign]:
+def _coded(header: Dataset, keyword: str, rules: Rules, terms: tuple[Term, ...]) -> Iterator[Sign]:
     """Yield the signs of a code sequence; a code that the tables lack is read by its meaning."""
     for code in codes(header, keyword):
         value = f"{code.name} {code.meaning}".strip()
         named = [term for term in terms if code.name in term.codes]
-        for term in named or [term for term, _ in _matches(code.meaning, terms)]:
+        for term in named or [term for term, _ in _matches(code.meaning, rules, terms)]:
             yield Sign(keyword, value, term.kind, term.view)
 
 
-def _worded(header: Dataset, keyword: str, terms: tuple[Term, ...]) -> Iterator[Sign]:
+def _worded(header: Dataset, keyword: str, rules: Rules, terms: tuple[Term, ...]) -> Iterator[Sign]:
     """Yield the sign of an attribute that holds a word of a vocabulary, or else some text."""
     value = text(header, keyword)
     found = [term for term in terms if fold(value) in term.words][:1]
-    found = found or [term for term, _ in _matches(value, terms)]
+    found = found or [term for term, _ in _matches(value, rules, terms)]
     for term in found:
         yield Sign(keyword, value, term.kind, term.view)
     if value and not found:
@@ -105,21 +115,24 @@ def _elsewhere(header: Dataset, keyword: str, terms: tuple[Term, ...]) -> Iterat
                 yield Sign(keyword, value, term.kind, term.view)
 
 
-def _in_text(header: Dataset, keyword: str, terms: tuple[Term, ...]) -> Iterator[Sign]:
+def _in_text(header: Dataset, keyword: str, rules: Rules, terms: tuple[Term, ...]) -> Iterator[Sign]:
     """Yield what a text tells, with the words that told it and not the text: a person typed that, and may
     have typed the patient's name."""
-    for term, words in _matches(text(header, keyword), terms):
+    for term, words in _matches(text(header, keyword), rules, terms):
         yield Sign(keyword, words, term.kind, term.view)
 
 
-def _matches(value: str, terms: tuple[Term, ...]) -> list[tuple[Term, str]]:
+def _matches(value: str, rules: Rules, terms: tuple[Term, ...]) -> list[tuple[Term, str]]:
     """Return the rows that match a text, and what they matched, which the rows below no longer see."""
-    rest, found = fold(value), []
+    rest, found = rules.names.read(value), []
     for term in terms:
         match = term.pattern.search(rest) if term.pattern and rest else None
         if term.pattern and match:
             found.append((term, match[0]))
             rest = term.pattern.sub(" ", rest)
+        elif term.pairs and rest and not found:  # what stands above qualifies the letters: "AP L DECUBITUS"
+            match = term.pairs.search(joined(value, rules.names))
+            found += [(term, match[0])] if match else []
     return found
 
 
@@ -153,6 +166,6 @@ def _orientation(header: Dataset, rules: Rules) -> Iterator[Sign]:
 
 def _portable(header: Dataset, rules: Rules) -> Iterator[Sign]:
     for keyword in rules.portable_attributes:
-        if match := rules.portable.search(fold(text(header, keyword))):
+        if match := rules.portable.search(rules.names.read(text(header, keyword))):
             yield Sign(keyword, match[0], "frontal", "AP", Reason("taken-as-ap"))
             return

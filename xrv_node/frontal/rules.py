@@ -13,6 +13,7 @@ from typing import Any
 
 from xrv_node.attributes import fold
 from xrv_node.errors import ConfigError
+from xrv_node.frontal.names import Names, names, pairs, whole_words
 from xrv_node.reasons import Reason
 from xrv_node.values import Verdict
 
@@ -31,6 +32,8 @@ class Term:
     codes: frozenset[str]
     words: frozenset[str]
     pattern: re.Pattern[str] | None
+    pairs: re.Pattern[str] | None
+    """Two views in one, in a text as ``names.joined`` gives it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,7 @@ class Objection:
 class Rules:
     """All tables of the filter."""
 
+    names: Names
     sop_classes: frozenset[str]
     refused_sop_classes: Mapping[str, tuple[Verdict, Reason]]
     modalities: frozenset[str]
@@ -104,18 +108,20 @@ def _rules(data: Mapping[str, Any]) -> Rules:
     projections = {kind: Verdict(verdict) for kind, verdict in data["projections"].items()}
     for kind in projections:  # all of them have words
         Reason(f"view-{kind}", told=Reason(f"kind-{kind}"))
+    words = names(data["languages"], data["run_together"])
     return Rules(
+        names=words,
         sop_classes=frozenset(image["sop_classes"]),
         refused_sop_classes={uid: (Verdict(v), Reason(why)) for uid, (v, why) in image["refused"].items()},
         modalities=frozenset(image["modalities"]),
         minimum_matrix=int(image["minimum_matrix"]),
         objections=tuple(_objection(row) for row in data["objections"]),
         projections=projections,
-        views=_terms(data["views"], {*projections, SEVERAL}),
-        parts=_terms(data["parts"], PART_KINDS),
+        views=_terms(data["views"], {*projections, SEVERAL}, words),
+        parts=_terms(data["parts"], PART_KINDS, words),
         orientation={pair: kind for kind in ("frontal", "lateral") for pair in orientation[kind]},
         upright=frozenset(orientation["upright"]),
-        portable=_words(data["portable"]["text"]),
+        portable=whole_words(words.alternatives(data["portable"])),
         portable_attributes=tuple(data["portable"]["attributes"]),
         view_attributes=tuple(attributes["view"]),
         elsewhere_attributes=tuple(attributes["view_elsewhere"]),
@@ -123,14 +129,15 @@ def _rules(data: Mapping[str, Any]) -> Rules:
     )
 
 
-def _terms(rows: Iterable[Mapping[str, Any]], kinds: Iterable[str]) -> tuple[Term, ...]:
+def _terms(rows: Iterable[Mapping[str, Any]], kinds: Iterable[str], words: Names) -> tuple[Term, ...]:
     terms = tuple(
         Term(
             kind=row["kind"],
             view=row.get("view"),
             codes=frozenset(code.upper() for code in row.get("codes", ())),
             words=frozenset(fold(word) for word in row.get("words", ())),
-            pattern=_words(row["text"]) if row.get("text") else None,
+            pattern=whole_words(text) if (text := words.alternatives(row)) else None,
+            pairs=pairs(words) if row.get("pairs") else None,
         )
         for row in rows
     )
@@ -151,8 +158,3 @@ def _objection(row: Mapping[str, Any]) -> Objection:
         codes=frozenset(row.get("codes", ())),
         codes_other_than=None if allowed is None else frozenset(allowed),
     )
-
-
-def _words(alternatives: str) -> re.Pattern[str]:
-    """Compile alternatives that match whole words. Scripts without spaces have no words to be whole."""
-    return re.compile(rf"(?<![A-Z0-9])(?:{alternatives})(?![A-Z0-9])")
