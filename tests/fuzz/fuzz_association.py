@@ -27,8 +27,9 @@ from pynetdicom.pdu_primitives import (
 )
 
 from xrv_node.db.commitments import WELL_KNOWN_INSTANCE
+from xrv_node.network.wire import Wire
 from xrv_node.receive import dimse
-from xrv_node.receive.wire import Wire
+from xrv_node.receive.receiver import Receiver
 from xrv_node.settings import Settings
 from xrv_node.values import STORAGE_COMMITMENT, VERIFICATION
 
@@ -101,7 +102,7 @@ def entry(directory: Path) -> Callable[[bytes], None]:
     """Make the function that takes one input."""
     rooms = Rooms(directory)
     settings = Settings(node={"data_dir": directory})
-    receiver = dimse.Receiver(settings, rooms.store, rooms.spool)
+    receiver = Receiver(settings, rooms.store, rooms.spool)
     honestly = stream(seeds()["store"])
 
     def run(data: bytes) -> None:
@@ -118,7 +119,7 @@ def entry(directory: Path) -> Callable[[bytes], None]:
     def serve(data: bytes) -> bytearray:
         nonlocal receiver
         if receiver.store is not rooms.store:
-            receiver = dimse.Receiver(settings, rooms.store, rooms.spool)
+            receiver = Receiver(settings, rooms.store, rooms.spool)
         peer: Any = Peer(data)
         dimse.serve(Wire(peer, 1), "10.0.0.1", receiver)
         return peer.answers

@@ -28,7 +28,8 @@ from pynetdicom.pdu_primitives import (
 )
 from pynetdicom.sop_class import Verification
 
-from xrv_node.receive import dimse, peer_limits, server, wire
+from xrv_node.network import wire
+from xrv_node.receive import dimse, peer_limits, server
 from xrv_node.spool import Spool
 
 HOST = "127.0.0.1"

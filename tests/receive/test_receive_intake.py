@@ -16,6 +16,7 @@ from pydicom import dcmread
 from sqlalchemy import event, func, select, text
 
 from xrv_node.db import progress, queries, trail
+from xrv_node.db.repeats import Repeats
 from xrv_node.db.store import Store
 from xrv_node.db.tables import Instance, Job, ResultRow, Study
 from xrv_node.errors import RefusedError
@@ -256,7 +257,7 @@ def test_refusals_are_on_record_without_patient_data(store: Store, spool: Spool)
     bad = incoming(radiograph(), sop_instance_uid="../../x")
     with pytest.raises(RefusedError) as refused:
         intake.accept(store, spool, RULES, bad)
-    intake.refused(store, bad, refused.value)
+    assert intake.refused(Repeats(store), bad, refused.value, "10.0.0.1")
     with store.read() as db:
         (event,) = queries.events(db)
         assert trail.verify(db) == 1

@@ -1,12 +1,11 @@
 """An accepted association: its negotiation, the DIMSE messages that come over it, and their answers.
 
-pynetdicom encodes, decodes and negotiates; ``wire.py`` says why the loop is our own. An object is handed on
-in the pieces that it comes in, so that none is ever whole in memory.
+pynetdicom negotiates; ``network`` says why the rest is our own. An object is handed on in the pieces that it
+comes in, so that none is ever whole in memory.
 """
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from time import monotonic
@@ -14,23 +13,15 @@ from time import monotonic
 from pydicom import Dataset
 from pydicom.uid import UID
 from pynetdicom import build_context
-from pynetdicom._globals import APPLICATION_CONTEXT_NAME
-from pynetdicom.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RJ, A_ASSOCIATE_RQ, A_RELEASE_RP
-from pynetdicom.pdu_primitives import (
-    A_ASSOCIATE,
-    A_RELEASE,
-    ImplementationClassUIDNotification,
-    ImplementationVersionNameNotification,
-    MaximumLengthNotification,
-    SCP_SCU_RoleSelectionNegotiation,
-)
+from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext, negotiate_as_acceptor, negotiate_unrestricted
 
-from xrv_node.product import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from xrv_node.network import command, negotiation, values
+from xrv_node.network import wire as pdus
+from xrv_node.network.negotiation import Answered, Proposed, Roles
+from xrv_node.network.wire import MAXIMUM_PDU, BrokenOffError, Wire
 from xrv_node.radiograph.syntaxes import decodes
-from xrv_node.receive import command
-from xrv_node.receive import wire as pdus
-from xrv_node.receive.wire import MAXIMUM_PDU, BrokenOffError, Wire
+from xrv_node.reasons import Reason, as_is
 from xrv_node.values import STORAGE_COMMITMENT, VERIFICATION
 
 SLOWEST = 1024
@@ -46,10 +37,8 @@ CALLING_AE_NOT_RECOGNIZED: Rejection = (1, 1, 3)
 CALLED_AE_NOT_RECOGNIZED: Rejection = (1, 1, 7)
 LOCAL_LIMIT_EXCEEDED: Rejection = (2, 3, 2)
 
-_PDV = struct.Struct(">LBB")
-_DATA_PDU = struct.Struct(">BxLLBB")
-_COMMAND, _LAST = 1, 2
-"""Bits of a message control header (PS3.8 E.2)."""
+_NO_SUCH_CLASS, _NO_SUCH_SYNTAX = 3, 4
+"""Results of a presentation context (PS3.8 table 9-18)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +62,7 @@ class Association:
     Raises
     ------
     BrokenOffError
-        When what comes is not an association request.
+        When what comes is not an association request, or one that cannot be read.
     """
 
     def __init__(self, wire: Wire) -> None:
@@ -81,26 +70,20 @@ class Association:
         kind, body = wire.read()
         if kind != pdus.ASSOCIATE_RQ:
             raise BrokenOffError("it began with something else than a request", pdus.UNEXPECTED_PDU)
-        pdu = A_ASSOCIATE_RQ()
         try:
-            pdu.decode(struct.pack(">BxL", kind, len(body)) + body)
-            self._request = pdu.to_primitive()
-            self._room = _checked(self._request)
-            self.calling_ae = str(self._request.calling_ae_title).strip()
-            self.called_ae = str(self._request.called_ae_title).strip()
-        except Exception as error:  # the decoder has no error class of its own
-            raise BrokenOffError("its request cannot be decoded", pdus.INVALID_PARAMETER) from error
+            self._request = negotiation.read_request(body)
+            self._room = values.room(self._request.longest)
+        except ValueError as error:
+            why = Reason("request-unreadable", why=as_is(str(error)))
+            raise BrokenOffError(why, pdus.INVALID_PARAMETER) from error
+        self.calling_ae, self.called_ae = self._request.calling_ae, self._request.called_ae
+        """As they are meant; what is no text is escaped."""
         self.transfer_syntaxes: dict[int, str] = {}
         """Of the accepted presentation contexts, by context ID."""
 
     def reject(self, rejection: Rejection) -> None:
         """Refuse the association."""
-        answer = A_ASSOCIATE()
-        answer.result, answer.result_source, answer.diagnostic = rejection
-        pdu = A_ASSOCIATE_RJ()
-        pdu.from_primitive(answer)
-        self._wire.write(pdu.encode())
-        self._wire.part()
+        self._wire.write(bytes((pdus.ASSOCIATE_RJ, 0, 0, 0, 0, 4, 0, *rejection)))
 
     def accept(self, classes: Collection[str] | None = None) -> list[str]:
         """Accept the association and every presentation context for storage, private classes too, in the
@@ -117,38 +100,18 @@ class Association:
         list of str
             UIDs of the classes that are refused for it (result 3, PS3.8 table 9-18).
         """
-        supported = _supported()
-        offered, refused = self._contexts(classes, {c.abstract_syntax for c in supported})
-        roles = {
-            item.sop_class_uid: (item.scu_role, item.scp_role)
-            for item in self._request.user_information
-            if isinstance(item, SCP_SCU_RoleSelectionNegotiation) and item.sop_class_uid is not None
+        offered, refused, answers = self._contexts(classes)
+        roles: dict[UID, tuple[bool | None, bool | None]] = {
+            UID(uid): both for uid, both in self._request.roles.items() if _negotiable(uid)
         }
-        contexts, role_items = negotiate_unrestricted(offered, supported, roles)
+        contexts, role_items = negotiate_unrestricted(offered, _supported(), roles)
         contexts += negotiate_as_acceptor(refused, [])[0]
-        self.transfer_syntaxes = {
-            c.context_id: str(c.transfer_syntax[0])
-            for c in contexts
-            if c.context_id is not None and c.result == 0
-        }
-        answer = A_ASSOCIATE()
-        answer.application_context_name = UID(APPLICATION_CONTEXT_NAME)
-        answer.calling_ae_title = self._request.calling_ae_title
-        answer.called_ae_title = self._request.called_ae_title
-        answer.result, answer.result_source = 0, 1
-        answer.presentation_context_definition_results_list = contexts
-        length, implementation, version = (
-            MaximumLengthNotification(),
-            ImplementationClassUIDNotification(),
-            ImplementationVersionNameNotification(),
+        answers += [Answered(c.context_id or 0, c.result or 0, str(c.transfer_syntax[0])) for c in contexts]
+        self.transfer_syntaxes = {a.context_id: a.transfer_syntax for a in answers if a.result == 0}
+        answers.sort(key=lambda answer: answer.context_id)
+        self._wire.write(
+            negotiation.acceptance(self._request.titles, answers, MAXIMUM_PDU, _roles(role_items))
         )
-        length.maximum_length_received = MAXIMUM_PDU
-        implementation.implementation_class_uid = UID(IMPLEMENTATION_CLASS_UID)
-        version.implementation_version_name = IMPLEMENTATION_VERSION_NAME
-        answer.user_information = [length, implementation, version, *role_items]
-        pdu = A_ASSOCIATE_AC()
-        pdu.from_primitive(answer)
-        self._wire.write(pdu.encode())
         return sorted({str(context.abstract_syntax) for context in refused})
 
     def messages(self) -> Iterator[Message]:
@@ -159,13 +122,13 @@ class Association:
         BrokenOffError
             When the association ends in any other way.
         """
-        values = self._values()
-        while (got := self._command(values)) is not None:
+        came = values.values(self._wire)
+        while (got := self._command(came)) is not None:
             context_id, fields = got
             if context_id not in self.transfer_syntaxes:
                 raise BrokenOffError("a message in a context that was not accepted", pdus.INVALID_PARAMETER)
             fragments = (
-                self._fragments(values, context_id)
+                self._fragments(came, context_id)
                 if fields.CommandDataSetType != command.NO_DATASET
                 else iter(())
             )
@@ -176,112 +139,81 @@ class Association:
         for _ in message.fragments:
             pass
         data = command.response(message.command, status)
-        parts = [data[at : at + self._room] for at in range(0, len(data), self._room)]
-        flags = [_COMMAND] * (len(parts) - 1) + [_COMMAND | _LAST]
-        self._wire.write(
-            b"".join(
-                _DATA_PDU.pack(pdus.P_DATA, len(part) + 6, len(part) + 2, message.context_id, flag) + part
-                for part, flag in zip(parts, flags, strict=True)
-            )
-        )
+        self._wire.write(values.command(message.context_id, data, self._room))
 
     def release(self) -> None:
         """Confirm the release that the peer asked for."""
-        answer = A_RELEASE()
-        answer.result = "affirmative"
-        pdu = A_RELEASE_RP()
-        pdu.from_primitive(answer)
-        self._wire.write(pdu.encode())
+        self._wire.write(bytes((pdus.RELEASE_RP, 0, 0, 0, 0, 4, 0, 0, 0, 0)))
 
     def _contexts(
-        self, classes: Collection[str] | None, others: Collection[UID | None]
-    ) -> tuple[list[PresentationContext], list[PresentationContext]]:
-        """The presentation contexts to negotiate, and those that are refused for their class."""
+        self, classes: Collection[str] | None
+    ) -> tuple[list[PresentationContext], list[PresentationContext], list[Answered]]:
+        """The presentation contexts to negotiate, those that are refused for their class, and the answers on
+        those that name no class or no transfer syntax."""
         offered: list[PresentationContext] = []
         refused: list[PresentationContext] = []
-        for context in self._request.presentation_context_definition_list:
-            # a stable sort: the order is the peer's preference among those that decode
-            context.transfer_syntax = sorted(context.transfer_syntax, key=lambda uid: not decodes(str(uid)))
-            taken = classes is None or context.abstract_syntax in {*classes, *others}
-            (offered if taken else refused).append(context)
-        return offered, refused
+        answers: list[Answered] = []
+        for proposed in self._request.contexts:
+            if not _negotiable(proposed.abstract_syntax):
+                answers.append(Answered(proposed.context_id, _NO_SUCH_CLASS, ""))
+            elif not (context := _context(proposed)).transfer_syntax:
+                answers.append(Answered(proposed.context_id, _NO_SUCH_SYNTAX, ""))
+            else:
+                taken = classes is None or proposed.abstract_syntax in {*classes, *_BESIDE_STORAGE}
+                (offered if taken else refused).append(context)
+        return offered, refused, answers
 
-    def _values(self) -> Iterator[tuple[int, int, memoryview]]:
-        """Context ID, message control header and data of each presentation data value, until the release."""
-        while True:
-            kind, body = self._wire.read()
-            if kind == pdus.RELEASE_RQ:
-                return
-            if kind == pdus.ABORT:
-                raise BrokenOffError("the sender aborted it")
-            if kind != pdus.P_DATA:
-                raise BrokenOffError(f"a PDU of type {kind} in its middle", pdus.UNEXPECTED_PDU)
-            if not body:
-                raise BrokenOffError("a data PDU without a value", pdus.INVALID_PARAMETER)
-            while body:
-                if len(body) < _PDV.size:
-                    raise BrokenOffError("a data value that is too short", pdus.INVALID_PARAMETER)
-                length, context_id, control = _PDV.unpack_from(body)
-                if not 2 <= length <= len(body) - 4:
-                    raise BrokenOffError("a data value of a wrong length", pdus.INVALID_PARAMETER)
-                yield context_id, control, body[6 : 4 + length]
-                body = body[4 + length :]
-
-    def _command(self, values: Iterator[tuple[int, int, memoryview]]) -> tuple[int, Dataset] | None:
+    def _command(self, came: Iterator[values.Value]) -> tuple[int, Dataset] | None:
         encoded, end = bytearray(), 0.0
-        for context_id, control, data in values:
+        for context_id, control, data in came:
             # from its first piece on: between two requests the peer may be silent
             end = end or monotonic() + self._wire.seconds
             if monotonic() > end:
                 raise BrokenOffError(f"a command took more than {self._wire.seconds:g} s", pdus.NOT_SPECIFIED)
             encoded += data
-            if not control & _COMMAND or len(encoded) > MAXIMUM_COMMAND:
+            if not control & values.COMMAND or len(encoded) > MAXIMUM_COMMAND:
                 raise BrokenOffError("a data set without its command", pdus.UNEXPECTED_PDU)
-            if control & _LAST:
+            if control & values.LAST:
                 return context_id, _fields(bytes(encoded))
         if end:
             raise BrokenOffError("released in the middle of a command", pdus.UNEXPECTED_PDU)
         return None
 
-    def _fragments(
-        self, values: Iterator[tuple[int, int, memoryview]], context_id: int
-    ) -> Iterator[memoryview]:
+    def _fragments(self, came: Iterator[values.Value], context_id: int) -> Iterator[memoryview]:
         began, size = monotonic(), 0
-        for got, control, data in values:
-            if got != context_id or control & _COMMAND:
+        for got, control, data in came:
+            if got != context_id or control & values.COMMAND:
                 raise BrokenOffError("a data set in another context", pdus.UNEXPECTED_PDU)
             size += len(data)
             yield data
-            if control & _LAST:
+            if control & values.LAST:
                 return
             if monotonic() - began > self._wire.seconds + size / SLOWEST:
                 raise BrokenOffError(f"less than {SLOWEST} bytes a second", pdus.NOT_SPECIFIED)
         raise BrokenOffError("released in the middle of an object", pdus.UNEXPECTED_PDU)
 
 
-def _checked(request: A_ASSOCIATE) -> int:
-    """Check what pynetdicom's decoder lets pass.
+_BESIDE_STORAGE = (VERIFICATION, STORAGE_COMMITMENT)
 
-    Returns
-    -------
-    int
-        Bytes of a data value that fit into the longest PDU that the peer takes (PS3.8 D.1; 0 is no limit).
 
-    Raises
-    ------
-    ValueError
-        For presentation contexts that are incomplete or have one ID (PS3.8 9.3.2.2), and for a PDU length
-        that nothing fits into.
-    """
-    contexts = request.presentation_context_definition_list
-    if any(c.abstract_syntax is None or not c.transfer_syntax for c in contexts):
-        raise ValueError("an incomplete presentation context")
-    if len({c.context_id for c in contexts}) < len(contexts):
-        raise ValueError("two presentation contexts with one ID")
-    longest = request.maximum_length_received or MAXIMUM_PDU
-    if longest <= _PDV.size:
-        raise ValueError("no data value fits into a PDU")
-    return min(longest, MAXIMUM_PDU) - _PDV.size
+def _negotiable(uid: str) -> bool:
+    """Whether a peer's name of a class or syntax can be one (PS3.5 6.2: 64 characters)."""
+    return 0 < len(uid) <= 64
+
+
+def _context(proposed: Proposed) -> PresentationContext:
+    """What pynetdicom negotiates."""
+    context = PresentationContext()
+    context.context_id = proposed.context_id
+    context.abstract_syntax = UID(proposed.abstract_syntax)
+    # a stable sort: the order is the peer's preference among those that decode
+    syntaxes = sorted(filter(_negotiable, proposed.transfer_syntaxes), key=lambda uid: not decodes(uid))
+    context.transfer_syntax = [UID(uid) for uid in syntaxes]
+    return context
+
+
+def _roles(items: Collection[SCP_SCU_RoleSelectionNegotiation]) -> Roles:
+    return {str(i.sop_class_uid): (bool(i.scu_role), bool(i.scp_role)) for i in items}
 
 
 def _supported() -> list[PresentationContext]:

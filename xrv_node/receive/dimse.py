@@ -8,31 +8,23 @@ goes on.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import cached_property
-from io import BytesIO
-from time import sleep
-from typing import Any
+from functools import partial
+from time import monotonic, sleep
 
 import structlog
-from pydicom import Dataset
-from pydicom.uid import UID
-from pynetdicom import dsutils
 from sqlalchemy import select
 
-from xrv_node.db import commitments, progress, trail
+from xrv_node import reasons
+from xrv_node.db import progress
 from xrv_node.db.store import Store, is_busy
 from xrv_node.db.tables import Study
-from xrv_node.disk import Gate
 from xrv_node.errors import RefusedError
+from xrv_node.network.wire import NOT_SPECIFIED, UNEXPECTED_PDU, BrokenOffError, Wire
 from xrv_node.reasons import Reason
-from xrv_node.receive import admission, intake
-from xrv_node.receive.association import Association, Message
+from xrv_node.receive import admission, commitment_report, intake
+from xrv_node.receive.association import LOCAL_LIMIT_EXCEEDED, Association, Message
 from xrv_node.receive.instance_rows import Accepted, Incoming
-from xrv_node.receive.peer_limits import Crowd, Pace
-from xrv_node.receive.wire import INVALID_PARAMETER, UNEXPECTED_PDU, BrokenOffError, Wire
-from xrv_node.settings import Settings
-from xrv_node.spool import Spool
+from xrv_node.receive.receiver import Caller, Receiver, guarded, refused
 
 log = structlog.get_logger("receive")
 
@@ -42,62 +34,29 @@ PROCESSING_FAILURE = 0x0110
 UNRECOGNIZED_OPERATION = 0x0211
 """PS3.7 C.5.28."""
 
-MAXIMUM_REPORT = 1 << 20
-"""Bytes of the report on one storage commitment request, which has at most `commitments.MOST` objects."""
+_ON_RECORD = ("request-unreadable", "wire-not-dicom", "only-echoes")
+"""Why we ended an association, where the peer must be seen to: the other ends may be a cable's."""
 
 
-@dataclass(frozen=True)
-class Receiver:
-    """What the services need."""
-
-    settings: Settings
-    store: Store
-    spool: Spool
-    views_from_pixels: bool = False
-    """Whether the worker can tell a view that the header leaves open."""
-    crowd: Crowd = field(default_factory=Crowd)
-    """The associations, from their request on."""
-
-    @cached_property
-    def pace(self) -> Pace:
-        """How fast one peer may send objects."""
-        return Pace(self.settings.receive.max_objects_per_minute)
-
-    @cached_property
-    def gate(self) -> Gate:
-        """Whether there is room for more."""
-        return Gate(self.settings, self.store)
-
-
-@dataclass
-class Caller:
-    """What is known of the peer of one association."""
-
-    receiver: Receiver
-    calling_ae: str
-    address: str
-    studies: set[str] = field(default_factory=set)
-    """What it has sent, for ``close_on_release``."""
-
-
-def serve(wire: Wire, address: str, receiver: Receiver) -> None:
+def serve(wire: Wire, address: str, receiver: Receiver, seated: Callable[[], bool] = lambda: True) -> None:
     """Serve one connection from its association request to its end. Never raises.
 
     Parameters
     ----------
     address
         The peer's.
+    seated
+        Told once it has an association; False where the connection was given up meanwhile.
     """
     calling = ""
     try:
         association = Association(wire)
         calling = association.calling_ae
-        with receiver.crowd.visit(address) as present:
-            _serve(association, wire, address, receiver, present)
+        _serve(association, wire, address, receiver, seated)
     except BrokenOffError as end:
-        log.warning("association broken off", calling_ae=calling, address=address, why=str(end))
         if end.reason is not None:
             wire.abort(end.reason)
+        _broken_off(receiver, calling, address, end)
     except Exception:
         log.exception("association failed", calling_ae=calling, address=address)
         wire.abort(0)
@@ -105,33 +64,48 @@ def serve(wire: Wire, address: str, receiver: Receiver) -> None:
 
 
 def _serve(
-    association: Association, wire: Wire, address: str, receiver: Receiver, present: tuple[int, int]
+    association: Association, wire: Wire, address: str, receiver: Receiver, seated: Callable[[], bool]
 ) -> None:
-    """Serve an association; `present`: how many there are with it, and how many of them from `address`."""
-    calling = association.calling_ae
-    called, ours = association.called_ae, receiver.settings.receive
-    if refusal := admission.refusal(ours, receiver.gate, calling, called, present):
-        rejection, remedy = refusal
-        log.warning("association refused", calling_ae=calling, address=address, remedy=str(remedy))
-        association.reject(rejection)
-        _guarded(_record_refusal, receiver.store, calling, called, address, remedy)
-        return
+    """Let an association in, or not."""
+    calling, called, ours = association.calling_ae, association.called_ae, receiver.settings.receive
+    refusal = admission.refusal(ours, receiver.gate, calling, called)
+    if refusal is None:
+        with receiver.crowd.visit(address, partial(admission.crowded, ours)) as crowded:
+            if crowded is None:
+                if seated():
+                    _work(association, wire, address, receiver)
+                return
+        refusal = LOCAL_LIMIT_EXCEEDED, crowded
+    rejection, remedy = refusal
+    association.reject(rejection)
+    refused(receiver, address, remedy, calling, called)
+
+
+def _work(association: Association, wire: Wire, address: str, receiver: Receiver) -> None:
+    """Serve an association until its release."""
+    calling, ours = association.calling_ae, receiver.settings.receive
     wire.patience(ours.idle_seconds)
-    if refused := association.accept(intake.classes(ours)):
+    if not_taken := association.accept(intake.classes(ours)):
         log.info(
             "storage classes refused",
             calling_ae=calling,
             address=address,
-            classes=refused,
+            classes=not_taken,
             remedy='receive.other_storage = "keep" takes them',
         )
     sender = Caller(receiver, calling, address)
+    worked = monotonic()
     for message in association.messages():
-        association.answer(message, _service(message)(association, message, sender))
+        service = _service(message)
+        association.answer(message, service(association, message, sender))
+        if service in _WORK:
+            worked = monotonic()
+        elif monotonic() > worked + ours.idle_seconds:
+            raise BrokenOffError(Reason("only-echoes", seconds=f"{ours.idle_seconds:g}"), NOT_SPECIFIED)
     association.release()
     if receiver.settings.study.close_on_release:
         # An association that breaks instead says nothing: there the quiet period decides.
-        _guarded(_close, receiver.store, sender.studies)
+        guarded(_close, receiver.store, sender.studies)
 
 
 def echo(_association: Association, _message: Message, sender: Caller) -> int:
@@ -172,9 +146,13 @@ def store(association: Association, message: Message, sender: Caller) -> int:
     except BrokenOffError:
         raise
     except RefusedError as error:
-        log.warning("refused", status=f"0x{error.status:04X}", why=str(error), calling_ae=incoming.calling_ae)
+        told = False
         if not is_busy(error.__cause__):  # else the peer would wait as long again for its answer
-            _guarded(intake.refused, receiver.store, incoming, error)
+            told = guarded(intake.refused, receiver.repeats, incoming, error, sender.neighbourhood) is False
+        if not told:
+            log.warning(
+                "refused", status=f"0x{error.status:04X}", why=str(error), calling_ae=incoming.calling_ae
+            )
         return error.status
     except Exception:
         log.exception("store failed", calling_ae=incoming.calling_ae)
@@ -220,33 +198,16 @@ def event_report(association: Association, message: Message, sender: Caller) -> 
     Returns
     -------
     int
-        As `commitments.answered` has it; 0x0115 for what cannot be read, 0x0110 for what cannot be recorded.
+        As `commitment_report.take` has it.
 
     Raises
     ------
     BrokenOffError
         When the report is larger than any answer to a question of ours.
     """
-    encoded = bytearray()
-    for fragment in message.fragments:
-        encoded += fragment
-        if len(encoded) > MAXIMUM_REPORT:
-            raise BrokenOffError("a report of more than a mebibyte", INVALID_PARAMETER)
-    syntax = UID(association.transfer_syntaxes[message.context_id])
-    try:
-        information: Dataset = dsutils.decode(
-            BytesIO(encoded), syntax.is_implicit_VR, syntax.is_little_endian
-        )
-        for _ in information.iterall():  # values are parsed when they are looked at
-            pass
-    except Exception:  # the parser meets bytes from outside and has no error class of its own
-        log.warning("an answer on storage commitment cannot be read", calling_ae=sender.calling_ae)
-        return commitments.INVALID_ARGUMENT
-    try:
-        return commitments.answered(sender.receiver.store, information)
-    except Exception:
-        log.exception("an answer on storage commitment cannot be recorded", calling_ae=sender.calling_ae)
-        return PROCESSING_FAILURE
+    syntax = association.transfer_syntaxes[message.context_id]
+    encoded = commitment_report.whole(message.fragments)
+    return commitment_report.take(sender.receiver.store, encoded, syntax, sender.calling_ae)
 
 
 def unrecognized(_association: Association, message: Message, sender: Caller) -> int:
@@ -260,6 +221,8 @@ def unrecognized(_association: Association, message: Message, sender: Caller) ->
 Service = Callable[[Association, Message, Caller], int]
 SERVICES: dict[int, Service] = {0x0001: store, 0x0030: echo, 0x0100: event_report}
 """By Command Field (PS3.7 E.1)."""
+_WORK = (store, event_report)
+"""What keeps an association: who does nothing else for ``idle_seconds`` is as good as silent."""
 
 
 def _service(message: Message) -> Service:
@@ -275,16 +238,10 @@ def _close(store: Store, studies: set[str]) -> None:
             progress.close_study(db, study, Reason("association-released"))
 
 
-def _record_refusal(store: Store, calling: str, called: str, address: str, remedy: Reason) -> None:
-    with store.begin() as db:
-        trail.record(
-            db, "association.refused", calling_ae=calling, called_ae=called, address=address, remedy=remedy
-        )
-
-
-def _guarded(action: Callable[..., None], *arguments: Any) -> None:
-    """Run a step whose failure must not reach the association."""
-    try:
-        action(*arguments)
-    except Exception:
-        log.exception("could not be recorded")
+def _broken_off(receiver: Receiver, calling: str, address: str, end: BrokenOffError) -> None:
+    """Tell of an association that ended otherwise than by its release."""
+    why = reasons.of(end)
+    if why.key in _ON_RECORD:
+        refused(receiver, address, why, calling)
+    else:
+        log.warning("association broken off", calling_ae=calling, address=address, why=str(why))

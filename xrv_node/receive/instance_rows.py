@@ -158,7 +158,7 @@ def _new(
         "sha256": received.sha256,
         "size": received.size,
         "path": spool.relative(path),
-        "calling_ae": incoming.calling_ae,
+        "calling_ae": incoming.calling_ae[:16],  # of one that is escaped the trail has the whole
         "received_at": now,
         "state": InstanceState.QUEUED if analyse else InstanceState.SKIPPED,
     }
@@ -198,7 +198,7 @@ def _again(db: Session, row: Instance, received: Received, path: Path) -> Accept
         row.state == InstanceState.ANALYSED and db.scalar(analysis.limit(1)) is None
     )
     row.purged_at, row.received_at = None, datetime.now(UTC)
-    row.calling_ae = received.incoming.calling_ae
+    row.calling_ae = received.incoming.calling_ae[:16]
     if analyse:
         _study(db, received.study, row.received_at)  # open again
         progress.analyse_again(db, row)

@@ -17,7 +17,7 @@ from pynetdicom.dsutils import create_file_meta
 
 from xrv_node import durable, frontal, reasons
 from xrv_node.attributes import text
-from xrv_node.db import trail
+from xrv_node.db.repeats import Repeats
 from xrv_node.db.store import Store, is_busy, no_room
 from xrv_node.disk import Gate
 from xrv_node.errors import ImageError, RefusedError
@@ -89,18 +89,29 @@ def accept(
         return _settle(store, spool, received, draft, undecided=undecided)
 
 
-def refused(store: Store, incoming: Incoming, error: RefusedError) -> None:
-    """Put a refusal on record; UIDs are kept only where they are UIDs."""
-    uid = incoming.sop_instance_uid
-    with store.begin() as db:
-        trail.record(
-            db,
-            "instance.refused",
-            instance=uid if is_uid(uid) else None,
-            status=f"0x{error.status:04X}",
-            why=reasons.of(error),
-            calling_ae=incoming.calling_ae,
-        )
+def refused(repeats: Repeats, incoming: Incoming, error: RefusedError, address: str) -> bool:
+    """Put a refusal on record; UIDs are kept only where they are UIDs.
+
+    Parameters
+    ----------
+    address
+        The sender's.
+
+    Returns
+    -------
+    bool
+        Whether it is the first of its kind within a minute; the others are counted.
+    """
+    uid, why = incoming.sop_instance_uid, reasons.of(error)
+    return repeats.record(
+        "instance.refused",
+        peer=address,
+        key=why,
+        instance=uid if is_uid(uid) else None,
+        status=f"0x{error.status:04X}",
+        why=why,
+        calling_ae=incoming.calling_ae,
+    )
 
 
 def _admit(incoming: Incoming, gate: Gate | None, classes: Collection[str] | None) -> None:
@@ -162,7 +173,8 @@ def _meta(sop_class: str, transfer_syntax: str, calling_ae: str, length: int) ->
     )
     meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
     meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
-    meta.SourceApplicationEntityTitle = calling_ae
+    if "\\" not in calling_ae:  # one that is no text is escaped: it would be another one here
+        meta.SourceApplicationEntityTitle = calling_ae
     write_file_meta_info(buffer, meta)
     head, element, rest = (b"\0" * 128 + b"DICM" + buffer.getvalue()).partition(
         b"\x02\0\x03\0UI" + struct.pack("<H", length)  # Media Storage SOP Instance UID (0002,0003)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import resource
 import socket
 import socketserver
 import ssl
 import threading
 from contextlib import suppress
+from functools import partial
 from ipaddress import ip_address
 from time import monotonic, sleep
 from typing import Any
@@ -17,10 +19,11 @@ import structlog
 from xrv_node import tls
 from xrv_node.db.store import Store
 from xrv_node.errors import ConfigError
+from xrv_node.network.wire import Wire
+from xrv_node.reasons import Reason
 from xrv_node.receive import dimse
-from xrv_node.receive.dimse import Receiver
-from xrv_node.receive.peer_limits import Crowd, Pace
-from xrv_node.receive.wire import Wire
+from xrv_node.receive.peer_limits import Crowd, Pace, Waiting
+from xrv_node.receive.receiver import Receiver, refused
 from xrv_node.settings import Settings
 from xrv_node.spool import Spool
 
@@ -35,8 +38,16 @@ PREDECESSOR_SECONDS = 5.0
 
 IDLE_CONNECTIONS = 2
 """Connections for each association that one address may have: the others can be told that there are too many.
-Beyond that they are closed without a word, for each holds a thread and may say nothing until ARTIM ends."""
-_TOO_MANY = "more than {most} connections at once (twice receive.max_associations_per_peer)"
+Beyond that they are closed without a word. Of all addresses together so many wait for an association at most
+(:class:`~xrv_node.receive.peer_limits.Waiting`)."""
+
+FULL_SECONDS = 0.5
+"""How long no connection is accepted when the system has no file or memory for one: it would be tried
+again at once, without end."""
+_FULL = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+MOST_FILES = 65536
+"""Open files that a receiver asks for: an association has a connection and a draft, and 1,000 are allowed."""
 
 
 class Server(socketserver.ThreadingTCPServer):
@@ -54,45 +65,68 @@ class Server(socketserver.ThreadingTCPServer):
         self.connections: set[socket.socket] = set()
         self.crowd = Crowd()
         """The connections, of which most have an association."""
+        self.waiting = Waiting(IDLE_CONNECTIONS * receive.max_associations)
         self.pace = Pace(receive.max_associations_per_minute)
         self.allow_reuse_port = receive.processes > 1
         self.address_family = socket.getaddrinfo(receive.host, None, type=socket.SOCK_STREAM)[0][0]
         super().__init__((receive.host, receive.port), socketserver.BaseRequestHandler)
 
-    def verify_request(self, _request: Any, client_address: Any) -> bool:
-        """Whether to talk to this address at all."""
-        allowed = self.receiver.settings.receive.allowed_addresses
-        address = ip_address(client_address[0].partition("%")[0])
-        address = getattr(address, "ipv4_mapped", None) or address
-        if not allowed or any(address in network for network in allowed):
-            return True
-        log.warning(
-            "connection refused", address=str(address), remedy=f'add "{address}" to receive.allowed_addresses'
-        )
-        return False
+    def get_request(self) -> Any:
+        """Accept a connection; rest a while where the system has no room for one."""
+        try:
+            return super().get_request()
+        except OSError as error:
+            if error.errno in _FULL:
+                log.error("no connection can be accepted", why=error.strerror, seconds=FULL_SECONDS)
+                sleep(FULL_SECONDS)
+            raise
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         """Serve one connection, in a thread of its own."""
         address = str(client_address[0])
-        connection: socket.socket = request
         try:
-            with self.crowd.visit(address) as (_, its_own):
-                if its_own > (
-                    most := IDLE_CONNECTIONS * self.receiver.settings.receive.max_associations_per_peer
-                ):
-                    log.warning("connection refused", address=address, remedy=_TOO_MANY.format(most=most))
-                    return
-                sleep(self.pace.turn(address))
-                connection.settimeout(ARTIM_SECONDS)
-                if self.context is not None:
-                    # In this thread: a handshake that never ends must keep nobody else waiting.
-                    connection = self.context.wrap_socket(connection, server_side=True)
-                self.connections.add(connection)
-                dimse.serve(Wire(connection, ARTIM_SECONDS), address, self.receiver)
+            with self.crowd.visit(address, partial(self._refusal, address)) as refusal:
+                if refusal is None:
+                    self._talk(request, address)
+                else:
+                    refused(self.receiver, address, refusal)
         except (OSError, ValueError) as error:
             why = getattr(error, "reason", None) or error.__class__.__name__
             log.warning("connection failed", address=address, why=why)
+
+    def _refusal(self, address: str, _everybody: int, its_own: int) -> Reason | None:
+        """Why not to talk to this address at all."""
+        receive = self.receiver.settings.receive
+        found = ip_address(address.partition("%")[0])
+        found = getattr(found, "ipv4_mapped", None) or found
+        if receive.allowed_addresses and not any(found in network for network in receive.allowed_addresses):
+            return Reason("address-not-let-in", address=str(found))
+        most = IDLE_CONNECTIONS * receive.max_associations_per_peer
+        return Reason("too-many-connections", most=most) if its_own > most else None
+
+    def _talk(self, connection: socket.socket, address: str) -> None:
+        connection.settimeout(ARTIM_SECONDS)
+        if self.context is not None:
+            connection = self.context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+        self.connections.add(connection)
+        self.waiting.add(connection, address)
+        seated = False
+
+        def sit() -> bool:
+            nonlocal seated
+            seated = self.waiting.remove(connection)
+            return seated
+
+        try:
+            sleep(self.pace.turn(address))
+            if isinstance(connection, ssl.SSLSocket):
+                # In this thread: a handshake that never ends must keep nobody else waiting.
+                connection.do_handshake()
+            dimse.serve(Wire(connection, ARTIM_SECONDS), address, self.receiver, sit)
         finally:
+            if not seated and not self.waiting.remove(connection):
+                why = Reason("connection-made-way", most=self.waiting.most)
+                refused(self.receiver, address, why)
             self.connections.discard(connection)
             connection.close()
 
@@ -116,6 +150,7 @@ def start(settings: Settings, store: Store, spool: Spool, *, views_from_pixels: 
         When the address cannot be bound, or a TLS file is missing or wrong.
     """
     receive = settings.receive
+    _allow_files()
     context = tls.server_context(receive.tls) if receive.tls is not None else None
     try:
         server = _bound(Receiver(settings, store, spool, views_from_pixels), context)
@@ -126,6 +161,15 @@ def start(settings: Settings, store: Store, spool: Spool, *, views_from_pixels: 
         ) from error
     threading.Thread(target=server.serve_forever, name="listener", daemon=True).start()
     return server
+
+
+def _allow_files() -> None:
+    """Raise the limit on open files as far as the system lets us: many give 1,024 unless asked."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(MOST_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _bound(receiver: Receiver, context: ssl.SSLContext | None) -> Server:
@@ -149,3 +193,5 @@ def drain(server: Server, seconds: float) -> None:
     for connection in list(server.connections):
         with suppress(OSError):
             connection.shutdown(socket.SHUT_RDWR)  # close() alone would not wake the thread that reads
+    with suppress(Exception):  # the database is locked, full or away: the rest of a minute's counts is lost
+        server.receiver.repeats.flush()

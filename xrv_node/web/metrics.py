@@ -6,6 +6,7 @@ patient.
 
 from __future__ import annotations
 
+import json
 import shutil
 import threading
 from collections import Counter
@@ -92,6 +93,9 @@ TOTALS = (
 )
 """Events that are counted from 0 on, so that a rate over them is right from the first one."""
 
+_REPEATED = '"repeated":'
+"""In the detail of a row that stands for several events (``db.repeats``)."""
+
 _TICKING = (JobState.QUEUED, JobState.RUNNING)
 
 
@@ -148,6 +152,11 @@ class NodeCollector(Collector):
             )
             for event, number in db.execute(new.group_by(AuditEvent.event)):
                 self._events[event] += number
+            counts = select(AuditEvent.event, AuditEvent.detail).where(
+                AuditEvent.id > self._counted, AuditEvent.id <= newest, AuditEvent.detail.contains(_REPEATED)
+            )
+            for event, detail in db.execute(counts):
+                self._events[event] += int(json.loads(detail).get("repeated", 1)) - 1
             self._counted = max(newest, self._counted)
             return dict(self._events)
 

@@ -7,9 +7,12 @@ announces, and waits without end in the middle of a PDU.
 from __future__ import annotations
 
 import socket
+import ssl
 import struct
 from contextlib import suppress
 from time import monotonic
+
+from xrv_node.reasons import Reason
 
 MAXIMUM_PDU = 131072
 """Bytes after a PDU's header, as this node announces it: dcmtk's largest. With pynetdicom's default of 16382
@@ -24,6 +27,9 @@ NOT_SPECIFIED, UNRECOGNIZED_PDU, UNEXPECTED_PDU, INVALID_PARAMETER = 0, 1, 2, 6
 KEEP_ALIVE_SECONDS = 60
 """Of silence after which the kernel asks whether the peer is still there; left alone it waits two hours."""
 
+SHOWN = 32
+"""Bytes that are shown of what is no PDU."""
+
 _HEADER = struct.Struct(">BxL")
 _KEEP_IDLE: int | None = getattr(socket, "TCP_KEEPIDLE", None)  # not everywhere
 _QUICK_ACK: int | None = getattr(socket, "TCP_QUICKACK", None)  # Linux only
@@ -35,12 +41,12 @@ class BrokenOffError(Exception):
     Parameters
     ----------
     why
-        For the log; no patient data.
+        For the log, or a reason that a person reads; no patient data.
     reason
         What an A-ABORT to the peer says, or None when there is nobody to tell.
     """
 
-    def __init__(self, why: str, reason: int | None = None) -> None:
+    def __init__(self, why: Reason | str, reason: int | None = None) -> None:
         super().__init__(why)
         self.reason = reason
 
@@ -60,6 +66,10 @@ class Wire:
         self._connection = connection
         self._header = memoryview(bytearray(_HEADER.size))
         self._body = memoryview(bytearray(MAXIMUM_PDU))
+        self._end: float | None = None
+        self._ahead = b""
+        self._heard = False
+        """Whether a whole PDU came: before that, what comes is no part of an object, and may be shown."""
         # An answer is one small segment: nothing is to be collected behind it.
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         # A peer whose power failed says nothing more: the kernel asks after it.
@@ -72,6 +82,18 @@ class Wire:
         """Change how long the peer may take."""
         self.seconds = seconds
         self._connection.settimeout(seconds)
+
+    def until(self, end: float | None) -> None:
+        """Let everything from here on have ended at this time of the monotonic clock, whatever comes.
+
+        Parameters
+        ----------
+        end
+            None: only `seconds` count.
+        """
+        self._end = end
+        if end is None:
+            self._connection.settimeout(self.seconds)
 
     def read(self) -> tuple[int, memoryview]:
         """Read one PDU.
@@ -91,11 +113,12 @@ class Wire:
         self._fill(self._header)
         kind, length = _HEADER.unpack(self._header)
         if not ASSOCIATE_RQ <= kind <= ABORT:
-            raise BrokenOffError(f"no PDU has type {kind}", UNRECOGNIZED_PDU)
+            raise BrokenOffError(self._not_dicom(kind), UNRECOGNIZED_PDU)
         if length > MAXIMUM_PDU:
-            raise BrokenOffError(f"a PDU of {length} bytes, not {MAXIMUM_PDU} at most", INVALID_PARAMETER)
+            raise BrokenOffError(Reason("wire-too-long", length=length, most=MAXIMUM_PDU), INVALID_PARAMETER)
         body = self._body[:length]
         self._fill(body)
+        self._heard = True
         return kind, body
 
     def write(self, pdu: bytes) -> None:
@@ -111,16 +134,34 @@ class Wire:
             When the peer is gone or does not read.
         """
         try:
+            self._wait_no_longer()
             self._connection.sendall(pdu)
             if _QUICK_ACK is not None:
                 self._connection.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
+        except TimeoutError as error:
+            raise BrokenOffError(Reason("wire-unread")) from error
         except OSError as error:
-            raise BrokenOffError("the connection broke") from error
+            raise BrokenOffError(Reason("wire-broke")) from error
 
-    def abort(self, reason: int) -> None:
+    def waiting(self) -> bool:
+        """Whether something has come, or the peer has closed; nothing is lost of it."""
+        if not self._ahead:
+            self._connection.settimeout(0)
+            try:
+                # One byte is read, for TLS has no peeking; where the peer has closed there is none.
+                self._ahead = self._connection.recv(1) or b"\0"
+            except (BlockingIOError, ssl.SSLWantReadError):
+                return False
+            except OSError:
+                return True
+            finally:
+                self._connection.settimeout(self.seconds)
+        return True
+
+    def abort(self, reason: int, source: int = 2) -> None:
         """Tell the peer that this is the end, if it listens (A-ABORT, PS3.8 9.3.8)."""
         with suppress(BrokenOffError):
-            self.write(_HEADER.pack(ABORT, 4) + bytes((0, 0, 2, reason)))
+            self.write(_HEADER.pack(ABORT, 4) + bytes((0, 0, source, reason)))
 
     def part(self, seconds: float = 1.0) -> None:
         """Let the peer close first: a connection that is closed on unread bytes may take the answer along."""
@@ -131,17 +172,47 @@ class Wire:
             while self._connection.recv_into(self._body) and monotonic() < end:
                 pass
 
+    def close(self) -> None:
+        """Close the connection."""
+        with suppress(OSError):
+            self._connection.close()
+
     def _fill(self, view: memoryview) -> None:
-        end = monotonic() + self.seconds
+        began = monotonic()
+        view[: len(self._ahead)] = self._ahead
+        view, self._ahead = view[len(self._ahead) :], b""
         while view:
             try:
+                self._wait_no_longer()
                 count = self._connection.recv_into(view)
             except TimeoutError as error:
-                raise BrokenOffError(f"nothing came for {self.seconds:g} s", NOT_SPECIFIED) from error
+                raise BrokenOffError(self._too_late("wire-silent", began), NOT_SPECIFIED) from error
             except OSError as error:
-                raise BrokenOffError("the connection broke") from error
+                raise BrokenOffError(Reason("wire-broke")) from error
             if not count:
-                raise BrokenOffError("the connection was closed without a release")
+                raise BrokenOffError(Reason("wire-closed" if self._heard else "wire-hung-up"))
             view = view[count:]
-            if view and monotonic() > end:
-                raise BrokenOffError(f"a PDU took more than {self.seconds:g} s", NOT_SPECIFIED)
+            if view and monotonic() > began + self.seconds:
+                raise BrokenOffError(self._too_late("wire-slow", began), NOT_SPECIFIED)
+
+    def _wait_no_longer(self) -> None:
+        """Let the next step take no longer than what is left of everything."""
+        if self._end is not None:
+            left = self._end - monotonic()
+            if left <= 0:
+                raise TimeoutError
+            self._connection.settimeout(min(left, self.seconds))
+
+    def _too_late(self, key: str, began: float) -> Reason:
+        seconds = self.seconds if self._end is None else max(1, round(monotonic() - began))
+        return Reason(key, seconds=f"{seconds:g}")
+
+    def _not_dicom(self, kind: int) -> Reason | str:
+        """What to say of bytes that are no PDU; they are shown where they cannot be of an object."""
+        if self._heard:
+            return f"no PDU has type {kind}"
+        seen = bytes(self._header)
+        with suppress(OSError):
+            self._connection.settimeout(0.1)  # what came with them is there already
+            seen += self._connection.recv(SHOWN - len(seen))
+        return Reason("wire-not-dicom", seen=repr(seen)[2:-1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable, Mapping
 from io import BytesIO
 from typing import Any
 
@@ -23,30 +24,78 @@ def decode(encoded: bytes) -> Dataset:
     ValueError
         Otherwise; its text is for the log.
     """
+    fields = read(encoded)
     try:
-        fields: Dataset = dsutils.decode(BytesIO(encoded), True, True)
         numbers: list[Any] = [fields.CommandField, fields.MessageID, fields.CommandDataSetType]
         _uids(fields)
-    except Exception as error:  # the parser meets bytes from outside and has no error class of its own
+    except Exception as error:  # values are parsed when they are looked at
         raise ValueError("a command that cannot be decoded") from error
     if not all(isinstance(number, int) for number in numbers):
         raise ValueError("a command without its fields")
     return fields
 
 
+def read(encoded: bytes) -> Dataset:
+    """Read a command set, whatever its fields.
+
+    Raises
+    ------
+    ValueError
+        When it is none.
+    """
+    try:
+        fields: Dataset = dsutils.decode(BytesIO(encoded), True, True)
+    except Exception as error:  # the parser meets bytes from outside and has no error class of its own
+        raise ValueError("a command that cannot be decoded") from error
+    return fields
+
+
+def number(fields: Dataset, keyword: str) -> int | None:
+    """Return a number of a command set; None where it has none."""
+    try:
+        value = fields.get(keyword)
+    except Exception:  # values are parsed when they are looked at
+        return None
+    return value if isinstance(value, int) else None
+
+
+def request(field: int, message_id: int, elements: Mapping[int, str | int], *, data: bool) -> bytes:
+    """Write the command set of a request (PS3.7 9.3, 10.3).
+
+    Parameters
+    ----------
+    field
+        Its Command Field.
+    elements
+        What it has beside this and its Message ID: UIDs and numbers by their element of group 0000.
+    data
+        Whether a data set follows.
+    """
+    numbers = {0x0100: field, 0x0110: message_id, 0x0800: 1 if data else NO_DATASET}
+    return _whole(
+        _number(element, value) if isinstance(value, int) else _uid(element, value)
+        for element, value in sorted((dict(elements) | numbers).items())
+    )
+
+
 def response(request: Dataset, status: int) -> bytes:
     """Write the command set of the response to a request that :func:`decode` returned."""
     sop_class, sop_instance = _uids(request)
-    fields = (
-        sop_class,
-        _number(0x0100, request.CommandField | 0x8000),
-        _number(0x0120, request.MessageID),  # Message ID Being Responded To
-        _number(0x0800, NO_DATASET),
-        _number(0x0900, status),
-        sop_instance,
+    return _whole(
+        (
+            sop_class,
+            _number(0x0100, request.CommandField | 0x8000),
+            _number(0x0120, request.MessageID),  # Message ID Being Responded To
+            _number(0x0800, NO_DATASET),
+            _number(0x0900, status),
+            sop_instance,
+        )
     )
+
+
+def _whole(fields: Iterable[bytes]) -> bytes:
+    """The fields behind their group length, which is that of what follows it (PS3.7 6.3.1)."""
     rest = b"".join(fields)
-    # The group length comes first, and is that of what follows it (PS3.7 6.3.1).
     return _ELEMENT.pack(0, 0, 4) + struct.pack("<L", len(rest)) + rest
 
 

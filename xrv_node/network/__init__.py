@@ -1,0 +1,1 @@
+"""DICOM over a connection, as bytes: what the receiver and the senders share."""
