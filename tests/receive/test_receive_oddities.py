@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from breadth_objects import body_of, deflated, rewrite, stored, write
-from made import SECRET, radiograph
+from made import CR, SECRET, radiograph
 from odd_bytes import CREATOR, ITEM, ITEM_END, SEQUENCE_END, UNDEFINED, Change, before, element, instead
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from receiving import Receiver
@@ -19,6 +19,9 @@ from worded import said
 from xrv_node.db import queries
 from xrv_node.db.tables import Instance
 from xrv_node.radiograph.read import read
+from xrv_node.receive import intake
+from xrv_node.receive.instance_rows import Incoming
+from xrv_node.settings import FrontalSection
 
 
 def moved_to_the_front(body: bytes) -> bytes:
@@ -54,6 +57,18 @@ TAKEN: dict[str, Change] = {
     "rows as text": instead(0x00280010, element(0x00280010, "IS", b"300 ")),
     "rows as a long": instead(0x00280010, element(0x00280010, "UL", struct.pack("<L", 300))),
     "a name of a VR that is none": instead(0x00100010, element(0x00100010, "ZX", b"A^B ")),
+    "a view of a VR that is blank": instead(0x00185101, element(0x00185101, "  ", b"PA")),
+    "a private element of a VR that is NULs": before(
+        0x00100010, CREATOR, element(0x00091001, "\0\0", b"abcd")
+    ),
+    "an element of a VR that is none in an item": before(
+        0x00100010,
+        CREATOR,
+        element(
+            0x00091001, "SQ", ITEM + element(0x00091002, "??", b"ab") + ITEM_END + SEQUENCE_END, UNDEFINED
+        ),
+    ),
+    "a character set of VR OB": instead(0x00080005, element(0x00080005, "OB", b"ISO_IR 192")),
     "a UID with a blank behind it": instead(0x0020000D, element(0x0020000D, "UI", b"1.2.3.1 ")),
     "no photometric interpretation": instead(0x00280004),
     "no bits stored and no high bit": lambda body: instead(0x00280101)(instead(0x00280102)(body)),
@@ -140,6 +155,30 @@ def test_what_cannot_be_filed_is_refused_and_leaves_nothing(
         (event,) = queries.events(db, event="instance.refused")
     assert SECRET not in str(event)
     assert not [p for p in (receiver.spool.root / "spool").rglob("*") if p.is_file()]
+
+
+def test_what_was_negotiated_wins_over_a_transfer_syntax_in_the_data_set(
+    receiver: Receiver, tmp_path: Path
+) -> None:
+    plain = write(radiograph(), tmp_path / "plain.dcm")
+    sent = element(0x00020010, "UI", b"1.2.840.10008.1.2.4.70") + body_of(plain)
+    incoming = Incoming(CR, "1.2.3.1.1.1", ExplicitVRLittleEndian, "PACS", (sent,))
+    accepted = intake.accept(receiver.store, receiver.spool, FrontalSection(), incoming)
+    assert accepted.outcome == "stored"
+    assert body_of(receiver.kept()) == sent
+    assert receiver.analysed() == [None]
+    assert np.array_equal(read(receiver.kept()).pixels, read(plain).pixels)
+
+
+def test_the_element_that_leads_astray_is_named_and_not_the_uid_behind_it(
+    receiver: Receiver, tmp_path: Path
+) -> None:
+    astray = struct.pack("<HH2sH", 0x0018, 0x5101, b"??", 0xFFFE) + b"PA"
+    sent = rewrite(write(radiograph(), tmp_path / "image.dcm"), instead(0x00185101, astray))
+    assert stored(receiver.port, sent) == 0xC000
+    with receiver.store.read() as db:
+        (event,) = queries.events(db, event="instance.refused")
+    assert "(0018,5101)" in said(event["detail"]["why"])
 
 
 def test_a_deflated_header_that_grows_without_end_is_refused(receiver: Receiver, tmp_path: Path) -> None:

@@ -17,6 +17,9 @@ from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
 from xrv_node import verbatim
 from xrv_node.errors import ImageError
+from xrv_node.radiograph import mending
+from xrv_node.radiograph.elements import PIXELS, Source
+from xrv_node.radiograph.mending import Survey
 from xrv_node.reasons import Reason, of_system
 
 MAX_FILE_BYTES = 1 << 30
@@ -34,11 +37,12 @@ memory; a multi-frame object has some 50 elements a frame."""
 _LONG_VALUE = 1 << 20
 """Bytes of a value that is read only when it is asked for, as a document's or a raw measurement's."""
 _CHUNK = 1 << 16
-_PIXEL_TAGS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 _DEFLATED = frozenset({DeflatedExplicitVRLittleEndian, "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"})
 """The last two are JPIP Referenced Deflate and JPIP HTJ2K Referenced Deflate: their pixels are elsewhere."""
 _IDENTIFYING = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "Rows")
 """One of these must be there before bytes without the ``DICM`` prefix are believed to be DICOM."""
+_FILING = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
+"""Without these an object has no place (PS3.3 C.7.2.1, C.7.3.1, C.12.1)."""
 
 
 def read_header(path: Path) -> Dataset:
@@ -116,14 +120,19 @@ def _read(path: Path, *, with_pixels: bool) -> Dataset:
             raise ImageError(Reason("file-too-large", most=MAX_FILE_BYTES >> 20))
         with path.open("rb") as file:
             has_prefix = is_dicom(file.read(132))
-            file.seek(132 if has_prefix else 0)
-            meta = _read_meta(file)
+            found = mending.survey(file, 132 if has_prefix else 0)
+            source = _mended(file, found, with_pixels=with_pixels)
+            source.seek(132 if has_prefix else 0)
+            meta = _read_meta(source)
             if meta.get("TransferSyntaxUID") in _DEFLATED:
-                dataset = _read_deflated(file, with_pixels=with_pixels)
+                dataset = _read_deflated(source, with_pixels=with_pixels)
                 dataset.file_meta = meta
             elif with_pixels:
-                file.seek(0)
-                dataset = dcmread(file, force=True)
+                source.seek(0)
+                dataset = dcmread(source, force=True)
+            elif source is not file:
+                source.seek(0)
+                dataset = dcmread(_Frugal(source), force=True, stop_before_pixels=True)
             else:
                 with _Frugal(io.FileIO(str(path))) as frugal:
                     dataset = dcmread(frugal, force=True, stop_before_pixels=True, defer_size=_LONG_VALUE)
@@ -134,9 +143,24 @@ def _read(path: Path, *, with_pixels: bool) -> Dataset:
         if isinstance(error, OSError) and error.errno is not None:
             raise ImageError(Reason("file-unreadable", why=of_system(error))) from error
         raise ImageError(Reason("not-parsable")) from error
+    _check_whole(dataset, found, ("PixelData",) if with_pixels else _FILING)
     if not has_prefix and not any(keyword in dataset for keyword in _IDENTIFYING):
         raise ImageError(Reason("not-dicom"))
     return dataset
+
+
+def _mended(file: Source, found: Survey, *, with_pixels: bool) -> Source:
+    """The file itself where it is as it should be; without its pixel data, unless they are asked for."""
+    if not found.edits:
+        return file
+    return mending.mended(file, found.edits, -1 if with_pixels else min(found.end, MAX_HEADER_BYTES))
+
+
+def _check_whole(dataset: Dataset, found: Survey, needed: tuple[str, ...]) -> None:
+    """Say where the header cannot be followed, if what is needed is missing for that."""
+    if found.lost and any(keyword not in dataset for keyword in needed):
+        tag, offset = found.lost.tag, found.lost.offset
+        raise ImageError(Reason("header-lost", tag=f"({tag >> 16:04X},{tag & 0xFFFF:04X})", offset=offset))
 
 
 def _read_meta(file: BinaryIO) -> FileMetaDataset:
@@ -156,12 +180,16 @@ def _read_deflated(file: BinaryIO, *, with_pixels: bool) -> Dataset:
 
     def at_pixels(tag: BaseTag, _vr: str | None, _length: int) -> bool:
         nonlocal met_pixels
-        met_pixels = tag in _PIXEL_TAGS
+        met_pixels = tag in PIXELS
         return met_pixels and not with_pixels
 
-    inflated = io.BytesIO(data)
+    inflated: Source = io.BytesIO(data)
+    found = mending.survey_dataset(inflated)
+    inflated = _mended(inflated, found, with_pixels=True)
+    inflated.seek(0)
     source = inflated if with_pixels else _Frugal(inflated)
     dataset = read_dataset(source, False, True, stop_when=at_pixels)
+    _check_whole(dataset, found, () if with_pixels else _FILING)
     if len(data) == limit and not (inflater.eof or (met_pixels and not with_pixels)):
         raise ImageError(Reason("inflates-too-much", most=limit >> 20))
     return dataset
