@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from frontal_headers import header, verdict
 from pydicom import Dataset
+from pydicom.dataelem import RawDataElement
+from pydicom.tag import Tag
 
 from xrv_node import frontal
 from xrv_node.frontal.evidence import part_signs, view_signs
@@ -130,6 +132,7 @@ def test_a_name_of_two_views_leaves_the_view_to_the_position(text: str) -> None:
         ("AP/SUPINE", FRONTAL),
         ("AP + PORTABLE", FRONTAL),
         ("PA & INSPIRATION", FRONTAL),
+        ("AP + NG TUBE", FRONTAL),
         ("AP S", FRONTAL),
         ("S/P surgery, PA", FRONTAL),
         ("PA, paper record", FRONTAL),
@@ -164,6 +167,18 @@ def test_what_only_looks_like_two_views(text: str, expected: Verdict) -> None:
 )
 def test_body_parts_with_words_grown_on(part: str, expected: Verdict) -> None:
     assert verdict(ViewPosition="PA", BodyPartExamined=part) is expected
+
+
+@pytest.mark.parametrize("text", ["胸部正侧位", "Chest PA/侧位", "Tórax PA e perfil"])
+def test_utf_8_without_a_character_set_is_read(text: str) -> None:
+    told = header()
+    del told.SpecificCharacterSet
+    told[0x0008103E] = RawDataElement(
+        Tag(0x0008103E), "LO", len(text.encode()), text.encode(), 0, False, True
+    )
+    assert "several" in {evidence.indicates for evidence in frontal.decide(told).evidence}
+    told.ViewPosition = "PA"
+    assert frontal.decide(told).verdict is FRONTAL
 
 
 def test_a_word_that_is_no_chain_stays_whole() -> None:

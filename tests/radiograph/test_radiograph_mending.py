@@ -130,6 +130,15 @@ def test_a_writer_that_knows_no_vr(odd: bytes, tmp_path: Path) -> None:
     assert np.array_equal(read(path).pixels, pixels)
 
 
+def test_explicit_vr_where_implicit_was_agreed_is_mended_too(tmp_path: Path) -> None:
+    path = sample(tmp_path / "image.dcm")
+    expected, data = told(read_header(path)), path.read_bytes()
+    wrong = sample(tmp_path / "wrong.dcm", ImplicitVRLittleEndian).read_bytes()
+    tag = struct.pack("<HH", 0x0018, 0x5101)
+    path.write_bytes(wrong[: body(wrong)] + data[body(data) :].replace(tag + b"CS", tag + b"  "))
+    assert told(read_header(path)) == expected
+
+
 def test_both_lengths_of_an_unknown_vr_are_read(tmp_path: Path) -> None:
     """Two bytes, as of the VRs of old, or four, as of all to come (PS3.5 7.1.2)."""
     path = sample(tmp_path / "image.dcm")

@@ -58,7 +58,7 @@ class Names:
         str
             Folded; ``CHEST2VIEWS`` becomes ``CHEST 2 VIEWS``.
         """
-        return " ".join(self._apart(word) for word in fold(value).split(" "))
+        return " ".join(self._apart(word) for word in fold(_decoded(value)).split(" "))
 
     def _apart(self, word: str) -> str:
         chain: list[str] = []
@@ -151,13 +151,21 @@ def joined(value: str, found: Names) -> str:
     str
         ``PA + L`` becomes ``PA PLUS L``; ``A/P``, which is one view, becomes ``AP``.
     """
-    plain = _ONE_VIEW.sub(r"\1\2", unicodedata.normalize("NFKC", value).upper())
+    plain = _ONE_VIEW.sub(r"\1\2", unicodedata.normalize("NFKC", _decoded(value)).upper())
     return found.read(plain.translate(_SIGNS))
 
 
 def whole_words(alternatives: str) -> re.Pattern[str]:
     """Compile alternatives that match whole words."""
     return re.compile(rf"(?<![{_LETTERS}])(?:{alternatives})(?![{_LETTERS}])")
+
+
+def _decoded(value: str) -> str:
+    """Read UTF-8 that was taken for Latin-1, for want of a Specific Character Set or with a wrong one."""
+    try:
+        return value.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return value
 
 
 def _pattern(word: str) -> str:

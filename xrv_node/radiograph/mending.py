@@ -93,14 +93,14 @@ def survey(file: Source, start: int) -> Survey:
     place, syntax = walk.meta(start)
     if syntax != DeflatedExplicitVRLittleEndian:
         walk.elements.little = syntax != ExplicitVRBigEndian
-        walk.dataset(place, implicit=True if syntax == ImplicitVRLittleEndian else None)
+        walk.dataset(place, implicit=syntax == ImplicitVRLittleEndian)
     return walk.found
 
 
 def survey_dataset(file: Source) -> Survey:
     """Follow the header of a data set in explicit VR little endian that begins with the file; as `survey`."""
     walk = _Walk(file)
-    walk.dataset(0, implicit=None)
+    walk.dataset(0, implicit=False)
     return walk.found
 
 
@@ -165,9 +165,11 @@ class _Walk:
             place, last = head.next, tag
         return place, syntax
 
-    def dataset(self, place: int, *, implicit: bool | None) -> None:
-        """Follow a data set: `found` is what there is to say of it."""
-        self.levels = [_Level(implicit=implicit)]
+    def dataset(self, place: int, *, implicit: bool) -> None:
+        """Follow a data set; where its syntax is implicit, a first element may have no VR."""
+        first = self.elements.bytes_at(place, HEAD)
+        stated = len(first) == HEAD and self.elements.explicit(place, first) is not None
+        self.levels = [_Level(implicit=True if implicit and not stated else None)]
         while self.elements.left > 0:
             self.elements.left -= 1
             following = self._step(self._skim(place))
