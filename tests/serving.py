@@ -7,7 +7,7 @@ import re
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from time import monotonic, process_time, sleep, thread_time
 from typing import Any, TypeVar
@@ -25,7 +25,13 @@ from xrv_node.deliver import scu
 
 T = TypeVar("T")
 
-SMALL = Path(__file__).parent / "faults" / "injected"
+HERE = Path(__file__).parent
+
+
+def with_small_networks(environment: Mapping[str, str]) -> dict[str, str]:
+    """An environment in which a node's workers load networks of a few layers in place of the two large ones."""
+    places = [HERE / "faults" / "injected", HERE, environment.get("PYTHONPATH")]
+    return {**environment, "PYTHONPATH": os.pathsep.join(str(place) for place in places if place)}
 
 
 def wait(
@@ -105,8 +111,7 @@ class Node:
         """Start it and wait for its ready line."""
         environment = {k: v for k, v in os.environ.items() if not k.startswith("XRV_NODE__")}
         if self.small:
-            before = environment.get("PYTHONPATH")
-            environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(SMALL), before]))
+            environment = with_small_networks(environment)
         with self.log.open("ab") as log:
             self.process = forked.Popen(
                 [*forked.COMMAND, "serve", *self.options, "--config", str(self.config)],

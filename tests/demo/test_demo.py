@@ -10,6 +10,7 @@ import cv2
 import forked
 import numpy as np
 from pydicom import dcmread
+from serving import with_small_networks
 
 from xrv_node import phantom
 
@@ -24,7 +25,7 @@ def test_the_demo_takes_pictures_and_says_what_it_cannot_take(tmp_path: Path) ->
             *forked.COMMAND, "demo", "--json", "--keep", "kept",
             "--images", "chest.png", "--images", "notes.png",
         ],
-        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200, check=False,
+        cwd=tmp_path, env=with_small_networks(environment), capture_output=True, text=True, timeout=200, check=False,
     )  # fmt: skip
     assert done.returncode == 1, done.stderr
     outcome = json.loads(done.stdout)

@@ -42,8 +42,6 @@ from xrv_node.db.store import Store
 from xrv_node.db.tables import AnalysisRow, Delivery, Instance, Job, Study
 from xrv_node.spool import Spool
 
-INJECTED = Path(__file__).parent / "injected"
-"""Holds what `--small` puts into the worker's process."""
 ROWS = 256
 """Of an image; the networks see 224, 512 and 224 of it whatever it has."""
 CHESTS = 8
@@ -169,7 +167,7 @@ def verdict(samples: Sequence[Sample]) -> str:
     return "\n".join(lines)
 
 
-def run(studies: int, directory: Path, associations: int, out: Path) -> list[str]:
+def run(studies: int, directory: Path, associations: int, out: Path, *, small: bool) -> list[str]:
     """Run the soak; returns the broken invariants."""
     stored = directory / "archive.txt"
     program = [sys.executable, fault_archive.__file__, str(stored)]
@@ -177,7 +175,8 @@ def run(studies: int, directory: Path, associations: int, out: Path) -> list[str
     assert archive.stdout is not None
     assert archive.stdin is not None
     destination = fault_archive.Archive(port=int(archive.stdout.readline())).destination
-    node = Node(directory / "node", '[study]\nquiet_seconds = 5\n[log]\nlevel = "warning"\n', destination)
+    config = '[study]\nquiet_seconds = 5\n[log]\nlevel = "warning"\n'
+    node = Node(directory / "node", config, destination, small=small)
     node.start(seconds=120)
     store, began, samples, over = node.store(), monotonic(), [], Event()
 
@@ -220,9 +219,7 @@ def run(studies: int, directory: Path, associations: int, out: Path) -> list[str
     if len(sender.acknowledged) != studies or code:
         found.append(f"{len(sender.acknowledged)} of {studies} acknowledged; exit code {code}")
     seconds = last.minutes * 60
-    networks = (
-        "small segmenter and autoencoder" if str(INJECTED) in os.environ.get("PYTHONPATH", "") else "real"
-    )
+    networks = "small segmenter and autoencoder" if small else "real"
     summary = (
         f"Networks: {networks}. {studies} studies in {seconds:.0f} s: {studies / seconds:.2f} a second; "
         f"{last.delivered} results delivered; {len(found)} broken invariants."
@@ -242,12 +239,9 @@ def main() -> int:
     parser.add_argument("--associations", type=int, default=3)
     parser.add_argument("--small", action="store_true", help="small networks in two of the three places")
     options = parser.parse_args()
-    if options.small:
-        before = os.environ.get("PYTHONPATH")
-        os.environ["PYTHONPATH"] = os.pathsep.join([str(INJECTED), *([before] if before else [])])
     directory = options.directory or Path(tempfile.mkdtemp(prefix="soak"))
     directory.mkdir(parents=True, exist_ok=True)
-    found = run(options.studies, directory, options.associations, options.out)
+    found = run(options.studies, directory, options.associations, options.out, small=options.small)
     print(options.out.read_text())
     return 1 if found else 0
 

@@ -12,7 +12,7 @@ import forked
 import pytest
 from made import SECRET, radiograph
 from pydicom import dcmread
-from serving import Node, wait
+from serving import Node, wait, with_small_networks
 
 from xrv_node import node as nodes
 from xrv_node import role_locks
@@ -209,7 +209,7 @@ def test_what_a_process_finds_wrong_at_its_first_start_ends_the_node(
         node = Node(tmp_path, config.format(taken=taken))
         done = forked.run(
             [*forked.COMMAND, "serve", "--commissioning", "--config", str(node.config)],
-            capture_output=True, text=True, timeout=90, check=False,
+            env=with_small_networks(os.environ), capture_output=True, text=True, timeout=90, check=False,
         )  # fmt: skip
     assert done.returncode == 2
     assert message.format(taken=taken) in done.stderr

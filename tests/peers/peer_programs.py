@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -67,7 +67,11 @@ def until(what: str, look: Callable[[], T], *, seconds: float, pause: float = 0.
 
 @contextmanager
 def running(
-    command: Sequence[str | Path], log: Path, *, stdout: Path | None = None
+    command: Sequence[str | Path],
+    log: Path,
+    *,
+    stdout: Path | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A program in the background, told to stop at the end and then waited for.
 
@@ -78,8 +82,9 @@ def running(
     """
     with log.open("ab") as errors, (stdout or log).open("ab") as output:
         process = forked.Popen(
-            [str(c) for c in command], stdin=subprocess.DEVNULL, stdout=output, stderr=errors
-        )
+            [str(c) for c in command],
+            stdin=subprocess.DEVNULL, stdout=output, stderr=errors, env=environment,
+        )  # fmt: skip
     try:
         yield process
     finally:

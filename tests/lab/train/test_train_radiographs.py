@@ -120,7 +120,7 @@ def test_the_figures_of_images_that_the_first_weights_may_know_are_doubted(site:
 
 @pytest.mark.slow
 def test_a_node_reports_what_classify_says_by_its_own_operating_point(site: Site, tmp_path: Path):
-    """With the other two networks untrained: what they add to the report is not looked at."""
+    """With small ones for the other two networks: what they add to the report is not looked at."""
     for name in ("chestx_det", "101-elastic"):
         seeded(name, site.models)
     invoke("datasets", "to-dicom", "nih", site.images, "--out", tmp_path / "dicom", "--view", "PA")
@@ -128,7 +128,7 @@ def test_a_node_reports_what_classify_says_by_its_own_operating_point(site: Site
         row = next(row for row in csv.DictReader(file) if row["image"] == site.test_part[0])
     image = tmp_path / "dicom" / row["file"]
     config = f'[models]\nclassifier = "pneumonia-1"\ndir = "{site.models}"\ndevice = "cpu"\n'
-    node = Node(tmp_path / "node", config, commissioning=False).start()
+    node = Node(tmp_path / "node", config, commissioning=False, small=True).start()
     try:
         invoke("send", image, "--to", f"XRVNODE@127.0.0.1:{node.port}")
         node.wait_for_results(1, seconds=200)

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
+import small_networks
 from analysed import Networks
 from ports import free_port
 from pydicom import Dataset
@@ -21,7 +23,7 @@ from typer.testing import CliRunner
 from xrv_node import frontal, report
 from xrv_node.cli import app
 from xrv_node.deliver import scu
-from xrv_node.lab.validate import through_node
+from xrv_node.lab.validate import networks, through_node
 from xrv_node.values import DEFAULT_STYLE, AnalysisInput, ImageOutcome, StudyOutcome, Style
 
 Answer = Callable[[Dataset], list[Dataset]]
@@ -78,22 +80,28 @@ def results(
 
 
 def told_by_a_running_node(directory: Path, *options: str, seg_type: str = "binary") -> dict[str, Any]:
-    """What `validate` with these options says of its way through a node in commissioning mode."""
+    """What `validate` with these options says of its way through a node in commissioning mode, with small networks."""
     port = free_port()
     running = Node(
         directory / "node",
         destinations=f'[[destinations]]\nname = "validation"\nkind = "dimse"\nae_title = "XRVVALIDATE"\n'
         f'host = "127.0.0.1"\nport = {port}\nsend = ["report", "seg"]\nseg_type = "{seg_type}"\n',
+        small=True,
     ).start()
     try:
-        ran = CliRunner().invoke(
-            app,
-            [
-                *("validate", *options, "--commissioning", "--workers", "0", "--device", "cpu", "--json"),
-                *("--out", str(directory / "out"), "--through-node", f"XRVNODE@127.0.0.1:{running.port}"),
-                *("--receive-port", str(port)),
-            ],
-        )
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(networks, "get_model", small_networks.get_model)
+            patch.setattr(
+                through_node, "GRACE", 120
+            )  # nothing is missing: only a busy machine waits for long
+            ran = CliRunner().invoke(
+                app,
+                [
+                    *("validate", *options, "--commissioning", "--workers", "0", "--device", "cpu", "--json"),
+                    *("--out", str(directory / "out"), "--through-node", f"XRVNODE@127.0.0.1:{running.port}"),
+                    *("--receive-port", str(port)),
+                ],
+            )
     finally:
         running.stop()
     assert ran.exit_code == 0, ran.output + str(ran.exception)

@@ -40,19 +40,21 @@ class Autoencoder(nn.Module):
         return self.decoder(latent)
 
 
-def install() -> None:
-    """Have `models.get_model` give these two in place of untrained ones; the classifier stays."""
-    whole = models.get_model
+whole = models.get_model
 
-    def get_model(
-        name: str, directory: Path | None = None, device: str = "cpu", **options: Any
-    ) -> model.Model:
-        entry = catalog.find(name, directory=directory)
-        if not options.get("commissioning") or entry.role not in ("segmenter", "autoencoder"):
-            return whole(name, directory, device, **options)
-        torch.manual_seed(0)
-        network = Segmenter(len(entry.labels)) if entry.role == "segmenter" else Autoencoder()
+
+def get_model(name: str, directory: Path | None = None, device: str = "cpu", **options: Any) -> model.Model:
+    """As ``models.get_model``, but for these two; the classifier stays."""
+    entry = catalog.find(name, directory=directory)
+    if entry.role not in ("segmenter", "autoencoder"):
+        return whole(name, directory, device, **options)
+    torch.manual_seed(0)
+    network = Segmenter(len(entry.labels)) if entry.role == "segmenter" else Autoencoder()
+    if options.get("commissioning"):
         entry = dataclasses.replace(entry, name=entry.name + UNTRAINED)
-        return model.MODELS[entry.role](entry, network.eval(), "0" * 64).to(device)
+    return model.MODELS[entry.role](entry, network.eval(), "0" * 64).to(device)
 
+
+def install() -> None:
+    """Have a worker load these two, whatever weights there are."""
     models.get_model = get_model
