@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 import torch
 from recipes import TINY_VQGAN, recipe
@@ -15,6 +17,11 @@ SIZES = {"vqgan": TINY_VQGAN, "chexpert_ensemble": {"members": 1}}
 
 def network(name: str, weights: str) -> torch.nn.Module:
     return architectures.assemble(ENTRIES[name], recipe(name, weights))
+
+
+@cache
+def skeleton(name: str) -> torch.nn.Module:
+    return architectures.skeleton(name, SIZES.get(name))
 
 
 def close(ours: torch.Tensor, theirs: torch.Tensor, relative: float) -> None:
@@ -65,7 +72,7 @@ def test_map_and_logits_come_from_one_pass(image):
 @pytest.mark.parametrize("name", ENTRIES)
 def test_wrong_input_is_refused(name, x, words):
     with pytest.raises(ImageError, match=words):
-        architectures.skeleton(name, SIZES.get(name))(x)
+        skeleton(name)(x)
 
 
 def test_autoencoder_does_not_resize():

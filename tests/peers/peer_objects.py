@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import dciodvfy
 from made import SECRET
-from peer_programs import run
 from pydicom import Dataset
 
 from xrv_node import phantom
@@ -51,11 +51,9 @@ NOISE = {
 
 def complaints(path: Path) -> list[str]:
     """What dciodvfy finds wrong with an object: every error, and each warning that is not known noise."""
-    lines = run("dciodvfy", "-new", path).stdout.splitlines()
-    assert lines, "dciodvfy said nothing: it did not run"
     return [
         line
-        for line in lines
+        for line in dciodvfy.said(path)
         if line.startswith("Error") or (line.startswith("Warning") and not line.endswith(tuple(NOISE)))
     ]
 

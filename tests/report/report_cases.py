@@ -36,7 +36,6 @@ SOP_CLASS = {
 LABELS = tuple(codes.findings())
 STRUCTURES = tuple(codes.structures())
 CLOSED_AT = datetime(2026, 11, 20, 10, 30, 5, 123456, tzinfo=UTC)
-DCIODVFY = Path(__file__).resolve().parents[2] / ".venv" / "bin" / "dciodvfy"
 
 
 def model_set(commissioning: bool = False) -> ModelSet:
@@ -180,11 +179,3 @@ def tool(*command: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [str(c) for c in command], capture_output=True, text=True, errors="replace", check=False
     )
-
-
-def errors_of(path: Path) -> list[str]:
-    """What dciodvfy calls an error in a file."""
-    run = tool(DCIODVFY if DCIODVFY.exists() else "dciodvfy", "-new", path)
-    lines = (run.stdout + run.stderr).splitlines()
-    assert lines, "dciodvfy said nothing: it did not run"
-    return [line for line in lines if line.startswith("Error")]

@@ -8,6 +8,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import dciodvfy
 import highdicom as hd
 import pytest
 import report_cases as cases
@@ -63,7 +64,7 @@ def test_a_report_is_in_its_language_and_valid(language: str, tmp_path: Path) ->
     document = made(study(), language)
     path = tmp_path / "report.dcm"
     document.save_as(path)
-    assert cases.errors_of(path) == []
+    assert dciodvfy.errors(path) == []
     assert EFFUSION[language] in read_back.headline(document)
     assert "82.3 %" in read_back.headline(document).replace(",", ".")
     printed = cases.tool("dsrdump", "+U8", path)
@@ -80,7 +81,7 @@ def test_a_report_says_whose_the_operating_points_are(language: str, tmp_path: P
     models = replace(plain, classifier=own)
     document = made(cases.outcome(cases.frontal(cases.header(), models), models=models), language)
     document.save_as(tmp_path / "report.dcm")
-    assert cases.errors_of(tmp_path / "report.dcm") == []
+    assert dciodvfy.errors(tmp_path / "report.dcm") == []
     assert read_back.texts(document, codes.SITE_POINTS) == ["Effusion 0.103247, Lung Lesion 1e-05"]
     _, whose = read_back.texts(document, codes.SCORES)
     assert f"{EFFUSION[language]}, {phrases.named('finding', 'Lung Lesion', language)}." in whose
@@ -188,7 +189,7 @@ def test_every_character_set_holds_name_and_report(name: str, kind: str, tmp_pat
         assert document.ProcedureCodeSequence[0].CodeMeaning == meaning
     path = tmp_path / "made.dcm"
     document.save_as(path)
-    assert cases.errors_of(path) == []
+    assert dciodvfy.errors(path) == []
     if kind == "report":
         assert "Épanchement pleural" in read_back.headline(document)
         if name != "japanese with latin 1":  # dcmtk on glibc's iconv reads no ISO 2022 IR 87
@@ -250,7 +251,7 @@ def test_the_change_since_an_earlier_study_is_told_with_its_date(tmp_path: Path)
     )
     path = tmp_path / "report.dcm"
     document.save_as(path)
-    assert cases.errors_of(path) == []
+    assert dciodvfy.errors(path) == []
 
 
 def test_an_earlier_study_is_not_told_of_untrained_networks() -> None:

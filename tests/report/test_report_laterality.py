@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import dciodvfy
 import numpy as np
 import pytest
 from pydicom import Dataset
-from report_cases import STRUCTURES, analysis, disk, errors_of, frontal, header, model_set, outcome
+from report_cases import STRUCTURES, analysis, disk, frontal, header, model_set, outcome
 
 from xrv_node import report
 from xrv_node.reasons import Reason
@@ -132,7 +133,7 @@ def test_a_doubtful_side_is_in_no_code(orientation: list[str], sure: bool, tmp_p
     assert left > right
     path = tmp_path / "seg.dcm"
     path.write_bytes(report.to_bytes(made))
-    assert errors_of(path) == []
+    assert dciodvfy.errors(path) == []
 
 
 def texts(dataset: Dataset) -> list[tuple[str, str]]:
@@ -160,7 +161,7 @@ def test_what_is_unusual_stands_with_the_image_and_in_the_headline(tmp_path: Pat
     assert float(ssim[0].MeasuredValueSequence[0].NumericValue) == 0.8125
     path = tmp_path / "report.dcm"
     path.write_bytes(report.to_bytes(made.dataset))
-    assert errors_of(path) == []
+    assert dciodvfy.errors(path) == []
 
 
 def test_a_usual_image_has_no_caution() -> None:

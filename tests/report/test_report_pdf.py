@@ -8,6 +8,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import dciodvfy
 import numpy as np
 import pytest
 import report_cases as cases
@@ -50,7 +51,7 @@ def test_it_is_valid_and_says_what_the_readable_report_says(language: str, tmp_p
     document = made(outcome, language)
     path = tmp_path / "made.dcm"
     document.save_as(path)
-    assert cases.errors_of(path) == []
+    assert dciodvfy.errors(path) == []
     assert document.Modality == "DOC"
     assert document.SeriesNumber == 9009
     words = printed(document, tmp_path)

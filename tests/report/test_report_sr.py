@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import dciodvfy
 import highdicom as hd
 import numpy as np
 import pytest
@@ -71,7 +72,7 @@ def test_highdicom_reads_back_findings_sites_scores_polygons_and_tracking(tmp_pa
 def document(made: Dataset, tmp_path: Path) -> hd.sr.MeasurementReport:
     path = tmp_path / "sr.dcm"
     path.write_bytes(report.to_bytes(made))
-    assert cases.errors_of(path) == []
+    assert dciodvfy.errors(path) == []
     dumped = cases.tool("dsrdump", path)
     assert dumped.returncode == 0
     assert dumped.stderr == ""
@@ -280,7 +281,7 @@ def test_operating_points_of_the_site_are_parameters_of_the_classifier(kind: str
     models = replace(plain, classifier=own)
     (result,) = report.build(cases.outcome(cases.frontal(cases.header(), models), models=models), [kind])
     (tmp_path / "sr.dcm").write_bytes(report.to_bytes(result.dataset))
-    assert cases.errors_of(tmp_path / "sr.dcm") == []
+    assert dciodvfy.errors(tmp_path / "sr.dcm") == []
     told = {i.TextValue for i in walk(result.dataset) if i.ConceptNameCodeSequence[0].CodeValue == "111002"}
     line = "operating points set by the site: Effusion 0.103247, Mass 0.2"
     assert {equipment.model_line(own), line} <= told

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import dciodvfy
 import highdicom as hd
 import pytest
 import report_cases as cases
@@ -28,7 +29,7 @@ def built(outcome: StudyOutcome) -> Dataset:
 def read(made: Dataset, tmp_path: Path) -> hd.sr.MeasurementReport:
     path = tmp_path / "sr.dcm"
     path.write_bytes(report.to_bytes(made))
-    assert cases.errors_of(path) == []
+    assert dciodvfy.errors(path) == []
     dumped = cases.tool("dsrdump", path)
     assert (dumped.returncode, dumped.stderr) == (0, "")
     document = hd.sr.srread(path)

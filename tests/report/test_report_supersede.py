@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import dciodvfy
 import pytest
 import report_cases as cases
 from analysed import CLASSIFIER, Networks, Site, image
@@ -231,7 +232,7 @@ def test_other_pixels_under_the_same_uid_are_told_and_the_report_is_valid(site: 
     assert len(series.ReferencedSOPSequence) == 1
     path = tmp_path / "report.dcm"
     path.write_bytes(to_bytes(report))
-    assert cases.errors_of(path) == []
+    assert dciodvfy.errors(path) == []
 
 
 def test_a_late_image_of_a_study_whose_images_were_purged_is_reported(site: Site) -> None:
