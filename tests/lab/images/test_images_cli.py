@@ -12,6 +12,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import forked
 import numpy as np
 import pytest
 from images_cases import dicom, draw
@@ -198,18 +199,9 @@ def test_on_a_terminal_there_is_a_bar_on_standard_error_only(tmp_path: Path) -> 
     """A process of its own, with a terminal for its errors and a pipe for its results."""
     paths = [draw(tmp_path / f"{n}.png", n) for n in range(6)]
     ours, theirs = pty.openpty()
-    command = [
-        sys.executable,
-        "-m",
-        "xrv_node",
-        "classify",
-        *map(str, paths),
-        "--commissioning",
-        "--batch",
-        "1",
-    ]
+    command = [*forked.COMMAND, "classify", *map(str, paths), "--commissioning", "--batch", "1"]
     environment = os.environ | {"TERM": "xterm", "COLUMNS": "120"}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=theirs, env=environment) as process:
+    with forked.Popen(command, stdout=subprocess.PIPE, stderr=theirs, env=environment) as process:
         os.close(theirs)
         errors = b""
         try:

@@ -7,11 +7,11 @@ import os
 import signal
 import sqlite3
 import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
 
+import forked
 import numpy as np
 import pytest
 import torch
@@ -204,7 +204,7 @@ def test_results_come_back_from_the_file_as_they_were_put_in(tmp_path: Path):
 def test_kill_9_at_any_time_loses_and_repeats_nothing(dataset: Path, tmp_path: Path):
     out = tmp_path / "out"
     command = [
-        *(sys.executable, "-m", "xrv_node", "validate", "nih", "--images", str(dataset), "--view", "*"),
+        *(*forked.COMMAND, "validate", "nih", "--images", str(dataset), "--view", "*"),
         *("--all-images", "--commissioning", "--workers", "0", "--batch", "1", "--device", "cpu"),
         *("--out", str(out), "--json"),
     ]
@@ -213,7 +213,7 @@ def test_kill_9_at_any_time_loses_and_repeats_nothing(dataset: Path, tmp_path: P
         with sqlite3.connect(out / "scores.sqlite") as db:
             return int(db.execute("SELECT count(*) FROM image").fetchone()[0])
 
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = forked.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     changes, end = set[int](), time.monotonic() + 200
     while process.poll() is None and len(changes) < 8 and time.monotonic() < end:
         if (out / "scores.sqlite").exists():
@@ -222,7 +222,7 @@ def test_kill_9_at_any_time_loses_and_repeats_nothing(dataset: Path, tmp_path: P
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     before = scored()
-    ended = subprocess.run(command, capture_output=True, text=True, check=True)
+    ended = forked.run(command, capture_output=True, text=True, check=True)
     told = json.loads(ended.stdout)
     assert 1 <= before < 12
     assert (told["about"]["used"], told["evaluation"]["images"]) == (12, 12)
