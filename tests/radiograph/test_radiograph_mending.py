@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import random
 import struct
 import zlib
 from collections.abc import Iterator
@@ -116,6 +117,20 @@ def test_a_vr_that_is_none_in_any_element_changes_nothing(
         assert told(read_header(path)) == expected, (hex(tag), vr, odd)
         if number % 7 == 0:
             assert np.array_equal(read(path).pixels, pixels), (hex(tag), vr, odd)
+
+
+@pytest.mark.parametrize("undefined", [False, True])
+def test_several_such_elements_in_one_header_change_nothing(undefined: bool, tmp_path: Path) -> None:
+    path = sample(tmp_path / "image.dcm", undefined=undefined)
+    expected, data = told(read_header(path)), path.read_bytes()
+    found = [place for place, tag, _ in places(data, body(data), len(data)) if tag != PIXELS]
+    drawn = random.Random(7)
+    for _ in range(40):
+        changed = bytearray(data)
+        for place in drawn.sample(found, drawn.randint(2, len(found))):
+            changed[place + 4 : place + 6] = drawn.choice(ODD)
+        path.write_bytes(changed)
+        assert told(read_header(path)) == expected
 
 
 @pytest.mark.parametrize("odd", ODD)

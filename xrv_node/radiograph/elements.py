@@ -40,6 +40,8 @@ _AHEAD = 3
 """Elements that are looked at to tell which length was meant."""
 _SURE, _LIKELY, _POSSIBLE = 4, 2, 1
 """What speaks for a length: an element with a VR, one in implicit VR, one with a wrong VR."""
+_ENOUGH = _AHEAD * _POSSIBLE
+"""Less is chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,14 +175,17 @@ class Elements:
             In implicit VR, where that is meant; of lengths that as much speaks for, dcmtk's. None where
             nothing that follows makes sense.
         """
-        short, long, implicit = self._short(place, raw), self._long(place, raw), self.implicit(place, raw)
-        heads = (
-            [long, short, implicit] if raw[4:6].isalpha() and raw[4:6].isupper() else [short, long, implicit]
-        )
-        if raw[6:8] != b"\0\0" or len(raw) < HEAD:  # PS3.5 7.1.2: reserved
-            heads.remove(long)
+        heads = self._readings(place, raw, vr=True) + self._readings(place, raw, vr=False)
         points, best = max(((self._points(head, end), head) for head in heads), key=lambda scored: scored[0])
-        return best if points else None
+        return best if points >= _ENOUGH else None
+
+    def _readings(self, place: int, raw: bytes, *, vr: bool) -> list[Head]:
+        """What an element without a VR may be, dcmtk's reading first."""
+        if not vr:
+            return [self.implicit(place, raw)]
+        reserved = raw[6:8] == b"\0\0" and len(raw) == HEAD  # PS3.5 7.1.2
+        short, long = [self._short(place, raw)], [self._long(place, raw)] if reserved else []
+        return long + short if raw[4:6].isalpha() and raw[4:6].isupper() else short + long
 
     def _short(self, place: int, raw: bytes) -> Head:
         return Head(self.tag(raw), raw[4:6], place + 8, self.number(raw[6:8]))
@@ -188,23 +193,24 @@ class Elements:
     def _long(self, place: int, raw: bytes) -> Head:
         return Head(self.tag(raw), raw[4:6], place + HEAD, self.number(raw[8:HEAD]))
 
-    def _points(self, head: Head, end: int) -> int:
+    def _points(self, head: Head, end: int, left: int = _AHEAD) -> int:
         """How much of what follows an element, read so, is as it should be; 0: nothing."""
         if head.length == UNDEFINED:
             raw = self.bytes_at(head.value, 4)
-            return _AHEAD * _SURE if len(raw) == 4 and self.tag(raw) == ITEM else 0
-        points, place, last = 0, head.next, head.tag
-        for left in range(_AHEAD, 0, -1):
-            raw = self.bytes_at(place, HEAD)
-            tag = self.tag(raw) if len(raw) >= 8 else 0
-            if place == end or tag in _ENDS:
-                return points + left * _SURE
-            known = self.explicit(place, raw) if tag else None
-            if place > end or not (known or _may_follow(tag, last)):
-                return points
-            points += _SURE if known else _POSSIBLE if head.vr else _LIKELY
-            place, last = (known or (self._short if head.vr else self.implicit)(place, raw)).next, tag
-        return points
+            return left * _SURE if len(raw) == 4 and self.tag(raw) == ITEM else 0
+        raw = self.bytes_at(head.next, HEAD)
+        tag = self.tag(raw) if len(raw) >= 8 else 0
+        if head.next == end or tag in _ENDS:
+            return left * _SURE
+        if left == 0 or head.next > end or not tag:
+            return 0
+        if known := self.explicit(head.next, raw):
+            return _SURE + self._points(known, end, left - 1)
+        if not _may_follow(tag, head.tag):
+            return 0
+        readings = self._readings(head.next, raw, vr=bool(head.vr))
+        likely = _POSSIBLE if head.vr else _LIKELY
+        return likely + max(self._points(reading, end, left - 1) for reading in readings)
 
 
 def _may_follow(tag: int, last: int) -> bool:
