@@ -26,7 +26,8 @@ LONGEST = 256
 6.2-1), and a bound on what a hostile header can make patterns do."""
 
 MANY = 16
-"""Values that are read of an attribute; Image Type, the longest here, has nine with some vendors."""
+"""Values that are read of an attribute, and codes of a sequence; Image Type, the longest here, has nine with
+some vendors."""
 
 SHOWN = 64
 """Characters of a value that go into evidence: the length of a Long String (LO)."""
@@ -119,9 +120,10 @@ def items(header: Dataset, keyword: str) -> list[Dataset]:
 
 
 def codes(header: Dataset, keyword: str) -> tuple[Code, ...]:
-    """Return the codes of a code sequence, those of View Modifier Code Sequence (0054,0222) inside it too."""
+    """Return the codes of a code sequence's first `MANY` items, and those of View Modifier Code Sequence
+    (0054,0222) inside them."""
     found: list[Code] = []
-    for item in items(header, keyword):
+    for item in items(header, keyword)[:MANY]:
         value = "".join(values(item, "CodeValue") or values(item, "LongCodeValue")).upper()
         scheme = "".join(values(item, "CodingSchemeDesignator")).upper()
         meaning = " ".join(values(item, "CodeMeaning"))

@@ -8,7 +8,7 @@ from pynetdicom.sop_class import (
 )
 
 from xrv_node.deliver.attempt import Outcome
-from xrv_node.receive import association, dimse, intake
+from xrv_node.receive import association, dimse, statuses
 from xrv_node.result_kinds import KINDS
 from xrv_node.settings.destinations import Destination
 from xrv_node.settings.priors import Priors
@@ -21,19 +21,19 @@ ANSWERS = {
         "File and database row are on disk; or the same object was there already, or it is one of the "
         "node's own results that came back.",
     ),
-    intake.CLASS_NOT_SUPPORTED: (
+    statuses.CLASS_NOT_SUPPORTED: (
         "Refused: SOP class not supported",
         "With `receive.other_storage` = `refuse`: objects of the class are never analysed.",
     ),
-    intake.OUT_OF_RESOURCES: (
+    statuses.OUT_OF_RESOURCES: (
         "Refused: out of resources",
         "The disk of the spool or the database is full, or below `receive.min_free_mb`.",
     ),
-    intake.DOES_NOT_MATCH: (
+    statuses.DOES_NOT_MATCH: (
         "Error: dataset does not match SOP class",
         "SOP Class UID or SOP Instance UID of the object is not the one of the request.",
     ),
-    intake.CANNOT_UNDERSTAND: (
+    statuses.CANNOT_UNDERSTAND: (
         "Error: cannot understand",
         "The header cannot be read; or the SOP class, SOP instance, study or series has no valid UID; or the "
         "object is larger than `receive.max_object_mb`.",

@@ -24,7 +24,7 @@ from pydicom.uid import (
 from pynetdicom import dsutils
 
 from xrv_node.errors import RefusedError
-from xrv_node.receive import intake
+from xrv_node.receive import intake, statuses
 from xrv_node.receive.instance_rows import Incoming
 from xrv_node.settings import FrontalSection
 
@@ -37,7 +37,7 @@ SYNTAXES = (
     UID("1.2.840.113619.5.2"),  # a private one: GE's big endian with implicit VR
 )
 INSTANCE = "1.2.3.1.1.1"
-STATUSES = (intake.OUT_OF_RESOURCES, intake.DOES_NOT_MATCH, intake.CANNOT_UNDERSTAND)
+STATUSES = (statuses.OUT_OF_RESOURCES, statuses.DOES_NOT_MATCH, statuses.CANNOT_UNDERSTAND)
 
 
 def entry(directory: Path) -> Callable[[bytes], None]:

@@ -189,4 +189,4 @@ def test_a_deflated_header_that_grows_without_end_is_refused(receiver: Receiver,
     assert stored(receiver.port, rewrite(sent, lambda _: body)) == 0xC000
     with receiver.store.read() as db:
         (event,) = queries.events(db, event="instance.refused")
-    assert "inflates to more than 16 MiB" in said(event["detail"]["why"])
+    assert "inflates to more than 4 MiB" in said(event["detail"]["why"])

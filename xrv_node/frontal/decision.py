@@ -6,8 +6,8 @@ from functools import reduce
 
 from pydicom import Dataset
 
-from xrv_node.frontal.evidence import Sign, part_signs, view_signs
-from xrv_node.frontal.gates import ADULT_YEARS, age_years, barriers
+from xrv_node.frontal.evidence import TOLD_BY, Sign, part_signs, view_signs
+from xrv_node.frontal.gates import ADULT_YEARS, BARRED_BY, age_years, barriers
 from xrv_node.frontal.rules import PART_KINDS, Rules, load_rules
 from xrv_node.reasons import Reason
 from xrv_node.values import FrontalDecision, Verdict
@@ -65,6 +65,25 @@ def decide(
         reasons=tuple(dict.fromkeys([*reasons, *body, *notes])),
         evidence=(*(barrier.evidence for barrier in out), *(sign.evidence for sign in (*views, *parts))),
     )
+
+
+def attributes(rules: Rules | None = None) -> frozenset[str]:
+    """Return the keywords of all that `decide` looks at.
+
+    Parameters
+    ----------
+    rules : Rules, optional
+        As for `decide`.
+    """
+    rules = rules or load_rules()
+    objections = (keyword for row in rules.objections for keyword in row.attributes)
+    named = (
+        rules.view_attributes,
+        rules.elsewhere_attributes,
+        rules.text_attributes,
+        rules.portable_attributes,
+    )
+    return frozenset({*BARRED_BY, *TOLD_BY, *objections, *(keyword for table in named for keyword in table)})
 
 
 def _verdict(part: Verdict, view: Verdict) -> Verdict:

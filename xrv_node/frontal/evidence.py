@@ -13,6 +13,9 @@ from xrv_node.frontal.rules import SEVERAL, Rules, Term
 from xrv_node.reasons import Reason
 from xrv_node.values import Evidence
 
+TOLD_BY = ("ViewCodeSequence", "AnatomicRegionSequence", "BodyPartExamined", "PatientOrientation")
+"""What is looked at beside the attributes that the tables name."""
+
 UNREAD = "not understood"
 """Kind of a value that should name a view or body part and is in no table."""
 

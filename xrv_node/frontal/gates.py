@@ -24,6 +24,12 @@ _AGE = re.compile(r"(\d{1,4})\s*([DWMY]?)", re.IGNORECASE)
 
 _DATES = ("StudyDate", "AcquisitionDate", "SeriesDate", "ContentDate")
 
+BARRED_BY = (
+    "SOPClassUID", "Modality", "Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PatientAge",
+    "PatientBirthDate", *_DATES,
+)  # fmt: skip
+"""What is looked at beside the attributes that the tables name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Barrier:

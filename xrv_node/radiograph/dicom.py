@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
+from pydicom.datadict import keyword_for_tag
 from pydicom.encaps import encapsulate, generate_fragments, parse_basic_offsets
 from pydicom.pixels.common import PhotometricInterpretation
 from pydicom.pixels.decoders.base import get_decoder
@@ -30,6 +31,7 @@ from xrv_node.attributes import number, text
 from xrv_node.errors import ImageError
 from xrv_node.radiograph.codestream import bare, claim, has_end
 from xrv_node.radiograph.header import transfer_syntax
+from xrv_node.radiograph.header_limits import passed_over, too_large
 from xrv_node.radiograph.image import RGB_WEIGHTS, Pixels, Radiograph, check_size, luminance
 from xrv_node.radiograph.lookup import Rendering, Stored, rendering
 from xrv_node.radiograph.syntaxes import decodes
@@ -48,6 +50,10 @@ _SAMPLES = {
     "YBR_ICT": 3,
     "YBR_RCT": 3,
 }
+_SHOWN_BY = frozenset({0x0028, 0x2050})
+"""Groups of what says how the pixels are stored and shown (PS3.6): without it the image is another one."""
+_COLOUR_PROFILE = 0x00282000
+"""ICC Profile, which is not applied."""
 _TERMS = frozenset(PhotometricInterpretation)
 _NO_TERM = "?"
 """Said of what the standard does not define, which is not quoted: in a damaged header a name may be there."""
@@ -94,6 +100,9 @@ def decode(dataset: Dataset) -> Radiograph:
     ImageError
         If the object has no single frame that can be decoded.
     """
+    for tag in sorted(passed_over(dataset)):
+        if tag.group in _SHOWN_BY and tag != _COLOUR_PROFILE:
+            raise too_large(keyword_for_tag(tag) or str(tag))
     layout = _layout(dataset)
     samples, photometric = _samples(dataset, layout)
     if layout.photometric == "PALETTE COLOR":

@@ -5,20 +5,22 @@ Imports pydicom alone, so that intake can look at a header without paying for th
 from __future__ import annotations
 
 import io
-import zlib
 from pathlib import Path
 from typing import BinaryIO
 
-from pydicom import Dataset, dcmread
+from pydicom import Dataset
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import FileMetaDataset
-from pydicom.filereader import read_dataset
-from pydicom.tag import BaseTag
+from pydicom.filereader import read_dataset, read_partial
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
 from xrv_node import verbatim
 from xrv_node.errors import ImageError
 from xrv_node.radiograph import mending
-from xrv_node.radiograph.elements import PIXELS, Source
+from xrv_node.radiograph.elements import Source
+from xrv_node.radiograph.extent import Encoding
+from xrv_node.radiograph.header_limits import MAX_BYTES, Frugal, Sieve, trim
+from xrv_node.radiograph.inflated import Inflated
 from xrv_node.radiograph.mending import Survey
 from xrv_node.reasons import Reason, of_system
 
@@ -26,17 +28,12 @@ MAX_FILE_BYTES = 1 << 30
 """Larger files are refused unread: 200 million pixels of 16 bits (``image.MAX_PIXELS``) are 400 MB."""
 MAX_INFLATED_HEADER = 16 << 20
 """Bytes of a deflated object that are inflated to reach the end of its header; headers of radiographs have
-some kilobytes, and deflate expands up to 1032 times (zlib's technical notes)."""
+some kilobytes."""
 MAX_INFLATED_OBJECT = MAX_FILE_BYTES
-MAX_HEADER_BYTES = 64 << 20
-"""Bytes that are read of a header; a long value of its own (`_LONG_VALUE`) is passed over and not counted."""
-MAX_HEADER_READS = 500_000
-"""Pieces that a header is read in: one or two for an element or item, of which 8 bytes take some 400 in
-memory; a multi-frame object has some 50 elements a frame."""
+_FLOORS = (4 << 20, 64 << 20)
+"""Bytes of a header, and of an object, that may come of a deflated file however small it is: an image of
+3000 x 2500 pixels has 15 MB, and if it is black it deflates to nothing."""
 
-_LONG_VALUE = 1 << 20
-"""Bytes of a value that is read only when it is asked for, as a document's or a raw measurement's."""
-_CHUNK = 1 << 16
 _DEFLATED = frozenset({DeflatedExplicitVRLittleEndian, "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"})
 """The last two are JPIP Referenced Deflate and JPIP HTJ2K Referenced Deflate: their pixels are elsewhere."""
 _IDENTIFYING = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "Rows")
@@ -58,13 +55,14 @@ def read_header(path: Path) -> Dataset:
     -------
     pydicom.Dataset
         The data set with ``file_meta`` and without Pixel Data, Float Pixel Data and Double Float Pixel Data.
-        Values are parsed when they are asked for, so that a damaged one raises only then.
+        Values are parsed when they are asked for, so that a damaged one raises only then. Attributes that are
+        larger than the limits of `header_limits` are not there (`header_limits.passed_over`).
 
     Raises
     ------
     ImageError
-        If the file cannot be read, is not DICOM, or its header goes beyond ``MAX_HEADER_BYTES``,
-        ``MAX_HEADER_READS`` or ``MAX_INFLATED_HEADER``.
+        If the file cannot be read, is not DICOM, or its header goes beyond ``MAX_INFLATED_HEADER`` or what
+        `header_limits` has of it as a whole.
     """
     return _read(path, with_pixels=False)
 
@@ -80,7 +78,8 @@ def read_object(path: Path) -> Dataset:
     Returns
     -------
     pydicom.Dataset
-        The data set with ``file_meta``; the bytes of patient and study are remembered (`verbatim`).
+        As `read_header`'s, with the pixel data and what is behind them; the bytes of patient and study are
+        remembered (`verbatim`).
 
     Raises
     ------
@@ -127,15 +126,9 @@ def _read(path: Path, *, with_pixels: bool) -> Dataset:
             if meta.get("TransferSyntaxUID") in _DEFLATED:
                 dataset = _read_deflated(source, with_pixels=with_pixels)
                 dataset.file_meta = meta
-            elif with_pixels:
-                source.seek(0)
-                dataset = dcmread(source, force=True)
-            elif source is not file:
-                source.seek(0)
-                dataset = dcmread(_Frugal(source), force=True, stop_before_pixels=True)
             else:
-                with _Frugal(io.FileIO(str(path))) as frugal:
-                    dataset = dcmread(frugal, force=True, stop_before_pixels=True, defer_size=_LONG_VALUE)
+                raw = io.FileIO(str(path)) if source is file else source
+                dataset = _read_plain(raw, with_pixels=with_pixels)
     except ImageError:
         raise
     except Exception as error:  # the parser meets bytes from outside and has no error class of its own
@@ -153,7 +146,7 @@ def _mended(file: Source, found: Survey, *, with_pixels: bool) -> Source:
     """The file itself where it is as it should be; without its pixel data, unless they are asked for."""
     if not found.edits:
         return file
-    return mending.mended(file, found.edits, -1 if with_pixels else min(found.end, MAX_HEADER_BYTES))
+    return mending.mended(file, found.edits, -1 if with_pixels else min(found.end, MAX_BYTES))
 
 
 def _check_whole(dataset: Dataset, found: Survey, needed: tuple[str, ...]) -> None:
@@ -169,47 +162,33 @@ def _read_meta(file: BinaryIO) -> FileMetaDataset:
     return FileMetaDataset(meta)
 
 
-def _read_deflated(file: BinaryIO, *, with_pixels: bool) -> Dataset:
-    limit = MAX_INFLATED_OBJECT if with_pixels else MAX_INFLATED_HEADER
-    # PS3.5 A.5: raw deflate, without a zlib header; a file that breaks off yields what came before the break
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    data = bytearray()
-    while len(data) < limit and not inflater.eof and (piece := file.read(_CHUNK)):
-        data += inflater.decompress(piece, limit - len(data))
-    met_pixels = False
+def _read_plain(raw: io.FileIO | Source, *, with_pixels: bool) -> Dataset:
+    raw.seek(0)
+    with Frugal(raw) as file:
+        sieve = Sieve(file, with_pixels)
+        dataset = read_partial(file, sieve, force=True)
+        return _settled(dataset, sieve)
 
-    def at_pixels(tag: BaseTag, _vr: str | None, _length: int) -> bool:
-        nonlocal met_pixels
-        met_pixels = tag in PIXELS
-        return met_pixels and not with_pixels
 
-    inflated: Source = io.BytesIO(data)
+def _read_deflated(file: Source, *, with_pixels: bool) -> Dataset:
+    most = MAX_INFLATED_OBJECT if with_pixels else MAX_INFLATED_HEADER
+    inflated: Source = io.BufferedReader(Inflated(file, _FLOORS[with_pixels], most))
     found = mending.survey_dataset(inflated)
-    inflated = _mended(inflated, found, with_pixels=True)
+    inflated = _mended(inflated, found, with_pixels=with_pixels)
     inflated.seek(0)
-    source = inflated if with_pixels else _Frugal(inflated)
-    dataset = read_dataset(source, False, True, stop_when=at_pixels)
+    with Frugal(inflated) as frugal:
+        sieve = Sieve(frugal, with_pixels)
+        dataset = _settled(read_dataset(frugal, False, True, stop_when=sieve), sieve)
     _check_whole(dataset, found, () if with_pixels else _FILING)
-    if len(data) == limit and not (inflater.eof or (met_pixels and not with_pixels)):
-        raise ImageError(Reason("inflates-too-much", most=limit >> 20))
     return dataset
 
 
-class _Frugal(io.BufferedReader):
-    """A file of which a parser may read so much and no more: pydicom believes all lengths and counts."""
-
-    _bytes, _reads = MAX_HEADER_BYTES, MAX_HEADER_READS
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        """Read as a file does.
-
-        Raises
-        ------
-        ImageError
-            When it was read too much or too often.
-        """
-        self._reads -= 1
-        self._bytes -= MAX_HEADER_BYTES + 1 if size is None or size < 0 else size
-        if self._reads < 0 or self._bytes < 0:
-            raise ImageError(Reason("header-too-large", most=MAX_HEADER_BYTES >> 20))
-        return super().read(size)
+def _settled(dataset: Dataset, sieve: Sieve) -> Dataset:
+    """Go on where the reader was stopped, and take out what is too much."""
+    implicit, little = dataset.original_encoding
+    raw = next((e for e in dataset.values() if isinstance(e, RawDataElement)), None)
+    # what the reader has found, whatever the transfer syntax says
+    encoding = Encoding(bool(implicit if raw is None else raw.is_implicit_VR), little is not False)
+    sieve.go_on(dataset, encoding)
+    trim(dataset, sieve.over, encoding)
+    return dataset

@@ -16,7 +16,7 @@ from xrv_node.network.wire import INVALID_PARAMETER, BrokenOffError
 
 log = structlog.get_logger("receive")
 
-MAXIMUM_REPORT = 1 << 20
+MAXIMUM_REPORT = 1 << 18
 """Bytes of the report on one storage commitment request, which has at most `commitments.MOST` objects."""
 
 
@@ -32,7 +32,7 @@ def whole(fragments: Iterable[bytes | memoryview]) -> bytes:
     for fragment in fragments:
         encoded += fragment
         if len(encoded) > MAXIMUM_REPORT:
-            raise BrokenOffError("a report of more than a mebibyte", INVALID_PARAMETER)
+            raise BrokenOffError("a report of more than 256 KiB", INVALID_PARAMETER)
     return bytes(encoded)
 
 

@@ -8,15 +8,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from pydicom import Dataset
 from sqlalchemy import bindparam, insert, literal, select, union_all, update
 from sqlalchemy.orm import Session
 
-from xrv_node.attributes import items, text
 from xrv_node.db import progress, queue, trail
 from xrv_node.db.tables import AnalysisRow, Instance, InstanceState, ResultRow, Study, StudyState
-from xrv_node.product import MANUFACTURER, MODEL_NAME
 from xrv_node.reasons import Reason
+from xrv_node.receive.header_facts import Facts
 from xrv_node.spool import Spool
 from xrv_node.values import FrontalDecision, Verdict
 
@@ -64,39 +62,25 @@ class Received:
     """An object that is whole and on disk, and not yet on record."""
 
     incoming: Incoming
-    header: Dataset
+    facts: Facts
     sha256: str
     size: int
-    decision: FrontalDecision
 
     @property
     def study(self) -> str:
         """Study Instance UID."""
-        return text(self.header, "StudyInstanceUID")
+        return self.facts.study
 
 
 def seen(db: Session, received: Received) -> Reception | None:
     """Whether this object is known already: byte for byte, or with other content; or is a result."""
     uid = {"uid": received.incoming.sop_instance_uid}
     digests = db.connection().execute(_KNOWN, uid).scalars().all()
-    if "own result" in digests or _is_result(received.header):
+    if "own result" in digests or received.facts.is_result:
         return "own result"
     if received.sha256 in digests:
         return "duplicate"
     return "conflict" if digests else None
-
-
-def _is_result(header: Dataset) -> bool:
-    """Whether some xrv-node made the object: this one, of which the record may be purged, or another.
-
-    Were it an image of its study, the study would be reported again, and two nodes behind one PACS would
-    answer each other for ever.
-    """
-    equipment = (header, *items(header, "ContributingEquipmentSequence"))
-    return any(
-        (text(e, "Manufacturer"), text(e, "ManufacturerModelName")) == (MANUFACTURER, MODEL_NAME)
-        for e in equipment
-    )
 
 
 def record(db: Session, spool: Spool, received: Received, path: Path, *, undecided: bool) -> Accepted:
@@ -138,7 +122,7 @@ def _new(
 ) -> Accepted:
     """An object that did not come before in this form."""
     incoming = received.incoming
-    decision = _CONFLICT if known == "conflict" else received.decision
+    decision = _CONFLICT if known == "conflict" else received.facts.decision
     analyse = decision.verdict == Verdict.FRONTAL or (undecided and decision.verdict == Verdict.UNKNOWN)
     now = datetime.now(UTC)
     study = _study(db, received.study, now)
@@ -152,9 +136,9 @@ def _new(
         "study_id": study,
         "sop_instance_uid": incoming.sop_instance_uid,
         "sop_class_uid": incoming.sop_class_uid,
-        "series_instance_uid": text(received.header, "SeriesInstanceUID"),
+        "series_instance_uid": received.facts.series,
         "transfer_syntax_uid": incoming.transfer_syntax_uid,
-        "modality": text(received.header, "Modality")[:16],
+        "modality": received.facts.modality,
         "sha256": received.sha256,
         "size": received.size,
         "path": spool.relative(path),
@@ -215,7 +199,7 @@ def _again(db: Session, row: Instance, received: Received, path: Path) -> Accept
         analyse=analyse,
         after_purge=True,
     )
-    return Accepted("stored", received.study, received.decision)
+    return Accepted("stored", received.study, received.facts.decision)
 
 
 def _study(db: Session, uid: str, now: datetime) -> int:

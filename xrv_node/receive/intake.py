@@ -9,34 +9,27 @@ from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 
-from pydicom import Dataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import UID
 from pynetdicom.dsutils import create_file_meta
 
-from xrv_node import durable, frontal, reasons
-from xrv_node.attributes import text
+from xrv_node import durable, reasons
 from xrv_node.db.repeats import Repeats
 from xrv_node.db.store import Store, is_busy, no_room
 from xrv_node.disk import Gate
-from xrv_node.errors import ImageError, RefusedError
+from xrv_node.errors import RefusedError
 from xrv_node.frontal.rules import load_rules
 from xrv_node.product import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from xrv_node.radiograph.header import MAX_FILE_BYTES, read_header
+from xrv_node.radiograph.header import MAX_FILE_BYTES
 from xrv_node.reasons import Reason
+from xrv_node.receive import header_facts
 from xrv_node.receive.digest import Digest
 from xrv_node.receive.instance_rows import Accepted, Incoming, Received, record, seen
+from xrv_node.receive.statuses import CANNOT_UNDERSTAND, CLASS_NOT_SUPPORTED, OUT_OF_RESOURCES
 from xrv_node.settings import FrontalSection
 from xrv_node.settings.receive import ReceiveSection
 from xrv_node.spool import Spool, is_uid
-
-OUT_OF_RESOURCES = 0xA700
-DOES_NOT_MATCH = 0xA900
-CANNOT_UNDERSTAND = 0xC000
-"""Failure statuses of the Storage Service Class (PS3.4 table B.2-1)."""
-CLASS_NOT_SUPPORTED = 0x0122
-"""Of a C-STORE: refused, SOP class not supported (PS3.7 9.1.1.1.9)."""
 
 
 def classes(receive: ReceiveSection) -> frozenset[str] | None:
@@ -83,9 +76,8 @@ def accept(
     _admit(incoming, gate, classes)
     undecided = views_from_pixels or rules.unknown == "analyse"
     with _no_room(), _drafted(spool, incoming, max_bytes) as (draft, digest):
-        header = _header(draft, incoming)
-        decision = frontal.decide(header, min_age_years=rules.min_age_years)
-        received = Received(incoming, header, digest, draft.stat().st_size, decision)
+        facts = header_facts.read(draft, incoming.sop_class_uid, incoming.sop_instance_uid, rules)
+        received = Received(incoming, facts, digest, draft.stat().st_size)
         return _settle(store, spool, received, draft, undecided=undecided)
 
 
@@ -116,7 +108,7 @@ def refused(repeats: Repeats, incoming: Incoming, error: RefusedError, address: 
 
 def _admit(incoming: Incoming, gate: Gate | None, classes: Collection[str] | None) -> None:
     """Refuse what need not be read to be refused."""
-    _check_uids(SOPClassUID=incoming.sop_class_uid, SOPInstanceUID=incoming.sop_instance_uid)
+    header_facts.check_uids(SOPClassUID=incoming.sop_class_uid, SOPInstanceUID=incoming.sop_instance_uid)
     if classes is not None and incoming.sop_class_uid not in classes:
         raise RefusedError(CLASS_NOT_SUPPORTED, Reason("class-not-taken"))
     if gate is not None and (why := gate.refusal()):
@@ -148,12 +140,6 @@ def _settle(store: Store, spool: Spool, received: Received, draft: Path, *, unde
         raise
 
 
-def _check_uids(**uids: str) -> None:
-    for keyword, uid in uids.items():
-        if not is_uid(uid):
-            raise RefusedError(CANNOT_UNDERSTAND, Reason("not-a-uid", attribute=keyword))
-
-
 def _part10_prefix(incoming: Incoming) -> bytes:
     """Preamble and file meta information (PS3.10 7.1), as the association negotiated them."""
     uid = incoming.sop_instance_uid.encode()
@@ -180,22 +166,6 @@ def _meta(sop_class: str, transfer_syntax: str, calling_ae: str, length: int) ->
         b"\x02\0\x03\0UI" + struct.pack("<H", length)  # Media Storage SOP Instance UID (0002,0003)
     )
     return head + element, rest[length:]
-
-
-def _header(path: Path, incoming: Incoming) -> Dataset:
-    try:
-        header = read_header(path)
-    except ImageError as error:
-        raise RefusedError(CANNOT_UNDERSTAND, reasons.of(error)) from error
-    for keyword, wanted in (
-        ("SOPClassUID", incoming.sop_class_uid),
-        ("SOPInstanceUID", incoming.sop_instance_uid),
-    ):
-        found = text(header, keyword)
-        if found != wanted:
-            raise RefusedError(DOES_NOT_MATCH, Reason("not-of-the-request", attribute=keyword))
-    _check_uids(**{k: text(header, k) for k in ("StudyInstanceUID", "SeriesInstanceUID")})
-    return header
 
 
 def _measured(
