@@ -19,6 +19,7 @@ from xrv_node.errors import XrvNodeError
 from xrv_node.frontal.repeats import Repeat, repeats
 from xrv_node.radiograph.header import read_header
 from xrv_node.reasons import Reason
+from xrv_node.report import source
 from xrv_node.spool import Spool
 from xrv_node.values import Evidence, FrontalDecision, ImageOutcome, ModelSet, Verdict
 
@@ -202,6 +203,8 @@ def remarks(images: Sequence[ImageOutcome], patients: int, gone: int = 0) -> tup
         said.append(Reason("came-again-otherwise", number=again))
     if gone:
         said.append(Reason("removed-since", number=gone))
+    if names := dict.fromkeys(name for image in images for name in source.left_out(image.header)):
+        said.append(Reason("left-out-too-large", attributes=", ".join(names)))
     return tuple(said)
 
 

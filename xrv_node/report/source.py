@@ -9,6 +9,9 @@ from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag, Tag
 from pydicom.valuerep import IS, DSfloat, validate_value
 
+from xrv_node.attributes import spaced
+from xrv_node.radiograph.header_limits import passed_over
+
 # Type 2 in the Patient and General Study modules (PS3.3 C.7.1.1, C.7.2.1): there, if only empty.
 ALWAYS = (
     "PatientName", "PatientID", "PatientBirthDate", "PatientSex",
@@ -57,6 +60,13 @@ def take(done: Dataset, header: Dataset) -> list[BaseTag]:
     if not done.get("SpecificCharacterSet"):
         done.pop("SpecificCharacterSet", None)  # 1C: empty means what none means, and is not allowed
     return [Tag(keyword) for keyword in (*ALWAYS, *WHERE_PRESENT) if keyword in done]
+
+
+def left_out(header: Dataset) -> list[str]:
+    """Return the names of what a result would have of a source, and the source was found to have too much of
+    (`radiograph.header_limits`)."""
+    over = passed_over(header)
+    return [spaced(keyword) for keyword in (*ALWAYS, *WHERE_PRESENT) if Tag(keyword) in over] if over else []
 
 
 def valid(header: Dataset, keyword: str) -> DataElement | None:
