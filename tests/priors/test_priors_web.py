@@ -149,3 +149,24 @@ def test_a_service_that_drips_is_not_waited_for() -> None:
 
     with service(drip) as section, pytest.raises(archive.DestinationError, match=r"not done within 0\.5 s"):
         find(section | {"timeout_seconds": 0.5})
+
+
+def test_no_proxy_of_the_environment_hears_of_the_patient(
+    earlier: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard = []
+
+    def proxy(handler: BaseHTTPRequestHandler) -> None:
+        heard.append(handler.path)
+        pages(body(part(earlier), **MULTIPART))(handler)
+
+    with service(proxy) as other, service(pages(body(part(earlier), **MULTIPART))) as section:
+        address = other["url"].removesuffix("/dicom-web").rstrip("/")
+        for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, address)
+        assert [e.prior.scores for e in find(section)] == [SCORES]
+        assert heard == []
+        named = section | {"url": "http://archive.example/wado", "proxy": address}
+        assert [e.prior.scores for e in find(named)] == [SCORES]
+        assert heard
+        assert all(path.startswith("http://archive.example/wado/") for path in heard)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import ssl
 import zlib
 from collections.abc import Iterator, Sequence
 from http.client import responses
@@ -16,10 +15,9 @@ from dicomweb_client.web import DICOMwebClient
 from pydicom import Dataset, dcmread
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import ExplicitVRLittleEndian
-from requests.adapters import HTTPAdapter
 from requests.auth import HTTPBasicAuth
 
-from xrv_node import reasons, tls
+from xrv_node import http_session, reasons, tls
 from xrv_node.deliver.association import CONNECT_SECONDS, tls_context
 from xrv_node.deliver.attempt import Attempt, Outcome, from_status
 from xrv_node.errors import ConfigError, DestinationError
@@ -31,6 +29,9 @@ JSON = "application/dicom+json"
 
 WHOLE = 1 << 31
 """Bytes of a request that is not sent in chunks: some services want to know its length (HTTP 411)."""
+
+MAX_ANSWER = 1 << 18
+"""Bytes of an answer about one object, which has some hundred."""
 
 _SAYS: dict[int, tuple[Outcome, str]] = {
     401: (Outcome.REJECTED, "http-login"),
@@ -175,6 +176,8 @@ def _trouble(error: requests.RequestException) -> tuple[Outcome, Reason]:
     """No answer at all. The library's own texts quote what was sent."""
     if isinstance(error, requests.TooManyRedirects):
         return Outcome.REJECTED, Reason("sends-elsewhere")
+    if isinstance(error, http_session.AnswerError):
+        return Outcome.TRANSIENT, Reason("web-answer-too-large", most=MAX_ANSWER >> 10)
     if isinstance(error, requests.exceptions.SSLError):
         return Outcome.TRANSIENT, Reason("web-no-tls")
     if isinstance(error, requests.Timeout):
@@ -190,31 +193,15 @@ def _plain(response: requests.Response, **_: Any) -> requests.Response:
 
 
 def _session(destination: WebDestination) -> requests.Session:
-    session = requests.Session()
-    # What is written in the configuration is what is done: no proxy, netrc or bundle of the environment's.
-    session.trust_env = False
-    session.max_redirects = 0  # results go to the configured address and to no other
+    session = http_session.session(
+        tls_context(destination) or tls.client_context(None),
+        seconds=destination.timeout_seconds,
+        most=lambda: MAX_ANSWER,
+        proxy=destination.proxy,
+    )
     session.headers["Accept"] = JSON
     session.auth = _login(destination)
-    session.mount("https://", _Secured(tls_context(destination) or tls.client_context(None)))
-    if destination.tls is not None and destination.tls.ca is not None:
-        session.verify = str(destination.tls.ca)
     return session
-
-
-class _Secured(HTTPAdapter):
-    """Connections with our own context: BCP 195, our certificate, the site's authority."""
-
-    def __init__(self, context: ssl.SSLContext) -> None:
-        self._context = context
-        super().__init__()
-
-    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **options: Any) -> None:
-        """As the base class, which has no parameter for it."""
-        options["ssl_context"] = self._context
-        if not self._context.check_hostname:
-            options["assert_hostname"] = False
-        super().init_poolmanager(connections, maxsize, block, **options)
 
 
 class _Bearer(requests.auth.AuthBase):

@@ -15,8 +15,10 @@ MAX_ANSWERS = 2000
 """Studies of a patient, or series of a study: more than any patient's whole life makes."""
 MAX_SERIES = 20
 """Reports of a study that are fetched: one for each language and each time that an image came late."""
-MAX_BYTES = 64 << 20
-"""Of everything that is received for one search. A report has some 50 kB."""
+MAX_BYTES = 8 << 20
+"""Of everything that is received for one search. A report has some 50 kB, a study in an answer one or two."""
+MAX_REPORT = 1 << 20
+"""Bytes of what is received of one series, before anything is parsed."""
 
 
 def report_series(series: Iterable[Dataset]) -> list[str]:

@@ -12,7 +12,7 @@ from pynetdicom.association import Association
 from pynetdicom.events import Event
 
 from xrv_node.errors import DestinationError
-from xrv_node.priors.answers import MAX_ANSWERS, MAX_BYTES, report_series
+from xrv_node.priors.answers import MAX_ANSWERS, MAX_BYTES, MAX_REPORT, report_series
 from xrv_node.product import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from xrv_node.reasons import Reason
 from xrv_node.result_kinds import KINDS
@@ -129,6 +129,10 @@ class DimseArchive:
         return DestinationError(Reason("archive-status", archive=self._who, service=service, status=shown))
 
     def _stored(self, event: Event) -> int:
+        request: Any = event.request
+        data = request.DataSet
+        if data is None or data.getbuffer().nbytes > MAX_REPORT:
+            return _CANNOT_UNDERSTAND  # before anything is made of it
         try:
             self._came.append(event.dataset)
         except Exception:  # bytes from outside: pydicom raises whatever they make it raise

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from typing import Any
 
 import requests
 import structlog
-import urllib3
 from dicomweb_client.web import DICOMwebClient
 from pydicom import Dataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
+from xrv_node import http_session, tls
 from xrv_node.errors import DestinationError
-from xrv_node.priors.answers import MAX_ANSWERS, MAX_BYTES, report_series
+from xrv_node.priors.answers import MAX_ANSWERS, MAX_BYTES, MAX_REPORT, report_series
 from xrv_node.reasons import Reason
 from xrv_node.settings.priors import WebPriors
 
@@ -28,10 +27,14 @@ class WebArchive:
     def __init__(self, section: WebPriors) -> None:
         url = section.url.rstrip("/")
         self._who = url
-        self._bytes = 0
-        session = requests.Session()
-        session.max_redirects = 0  # a Patient ID goes to the configured address and to no other
-        session.headers["Accept-Encoding"] = "identity"  # what comes is as large as it looks
+        self._bytes, self._most = 0, MAX_BYTES
+        # A Patient ID goes to the configured address and to no other.
+        session = http_session.session(
+            tls.client_context(None),
+            seconds=section.timeout_seconds,
+            most=lambda: min(self._most, MAX_BYTES - self._bytes),
+            proxy=section.proxy,
+        )
         if token := section.token.get_secret_value():
             session.headers["Authorization"] = f"Bearer {token}"
         self._client = DICOMwebClient(url, session, callback=self._checked, timeout=section.timeout_seconds)
@@ -68,7 +71,11 @@ class WebArchive:
 
     def _retrieve(self, study: str, series: str) -> list[Dataset]:
         media_types = (("application/dicom", str(ExplicitVRLittleEndian)),)
-        return self._answer(lambda: self._client.retrieve_series(study, series, media_types))
+        self._most = MAX_REPORT
+        try:
+            return self._answer(lambda: self._client.retrieve_series(study, series, media_types))
+        finally:
+            self._most = MAX_BYTES
 
     def _answer(self, request: Callable[[], list[Any]]) -> list[Any]:
         """Make a request; its errors are told without their texts, which quote the Patient ID in the URL."""
@@ -79,28 +86,18 @@ class WebArchive:
             if code == HTTPStatus.NOT_FOUND:
                 return []
             raise DestinationError(Reason("archive-http", archive=self._who, status=code)) from None
+        except http_session.AnswerError:
+            raise DestinationError(Reason("archive-says-too-much", archive=self._who)) from None
         except requests.RequestException as error:
             why = Reason("archive-not-asked", archive=self._who, error=type(error).__name__)
             raise DestinationError(why) from None
-        except DestinationError:
-            raise  # from `_checked`
         except Exception as error:  # from outside: no DICOM, no parts
             log.warning("an answer of the archive cannot be read", why=type(error).__name__)
             return []
 
     def _checked(self, response: requests.Response, **_: Any) -> requests.Response:
-        """Read an answer's body, but not more than reports can have, nor what grows when it is unpacked."""
-        raw: Any = response.raw
-        try:
-            body = raw.read(MAX_BYTES - self._bytes + 1)
-        except urllib3.exceptions.HTTPError as error:
-            why = Reason("archive-breaks-off", archive=self._who, error=type(error).__name__)
-            raise DestinationError(why) from None
-        self._bytes += len(body)
-        if self._bytes > MAX_BYTES or response.headers.get("Content-Encoding", "identity") != "identity":
-            response.close()
-            raise DestinationError(Reason("archive-says-too-much", archive=self._who))
-        if str(DeflatedExplicitVRLittleEndian).encode() in body:
+        """Count an answer, and take nothing that grows when it is unpacked."""
+        self._bytes += len(response.content)
+        if str(DeflatedExplicitVRLittleEndian).encode() in response.content:
             raise ValueError("deflated")
-        response.raw = io.BytesIO(body)
         return response

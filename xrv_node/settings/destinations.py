@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from xrv_node.languages import ENGLISH
 from xrv_node.result_kinds import KINDS
-from xrv_node.settings.section import AETitle, PathText, PeerPort, Section, kinds
+from xrv_node.settings.section import AETitle, PathText, PeerPort, ProxyUrl, Section, kinds
 from xrv_node.settings.tls import TlsClientSection
 from xrv_node.values import Style
 
@@ -103,6 +103,7 @@ class WebDestination(DestinationSection):
     user: str | None = Field(default=None, pattern=r"^[^:\s]+$")
     password_file: PathText | None = None
     timeout_seconds: float = Field(default=60, gt=0, le=3600)
+    proxy: ProxyUrl | None = None
     tls: TlsClientSection | None = None
 
     @model_validator(mode="after")

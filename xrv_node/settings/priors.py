@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr
 
-from xrv_node.settings.section import AETitle, PeerPort, Section
+from xrv_node.settings.section import AETitle, PeerPort, ProxyUrl, Section
 
 
 class PriorsSection(Section):
@@ -38,6 +38,7 @@ class WebPriors(PriorsSection):
     kind: Literal["web"] = "web"
     url: str = Field(pattern=r"^https?://[^\s/@?#]+(/[^\s@?#]*)?$")
     token: SecretStr = SecretStr("")
+    proxy: ProxyUrl | None = None
 
 
 _WRITTEN = {"ae_title": "ARCHIVE", "host": "", "port": 104, "url": "", "token": ""}

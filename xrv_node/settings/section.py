@@ -27,6 +27,8 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 """To listen on; 0: any that is free."""
 PeerPort = Annotated[int, Field(ge=1, le=65535)]
 """To connect to."""
+ProxyUrl = Annotated[str, Field(pattern=r"^https?://[^\s/@?#]+/?$")]
+"""Of a proxy that a service is reached by; none of the environment's is used."""
 PathText = Annotated[Path, BeforeValidator(_home)]
 PathOrEmpty = Annotated[Path | None, BeforeValidator(lambda value: _home(value) or None)]
 """None where the file has an empty text."""
