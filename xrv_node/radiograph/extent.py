@@ -10,12 +10,11 @@ from typing import BinaryIO
 from pydicom.datadict import dictionary_VR
 from pydicom.valuerep import EXPLICIT_VR_LENGTH_32
 
-UNDEFINED = 0xFFFFFFFF
-"""Length of what ends with a delimiter (PS3.5 7.5)."""
+from xrv_node.radiograph.elements import ITEM, ITEM_END, SEQUENCE_END, UNDEFINED
+
 BINARY = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "OX", "UN", "OB or OW", "US or OW", "US or SS or OW"})
 """VRs of which pydicom makes nothing but bytes."""
 
-_ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _ITEMS, _FRAGMENTS, _ELEMENTS = "items", "fragments", "elements"
 _LONGEST_TEXT = 1 << 16
 
@@ -114,7 +113,7 @@ def walk(file: Steps | BinaryIO, length: int, vr: str | None, encoding: Encoding
             break
         group, element = words.unpack_from(head)
         tag, (long,) = group << 16 | element, number.unpack_from(head, 4)
-        if tag == (_ITEM_END if holds == _ELEMENTS else _SEQUENCE_END):
+        if tag == (ITEM_END if holds == _ELEMENTS else SEQUENCE_END):
             stack.pop()
         elif holds == _ELEMENTS:
             inner, size = _element(file, tag, head, encoding, number)
@@ -124,7 +123,7 @@ def walk(file: Steps | BinaryIO, length: int, vr: str | None, encoding: Encoding
                 found.depth = max(found.depth, len(stack))
             else:
                 found.values += _values(file, tag, inner, size)
-        elif tag != _ITEM or (holds == _FRAGMENTS and long == UNDEFINED):
+        elif tag != ITEM or (holds == _FRAGMENTS and long == UNDEFINED):
             raise StrayError
         elif holds == _FRAGMENTS:
             file.seek(long, 1)

@@ -17,9 +17,9 @@ from pydicom.tag import BaseTag, Tag
 
 from xrv_node.attributes import spaced
 from xrv_node.errors import ImageError
+from xrv_node.radiograph.elements import PIXELS, UNDEFINED
 from xrv_node.radiograph.extent import (
     BINARY,
-    UNDEFINED,
     Encoding,
     Extent,
     Steps,
@@ -51,8 +51,6 @@ MAX_DEPTH = 16
 MAX_CHARACTER_SETS = 1024
 """Bytes of Specific Character Set, of which the parser makes use as it reads."""
 
-PIXELS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
-"""Float Pixel Data, Double Float Pixel Data, Pixel Data."""
 _CHARACTER_SET = 0x00080005
 _TABLES = frozenset({0x0028, 0x2050})
 _WIDTHS = {
