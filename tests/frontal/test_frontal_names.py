@@ -112,7 +112,7 @@ def test_counted_views_are_several(language: str) -> None:
         "RX TORACE 2P", "P.A./L.L.", "RTG klatki piersiowej PA + bok", "Akciğer grafisi PA+yan", "ngực thẳng, nghiêng",
         "Foto toraks PA dan lateral", "胸部(P→A,L→R)", "ОГК в 2-х проекциях", "صدر أمامي وجانبي", "lungor frontal och sida",
         "CHEST2VIEWS", "CHEST_2_VIEWS", "chest2v", "CHESTPALAT", "ChestPALat", "CHESTPAL", "Ｃｈｅｓｔ　ＰＡ／Ｌ", "PA + XYZ",
-        "PORTABLE CHEST 2 VIEWS",
+        "PORTABLE CHEST 2 VIEWS", "THORAX2EBENEN", "DR胸部正侧位", "胸部DR正侧位", "front + LAT", "nezname a LAT, XYZ and lateral",
     ],
 )  # fmt: skip
 def test_a_name_of_two_views_leaves_the_view_to_the_position(text: str) -> None:
@@ -138,8 +138,12 @@ def test_a_name_of_two_views_leaves_the_view_to_the_position(text: str) -> None:
         ("PA, paper record", FRONTAL),
         ("CHEST 1 VIEW PORTABLE", FRONTAL),
         ("CHESTPA", FRONTAL),
+        ("CHEST1VIEWPA", FRONTAL),
         ("PORTCHEST", FRONTAL),
         ("CHESTLAT", LATERAL),
+        ("CHEST/LAT", LATERAL),
+        ("胸部DR侧位", LATERAL),
+        ("胸部DR正位", FRONTAL),
         ("AP L DECUB", NOT_SUITABLE),
         ("PA/L oblique", NOT_SUITABLE),
         ("胸部左侧卧位", NOT_SUITABLE),

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pydicom import Dataset
 
 from xrv_node.attributes import codes, fold, shown, spaced, text, values
-from xrv_node.frontal.names import joined
 from xrv_node.frontal.rules import SEVERAL, Rules, Term
 from xrv_node.reasons import Reason
 from xrv_node.values import Evidence
@@ -134,8 +133,8 @@ def _matches(value: str, rules: Rules, terms: tuple[Term, ...]) -> list[tuple[Te
             found.append((term, match[0]))
             rest = term.pattern.sub(" ", rest)
         elif term.pairs and rest and not found:  # what stands above qualifies the letters: "AP L DECUBITUS"
-            match = term.pairs.search(joined(value, rules.names))
-            found += [(term, match[0])] if match else []
+            two = rules.names.two_views(value)
+            found += [(term, two)] if two else []
     return found
 
 

@@ -10,11 +10,15 @@ from typing import Any
 
 from xrv_node.attributes import fold
 
-_LETTERS = "A-Z0-9À-ɏЀ-ӿ"
+_LETTERS = "[A-Z0-9À-ɏЀ-ӿ]"
 """Latin and Cyrillic, whose words are whole. Scripts without blanks have no words to be whole."""
+_START, _END = rf"(?:(?<!{_LETTERS})|(?!{_LETTERS}))", rf"(?:(?!{_LETTERS})|(?<!{_LETTERS}))"
 
-_SIGNS = str.maketrans({"/": " AND ", "+": " PLUS ", "&": " PLUS "})
-"""Signs that join views, as words; what follows the last two is always a second one."""
+_SLASH, _PLUS = " SLASH ", " PLUS "
+_SIGNS = str.maketrans({"/": _SLASH, "+": _PLUS, "&": _PLUS})
+"""Signs that join views, as words: "CHEST/LAT" is one view, what "+" or "and" stands before is a second."""
+_GROWN_ON = re.compile(r"(?<=[A-Z]{2})(?=[1-9][A-Z])")
+"""Before the number in ``THORAX2EBENEN``; none in ``XR220AMX``."""
 _ONE_VIEW = re.compile(r"(?<![A-Z])([AP])\s*/\s*([AP])(?![A-Z])")
 """``A/P`` is one view."""
 
@@ -28,6 +32,8 @@ class Names:
     chest: re.Pattern[str]
     pieces: re.Pattern[str]
     """What words without blanks between them are made of, the chest too."""
+    pair: re.Pattern[str]
+    """Two views in a text whose joining signs are words."""
 
     def alternatives(self, row: Mapping[str, Any]) -> str:
         """Return the regular expression of a row's ``text`` and of the lists that it ``names``.
@@ -60,6 +66,23 @@ class Names:
         """
         return " ".join(self._apart(word) for word in fold(_decoded(value)).split(" "))
 
+    def two_views(self, value: str) -> str:
+        """Return what in a text tells, by what joins it, that it speaks of two views.
+
+        Parameters
+        ----------
+        value : str
+            As it came; full-width signs are signs.
+
+        Returns
+        -------
+        str
+            Folded; empty where there is none. ``A/P`` is one view.
+        """
+        plain = _ONE_VIEW.sub(r"\1\2", unicodedata.normalize("NFKC", _decoded(value)).upper())
+        match = self.pair.search(self.read(plain.translate(_SIGNS)))
+        return match[0].replace(_SLASH, "/").replace(_PLUS, " + ") if match else ""
+
     def _apart(self, word: str) -> str:
         chain: list[str] = []
         place = 0
@@ -67,7 +90,7 @@ class Names:
             chain.append(found[0])
             place = found.end()
         whole = place == len(word) and any(self.chest.fullmatch(piece) for piece in chain)
-        return " ".join(chain) if whole else word
+        return " ".join(chain) if whole else _GROWN_ON.sub(" ", word)
 
 
 def names(languages: Sequence[Mapping[str, Any]], run_together: Mapping[str, Sequence[str]]) -> Names:
@@ -102,62 +125,34 @@ def names(languages: Sequence[Mapping[str, Any]], run_together: Mapping[str, Seq
         words=words | {"several": words["several"] + counted},
         chest=re.compile(_any(run_together["chest"])),
         pieces=re.compile(_any(pieces)),
+        pair=_pair(words),
     )
 
 
-def pairs(found: Names) -> re.Pattern[str]:
-    """Return what finds a frontal view beside an abbreviation of a second one, in a text as of `joined`.
-
-    Parameters
-    ----------
-    found : Names
-        The words.
-
-    Returns
-    -------
-    re.Pattern
-        Matches the two and what joins them.
-    """
-    first = _any(word for key in ("pa", "ap", "frontal") for word in found.words[key])
-    second = _any(found.words["second"])
-    either = _any([second, *found.words["second_joined"]])
-    link = rf" (?:{_any(found.words['and'])}) "
+def _pair(words: Mapping[str, tuple[str, ...]]) -> re.Pattern[str]:
+    """A frontal view beside an abbreviation of a second one; or anything joined to a lateral view."""
+    first = _any([*words["pa"], *words["ap"], *words["frontal"]])
+    second, joined_only, lateral = (_any(words[key]) for key in ("second", "second_joined", "lateral"))
+    word = f"(?:{_any(words['and'])})"
+    link = f" (?:{word}|SLASH|PLUS) "
     beside = "(?: |(?<=[^A-Z ])|(?=[^A-Z ]))"  # "PAPER" is no PA
-    same = _any(
-        word for key in ("pa", "ap", "frontal", "portable", "chest", "same") for word in found.words[key]
-    )
+    same = _any(word for key in ("portable", "chest", "same") for word in words[key])
+    other = rf"(?!(?:{first}|{same}){_END})\w+"
     ways = (
-        f"(?:{first}){link}(?:{either})",
+        f"(?:{first}){link}(?:{second}|{joined_only})",
         f"(?:{first}){beside}(?:{second})",
-        f"(?:{first}) PLUS (?!(?:{same})(?![{_LETTERS}]))\\w+",
-        f"(?:{either}){link}(?:{first})",
+        f"(?:{second}|{joined_only}){link}(?:{first})",
         f"(?:{second}){beside}(?:{first})",
+        f"(?:{first}|{lateral}) PLUS {other}",
+        f"(?:{word}|PLUS) (?:{lateral})",
+        f"PLUS (?:{second})",
     )
     return whole_words(_any(ways))
 
 
-def joined(value: str, found: Names) -> str:
-    """Return a text as `Names.read` does, with a word in the place of each sign that joins.
-
-    Parameters
-    ----------
-    value : str
-        As it came; full-width signs are signs.
-    found : Names
-        The words.
-
-    Returns
-    -------
-    str
-        ``PA + L`` becomes ``PA PLUS L``; ``A/P``, which is one view, becomes ``AP``.
-    """
-    plain = _ONE_VIEW.sub(r"\1\2", unicodedata.normalize("NFKC", _decoded(value)).upper())
-    return found.read(plain.translate(_SIGNS))
-
-
 def whole_words(alternatives: str) -> re.Pattern[str]:
     """Compile alternatives that match whole words."""
-    return re.compile(rf"(?<![{_LETTERS}])(?:{alternatives})(?![{_LETTERS}])")
+    return re.compile(f"{_START}(?:{alternatives}){_END}")
 
 
 def _decoded(value: str) -> str:

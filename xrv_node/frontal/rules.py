@@ -13,7 +13,7 @@ from typing import Any
 
 from xrv_node.attributes import fold
 from xrv_node.errors import ConfigError
-from xrv_node.frontal.names import Names, names, pairs, whole_words
+from xrv_node.frontal.names import Names, names, whole_words
 from xrv_node.reasons import Reason
 from xrv_node.values import Verdict
 
@@ -32,8 +32,8 @@ class Term:
     codes: frozenset[str]
     words: frozenset[str]
     pattern: re.Pattern[str] | None
-    pairs: re.Pattern[str] | None
-    """Two views in one, in a text as ``names.joined`` gives it."""
+    pairs: bool
+    """Whether it stands for two views that are told by what joins them, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,7 @@ def _terms(rows: Iterable[Mapping[str, Any]], kinds: Iterable[str], words: Names
             codes=frozenset(code.upper() for code in row.get("codes", ())),
             words=frozenset(fold(word) for word in row.get("words", ())),
             pattern=whole_words(text) if (text := words.alternatives(row)) else None,
-            pairs=pairs(words) if row.get("pairs") else None,
+            pairs=bool(row.get("pairs", False)),
         )
         for row in rows
     )
