@@ -39,7 +39,7 @@ LIBRARIES = [
     "highdicom",
     "safetensors.torch",
     "reportlab.pdfgen.canvas",
-    "openjpeg",
+    "imagecodecs",
     "sqlalchemy.orm",
     "sqlalchemy.dialects.sqlite",
     "alembic.command",

@@ -59,11 +59,14 @@ def run_worker(settings: Settings, stop: threading.Event, *, commissioning: bool
     from xrv_node.analyse.analyser import Analyser
     from xrv_node.db import queue
     from xrv_node.jobs import analyse, report, worker
+    from xrv_node.radiograph import decoder_check
     from xrv_node.radiograph.prepare import RESAMPLER
 
     store, spool = _state(settings)
     with hold_role(settings.data_dir, "worker") as owner:
         queue.recover(store, owner)
+        for syntax in decoder_check.wrong():
+            log.error("images are not decoded", why=str(decoder_check.fault(syntax)))
         networks = models.load_set(
             *settings.models.names,
             settings.models_dir,

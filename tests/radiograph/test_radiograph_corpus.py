@@ -20,6 +20,8 @@ ROWS = corpus() or [pytest.param({}, marks=pytest.mark.skip(reason="the shared c
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.get("file", "none"))
 def test_decodes_what_can_be_decoded(row: dict[str, str]) -> None:
     path = CORPUS / row["file"]
+    if path.stem.endswith("_JPLY"):
+        return  # 12 bits in lossy JPEG, which the corpus' own tools could not decode
     if not row["pixel_max"] or int(row["NumberOfFrames"] or 1) > 1:
         with pytest.raises(ImageError) as caught:
             read(path)
@@ -55,7 +57,7 @@ def test_lossless_syntaxes_give_the_uncompressed_pixels(body: str) -> None:
         assert np.array_equal(read(corpus_file(f"not_chest/wg04_{number}_{syntax}.dcm")).pixels, reference), (
             syntax
         )
-    for syntax in ("JLSN", "J2KI"):
+    for syntax in ("JLSN", "J2KI", "JPLY"):
         lossy = read(corpus_file(f"not_chest/wg04_{number}_{syntax}.dcm")).pixels
         # lossy from the first: within a twentieth of the range everywhere, and near on average
         assert np.abs(lossy - reference).mean() < 0.01, syntax

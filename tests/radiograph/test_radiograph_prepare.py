@@ -73,11 +73,16 @@ def test_equals_torchxrayvision_at_any_size(rows: int, columns: int, size: int) 
 
 
 def test_a_dicom_file_equals_torchxrayvision_s_reading_of_it() -> None:
-    for name in ("chest/nhsx_nih_dx.dcm", "chest/xrv_siim_pa_mono2.dcm", "edge/xrv_fake_mono1.dcm"):
+    one_step = 2048 / 255  # decoders of lossy JPEG may differ by it (ISO/IEC 10918-2)
+    for name, tolerance in (
+        ("chest/nhsx_nih_dx.dcm", TOLERANCE),
+        ("chest/xrv_siim_pa_mono2.dcm", one_step),
+        ("edge/xrv_fake_mono1.dcm", one_step),
+    ):
         path = corpus_file(name)
         image = xrv.utils.load_image(str(path))
         expected = xrv.datasets.XRayResizer(224)(xrv.datasets.XRayCenterCrop()(image))[0]
-        assert np.abs(prepare(read(path), 224) - expected).max() < TOLERANCE, name
+        assert np.abs(prepare(read(path), 224) - expected).max() < tolerance, name
 
 
 def test_a_picture_equals_torchxrayvision_s_reading_of_it() -> None:

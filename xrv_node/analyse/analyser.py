@@ -46,6 +46,8 @@ class _Prepared:
     """By side: ``[side, side]`` in [-1024, 1024]."""
     picture: NDArray[np.uint8]
     """``[rows', columns']``, the whole image as displayed; results are drawn on it."""
+    cautions: tuple[Reason, ...]
+    """What its pixels were read in spite of."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -195,7 +197,7 @@ class Analyser:
             embedding=outputs.embeddings[row],
             resampler=RESAMPLER,
             ssim=similarity,
-            quality=judged.flags,
+            quality=(*prepared.cautions, *judged.flags),
             refused=judged.refused,
             maps=outputs.maps[row],
             picture=prepared.picture,
@@ -208,4 +210,5 @@ def _prepare(item: AnalysisInput, sizes: Sequence[int]) -> _Prepared | ImageErro
     except ImageError as error:
         return error
     square = frame(radiograph.rows, radiograph.columns)
-    return _Prepared(square, prepare_all(radiograph, sizes), display(radiograph, LONGEST))
+    picture = display(radiograph, LONGEST)
+    return _Prepared(square, prepare_all(radiograph, sizes), picture, radiograph.cautions)

@@ -12,7 +12,7 @@ from contextlib import closing
 import structlog
 
 from xrv_node.db.store import Store
-from xrv_node.doctor import configuration, database, machine, networks, peers
+from xrv_node.doctor import configuration, database, decoders, machine, networks, peers
 from xrv_node.doctor.diagnosis import Diagnosis, Examined, Found, State
 from xrv_node.settings import Settings
 
@@ -26,6 +26,7 @@ CHECKS: dict[str, Callable[[Examined], Found]] = {
     "audit": database.repository,
     "clock": machine.clock,
     "spool": database.spool,
+    "decoders": decoders.decoders,
     "models": networks.models,
     "devices": networks.devices,
     "destinations": peers.destinations,

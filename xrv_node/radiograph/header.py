@@ -16,7 +16,7 @@ from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
 from xrv_node import verbatim
 from xrv_node.errors import ImageError
-from xrv_node.radiograph import mending
+from xrv_node.radiograph import mending, pixel_element
 from xrv_node.radiograph.elements import Source
 from xrv_node.radiograph.extent import Encoding
 from xrv_node.radiograph.header_limits import MAX_BYTES, Frugal, Sieve, trim
@@ -78,8 +78,8 @@ def read_object(path: Path) -> Dataset:
     Returns
     -------
     pydicom.Dataset
-        As `read_header`'s, with the pixel data and what is behind them; the bytes of patient and study are
-        remembered (`verbatim`).
+        As `read_header`'s, with Pixel Data as they are (`pixel_element`) and nothing that is behind them; the
+        bytes of patient and study are remembered (`verbatim`).
 
     Raises
     ------
@@ -165,9 +165,9 @@ def _read_meta(file: BinaryIO) -> FileMetaDataset:
 def _read_plain(raw: io.FileIO | Source, *, with_pixels: bool) -> Dataset:
     raw.seek(0)
     with Frugal(raw) as file:
-        sieve = Sieve(file, with_pixels)
+        sieve = Sieve(file)
         dataset = read_partial(file, sieve, force=True)
-        return _settled(dataset, sieve)
+        return _settled(dataset, sieve, with_pixels=with_pixels)
 
 
 def _read_deflated(file: Source, *, with_pixels: bool) -> Dataset:
@@ -177,18 +177,21 @@ def _read_deflated(file: Source, *, with_pixels: bool) -> Dataset:
     inflated = _mended(inflated, found, with_pixels=with_pixels)
     inflated.seek(0)
     with Frugal(inflated) as frugal:
-        sieve = Sieve(frugal, with_pixels)
-        dataset = _settled(read_dataset(frugal, False, True, stop_when=sieve), sieve)
+        sieve = Sieve(frugal)
+        dataset = read_dataset(frugal, False, True, stop_when=sieve)
+        _settled(dataset, sieve, with_pixels=with_pixels)
     _check_whole(dataset, found, () if with_pixels else _FILING)
     return dataset
 
 
-def _settled(dataset: Dataset, sieve: Sieve) -> Dataset:
-    """Go on where the reader was stopped, and take out what is too much."""
+def _settled(dataset: Dataset, sieve: Sieve, *, with_pixels: bool) -> Dataset:
+    """Go on where the reader was stopped, take out what is too much, and add the pixel data."""
     implicit, little = dataset.original_encoding
     raw = next((e for e in dataset.values() if isinstance(e, RawDataElement)), None)
     # what the reader has found, whatever the transfer syntax says
     encoding = Encoding(bool(implicit if raw is None else raw.is_implicit_VR), little is not False)
     sieve.go_on(dataset, encoding)
     trim(dataset, sieve.over, encoding)
+    if with_pixels and (pixels := pixel_element.read(sieve.file, encoding)):
+        dataset[pixels.tag] = pixels
     return dataset

@@ -129,7 +129,6 @@ class Sieve:
     """Stops pydicom's reader, which calls it for each element, at what is to be passed over."""
 
     file: Frugal
-    with_pixels: bool
     over: set[BaseTag] = field(default_factory=set)
     _stopped: tuple[BaseTag, str | None, int, int] | None = None
     """Tag, VR, length and place of the value where it stopped."""
@@ -142,7 +141,7 @@ class Sieve:
         self._stopped = None
         self.file.unlimited = tag in PIXELS  # which are as large as they are
         if tag in PIXELS:
-            return not self.with_pixels
+            return True
         where = self.file.tell()
         if where == self._fits:
             return False

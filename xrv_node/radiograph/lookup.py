@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
+from pydicom.pixels.common import PhotometricInterpretation
 
 from xrv_node.attributes import number, text
 
@@ -138,15 +139,39 @@ def rendering(header: Dataset, stored: Stored) -> Rendering:
     return Rendering(modality, of_interest, low, high, is_inverted(header), _padding(header, stored))
 
 
+def photometric(header: Dataset) -> str:
+    """Return Photometric Interpretation as the standard spells it.
+
+    Parameters
+    ----------
+    header
+        The attributes of the image.
+
+    Returns
+    -------
+    str
+        Upper case, without spaces and underscores that the term has not, as dcmtk reads it. What is no term
+        comes back as it is; empty where there is none.
+    """
+    said = text(header, "PhotometricInterpretation").upper()
+    return _TERMS.get(_only_letters(said), said)
+
+
+def _only_letters(term: str) -> str:
+    return "".join(c for c in term if c.isalnum())
+
+
+_TERMS = {_only_letters(term): str(term) for term in PhotometricInterpretation}
+
+
 def is_inverted(header: Dataset) -> bool:
     """Whether the smallest value is shown white.
 
     MONOCHROME1 with INVERSE is one inversion: DX demands the pair (PS3.3 C.8.11.3). MONOCHROME1 with IDENTITY
     contradicts itself: then the photometric interpretation counts, which every viewer goes by.
     """
-    return text(header, "PhotometricInterpretation") == "MONOCHROME1" or (
-        text(header, "PresentationLUTShape") == "INVERSE"
-    )
+    inverse = text(header, "PresentationLUTShape").upper() == "INVERSE"
+    return photometric(header) == "MONOCHROME1" or inverse
 
 
 def _modality(header: Dataset, low: float, high: float) -> Step:
