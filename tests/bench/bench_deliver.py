@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 
 import benching
@@ -134,7 +135,8 @@ def _queue(store: Store, spool: Spool, load: Load, files: list[Path]) -> None:
         for path in files:
             row = ResultRow(
                 study_id=study.id, kind=load.kind, revision=1, sop_class_uid=load.sop_class,
-                sop_instance_uid=generate_uid(), series_instance_uid="", model_set="", sha256="", size=0,
+                sop_instance_uid=generate_uid(), series_instance_uid="", model_set="",
+                sha256=sha256(path.read_bytes()).hexdigest(), size=0,
                 path=spool.relative(path), created_at=now,
             )  # fmt: skip
             db.add(row)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -36,7 +37,8 @@ def queued(store: Store, spool: Spool, tmp_path: Path) -> tuple[int, ...]:
             stored = result(tmp_path, number)
             row = ResultRow(
                 study_id=study.id, kind="seg", revision=1, sop_class_uid=stored.sop_class_uid,
-                sop_instance_uid=stored.sop_instance_uid, series_instance_uid="3", model_set="", sha256="",
+                sop_instance_uid=stored.sop_instance_uid, series_instance_uid="3", model_set="",
+                sha256=sha256(stored.path.read_bytes()).hexdigest(),
                 size=0, path=spool.relative(stored.path), created_at=now,
             )  # fmt: skip
             db.add(row)

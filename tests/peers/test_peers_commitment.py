@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 
 import peer_archives
@@ -60,7 +61,8 @@ def put_out(store: Store, spool: Spool) -> list[str]:
             path.write_bytes(report.to_bytes(made.dataset, deflated=KINDS[made.kind].deflates))
             row = ResultRow(
                 study_id=study.id, kind=made.kind, revision=1, sop_class_uid=str(made.dataset.SOPClassUID),
-                sop_instance_uid=uid, series_instance_uid="3", model_set="", sha256="", size=0,
+                sop_instance_uid=uid, series_instance_uid="3", model_set="",
+                sha256=sha256(path.read_bytes()).hexdigest(), size=0,
                 path=spool.relative(path), created_at=now,
             )  # fmt: skip
             db.add(row)

@@ -7,13 +7,16 @@ from typing import Annotated
 
 import typer
 
-from xrv_node.cli.console import ConfigOption, JsonOption, print_json, print_table
+from xrv_node.cli.console import ConfigOption, JsonOption, print_json, print_table, progress
 
 
 def doctor(
     config: ConfigOption = None,
     fix: Annotated[
         bool, typer.Option("--fix", help="Put orphaned inputs aside, remove orphaned analyses and results.")
+    ] = False,
+    files: Annotated[
+        bool, typer.Option("--files", help="Read every file of the spool and compare it with its SHA-256.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -23,7 +26,8 @@ def doctor(
 
     loaded = settings.load(config)
     log.configure(loaded.log, "doctor")
-    found = list(doctor.examine(loaded, fix=fix))
+    with progress("files") as told:
+        found = list(doctor.examine(loaded, fix=fix, read=told if files else None))
     rows = [asdict(finding) for finding in found]
     if as_json:
         print_json(rows)

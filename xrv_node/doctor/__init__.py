@@ -12,7 +12,7 @@ from contextlib import closing
 import structlog
 
 from xrv_node.db.store import Store
-from xrv_node.doctor import configuration, database, decoders, machine, networks, peers
+from xrv_node.doctor import configuration, database, decoders, files, machine, networks, peers
 from xrv_node.doctor.diagnosis import Diagnosis, Examined, Found, State
 from xrv_node.settings import Settings
 
@@ -26,6 +26,7 @@ CHECKS: dict[str, Callable[[Examined], Found]] = {
     "audit": database.repository,
     "clock": machine.clock,
     "spool": database.spool,
+    "files": files.files,
     "decoders": decoders.decoders,
     "models": networks.models,
     "devices": networks.devices,
@@ -36,13 +37,17 @@ CHECKS: dict[str, Callable[[Examined], Found]] = {
 _FIRST = "see to what failed above, then run `xrv-node doctor` again"
 
 
-def examine(settings: Settings, *, fix: bool = False) -> Iterator[Diagnosis]:
+def examine(
+    settings: Settings, *, fix: bool = False, read: Callable[[int, int], None] | None = None
+) -> Iterator[Diagnosis]:
     """Look at everything, in the order of :data:`CHECKS`.
 
     Parameters
     ----------
     fix
         Settle what ``orphans.settle`` settles.
+    read
+        Have every file of the spool read, and be told how many of how many are.
     """
     try:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
@@ -51,7 +56,7 @@ def examine(settings: Settings, *, fix: bool = False) -> Iterator[Diagnosis]:
         yield Diagnosis("disk", State.FAIL, says, "correct node.data_dir, or let this user make it")
         return
     with closing(Store(settings.database_url)) as store:
-        node = Examined(settings, store, fix)
+        node = Examined(settings, store, fix, read)
         for name, look in CHECKS.items():
             try:
                 for state, says, remedy in look(node):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -37,6 +37,8 @@ class Examined:
     settings: Settings
     store: Store
     fix: bool
+    files: Callable[[int, int], None] | None = None
+    """Told how many files of how many were read; where it is missing, none are read."""
 
     @property
     def serving(self) -> bool:

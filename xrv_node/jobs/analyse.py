@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from time import perf_counter
@@ -13,7 +13,7 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from xrv_node import reasons
+from xrv_node import intact, reasons
 from xrv_node.analyse.analysis_file import save
 from xrv_node.db import progress, queue, trail
 from xrv_node.db.queue import Claim, LeaseLostError
@@ -60,6 +60,7 @@ def run(
     with _device():
         for claim in claims:
             with _own_job(store, claim):
+                _see_that_it_is_whole(store, spool, claim)
                 if _frontal(store, spool, claim, views, unknown):
                     wanted.append(claim)
         if wanted:
@@ -105,6 +106,15 @@ def _own_job(store: Store, claim: Claim) -> Iterator[None]:
             log.error("not analysed", instance=claim.instance_id, why=str(error))
     except LeaseLostError:
         log.warning("analysed late, another process has the job now", job=claim.job_id)
+
+
+def _see_that_it_is_whole(store: Store, spool: Spool, claim: Claim) -> None:
+    """See that an image is as it came: of what the disk has changed nothing is said."""
+    with store.read() as db:
+        image = db.get_one(Instance, claim.instance_id)
+    with suppress(OSError):  # whoever reads it says so
+        if not intact.is_input(spool.absolute(image.path), image.sha256, image.transfer_syntax_uid):
+            raise ImageError(Reason("input-changed", file=image.path))
 
 
 def _frontal(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from time import monotonic
 
 import structlog
 from sqlalchemy.orm import Session
 
+from xrv_node import intact
 from xrv_node.db import progress, queue, trail
 from xrv_node.db.queue import Claim, LeaseLostError
 from xrv_node.db.store import Store
@@ -95,11 +97,17 @@ def _deliver(
 def deliver(store: Store, spool: Spool, destination: str, peer: Sender, claims: Sequence[Claim]) -> None:
     """Send what the claims are about, and record the outcomes, those of half a second in one transaction."""
     with store.read() as db:
-        results = [_result(spool, db.get_one(ResultRow, _delivery(db, c).result_id)) for c in claims]
+        rows = [db.get_one(ResultRow, _delivery(db, c).result_id) for c in claims]
+    changed = [_changed(spool, row) for row in rows]
+    for claim, attempt in zip(claims, changed, strict=True):
+        if attempt is not None:
+            _record(store, destination, [(claim, attempt)])
+    sound = [(claim, row) for claim, row, other in zip(claims, rows, changed, strict=True) if other is None]
+    results = [_result(spool, row) for _, row in sound]
     known: list[tuple[Claim, Attempt]] = []
     recorded = monotonic()
     try:
-        for claim, attempt in zip(claims, peer.send(results), strict=True):
+        for (claim, _), attempt in zip(sound, peer.send(results), strict=True):
             known.append((claim, attempt))
             if monotonic() > recorded + RECORD_SECONDS:
                 _record(store, destination, known)
@@ -107,6 +115,14 @@ def deliver(store: Store, spool: Spool, destination: str, peer: Sender, claims: 
     finally:
         if known:
             _record(store, destination, known)
+
+
+def _changed(spool: Spool, row: ResultRow) -> Attempt | None:
+    """How an object that is not as it was made is not sent; one that cannot be read is for the sender."""
+    with suppress(OSError):
+        if not intact.is_result(spool.absolute(row.path), row.sha256):
+            return Attempt(_result(spool, row), Outcome.REJECTED, Reason("result-changed", file=row.path))
+    return None
 
 
 _STATES = {Outcome.DELIVERED: DeliveryState.DELIVERED, Outcome.WARNING: DeliveryState.WARNING}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -10,7 +11,7 @@ from pydicom import Dataset
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
-from xrv_node import verbatim
+from xrv_node import intact, verbatim
 from xrv_node.analyse.analysis_file import load
 from xrv_node.attributes import fold, integer, text
 from xrv_node.db.store import Store
@@ -229,6 +230,11 @@ def _image(db: Session, spool: Spool, row: Instance, model_set: ModelSet) -> Ima
     ).first()
     if analysis is None:
         return ImageOutcome(header, decision, error=Reason("analysis-missing"))
+    with suppress(OSError):  # whoever reads it says so
+        if not intact.is_input(spool.absolute(row.path), row.sha256, row.transfer_syntax_uid):
+            raise XrvNodeError(
+                Reason("input-changed", file=row.path)
+            )  # its results would be another patient's
     kept = load(spool.absolute(analysis.path))
     return ImageOutcome(header, decision, kept, error=kept.refused)
 

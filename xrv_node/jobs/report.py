@@ -141,9 +141,9 @@ def _record(store: Store, claim: Claim, report: _Report) -> None:
             _put_out(db, report.destinations, study, row)
         for row in report.made.unchanged:  # for a destination that had no part in the study before
             _put_out(db, report.destinations, study, row)
-            if row.purged_at is not None:
-                there = {"purged_at": None, "sha256": row.sha256, "size": row.size}
-                db.execute(update(ResultRow).where(ResultRow.id == row.id).values(there))
+        for row in report.made.kept_again:
+            there = {"purged_at": None, "sha256": row.sha256, "size": row.size}
+            db.execute(update(ResultRow).where(ResultRow.id == row.id).values(there))
         still = ResultRow.id.in_([row.id for row in report.made.unchanged])
         db.execute(update(ResultRow).where(still).values(revision=report.revision))
         queue.close(job, JobState.DONE)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from itertools import product
 from typing import Any
 
-from xrv_node import durable, report
+from xrv_node import durable, intact, report
 from xrv_node.attributes import text
 from xrv_node.db.tables import ResultRow
 from xrv_node.frontal.repeats import Repeat
@@ -39,6 +39,8 @@ class Results:
     new: Sequence[ResultRow]
     unchanged: Sequence[ResultRow]
     """Those of before that say what would have been made."""
+    kept_again: Sequence[ResultRow]
+    """Of these, the ones whose file was purged, or was not as it had been made."""
 
 
 def by_patient(
@@ -82,6 +84,7 @@ def make(
     current = {row.sop_instance_uid for row in supersede.current(closed.results)}
     new: list[ResultRow] = []
     unchanged: list[ResultRow] = []
+    kept_again: list[ResultRow] = []
     for patient, ((kind, form), style) in product(patients, styles.items()):
         before = supersede.predecessors([r for r in patient.superseded if r.variant == form], closed.uid)
         for result in report.build(replace(patient.outcome, predecessors=before), [kind], style):
@@ -90,10 +93,18 @@ def make(
                 new.append(_keep(spool, closed.uid, result, form))
                 continue
             unchanged.append(row)
-            if row.purged_at is not None:
+            if row.purged_at is not None or not _is_whole(spool, row):
                 again = _keep(spool, closed.uid, result, form)
                 row.sha256, row.size = again.sha256, again.size
-    return Results(new, unchanged)
+                kept_again.append(row)
+    return Results(new, unchanged, kept_again)
+
+
+def _is_whole(spool: Spool, row: ResultRow) -> bool:
+    try:
+        return intact.is_result(spool.absolute(row.path), row.sha256)
+    except OSError:
+        return False
 
 
 def _set_aside(images: Sequence[ImageOutcome], repeat: Repeat) -> dict[str, Any]:
