@@ -266,6 +266,23 @@ def test_a_group_length_that_is_wrong_hides_no_transfer_syntax(tmp_path: Path) -
         assert np.array_equal(read(path).pixels, pixels)
 
 
+@pytest.mark.parametrize("length", [True, False])
+def test_meta_information_may_be_out_of_order(length: bool, tmp_path: Path) -> None:
+    path = sample(tmp_path / "image.dcm", ExplicitVRBigEndian)
+    data = path.read_bytes()
+    start, (size,) = (
+        data.index(b"\x02\0\x10\0UI"),
+        struct.unpack_from("<H", data, data.index(b"\x02\0\x10\0UI") + 6),
+    )
+    stated, syntax = data[132:144], data[start : start + 8 + size]
+    rest = data[144:start] + data[start + 8 + size : body(data)]
+    path.write_bytes(data[:132] + (stated if length else b"") + rest + syntax + data[body(data) :])
+    header = read_header(path)
+    assert transfer_syntax(header) == ExplicitVRBigEndian
+    assert header.file_meta.MediaStorageSOPInstanceUID == header.SOPInstanceUID
+    assert header.ViewPosition == "AP"
+
+
 @pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian])
 def test_a_header_as_it_should_be_is_left_alone(syntax: str, tmp_path: Path) -> None:
     path = sample(tmp_path / "image.dcm", syntax)

@@ -31,6 +31,7 @@ from xrv_node.radiograph.elements import (
 
 _CHARACTER_SET, _META_LENGTH, _SYNTAX = 0x00080005, 0x00020000, 0x00020010
 _DELIMITERS = 0xFFFE
+_META_MOST = 64  # elements of group 0002, of which PS3.10 table 7.1-1 has less than twenty
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,13 +149,14 @@ class _Walk:
         """Pass over group 0002 and return where the data set begins, and its transfer syntax.
 
         The group's own length tells its end where an element begins there and the syntax was told before it;
-        else the group is as long as its tags ascend.
+        else it goes on until a tag comes a second time.
         """
-        place, last, end, syntax = start, 0, None, ""
-        while place != end or not syntax:
+        place, end, syntax = start, None, ""
+        seen: set[int] = set()
+        while (place != end or not syntax) and len(seen) < _META_MOST:
             raw = self.elements.bytes_at(place, HEAD)
             tag = self.elements.tag(raw) if len(raw) >= 8 else 0
-            head = self._read(place, raw) if tag >> 16 == META and tag > last else None
+            head = self._read(place, raw) if tag >> 16 == META and tag not in seen else None
             if head is None:
                 break
             value = self.elements.bytes_at(head.value, min(head.length, 64))
@@ -162,7 +164,8 @@ class _Walk:
                 end = head.next + int.from_bytes(value, "little")
             elif tag == _SYNTAX:
                 syntax = value.strip(b" \0").decode("latin-1")
-            place, last = head.next, tag
+            place = head.next
+            seen.add(tag)
         return place, syntax
 
     def dataset(self, place: int, *, implicit: bool) -> None:
