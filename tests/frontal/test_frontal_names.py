@@ -134,6 +134,8 @@ def test_a_name_of_two_views_leaves_the_view_to_the_position(text: str) -> None:
         ("PA & INSPIRATION", FRONTAL),
         ("AP + NG TUBE", FRONTAL),
         ("AP S", FRONTAL),
+        ("PA LG", FRONTAL),  # large
+        ("PA LD", FRONTAL),  # low dose
         ("S/P surgery, PA", FRONTAL),
         ("PA, paper record", FRONTAL),
         ("CHEST 1 VIEW PORTABLE", FRONTAL),
