@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from time import monotonic, sleep
 
 import pytest
 from deliver_cases import deliver, states
@@ -13,6 +12,7 @@ from deliver_peer import Peer, destination
 from made import CR
 from pynetdicom import evt
 from pynetdicom.events import Event
+from serving import wait
 
 from xrv_node.db import progress, queries, queue, trail
 from xrv_node.db.store import Store
@@ -23,14 +23,6 @@ from xrv_node.jobs import outbox, worker
 from xrv_node.settings import Settings
 from xrv_node.spool import Spool
 from xrv_node.values import StoredResult
-
-
-def until(condition: Callable[[], bool], seconds: float = 30) -> bool:
-    """Whether it comes true in time."""
-    end = monotonic() + seconds
-    while not condition() and monotonic() < end:
-        sleep(0.05)
-    return condition()
 
 
 def test_delivered_objects_are_recorded_with_the_peers_status(
@@ -128,13 +120,13 @@ def test_the_association_is_held_for_the_next_study_and_then_released(
     )
     thread.start()
     try:
-        assert until(lambda: states(store) == [("delivered", "0x0000", "done")] * 2)
+        wait(lambda: states(store) == [("delivered", "0x0000", "done")] * 2, 30, "both deliveries")
         stop.wait(3 * worker.IDLE_SECONDS)
         assert not released.is_set()
         with store.begin() as db:  # the next results
             for job in db.query(Job):
                 job.state = "queued"
-        assert until(lambda: len(peer.received) == 4)
+        wait(lambda: len(peer.received) == 4, 30, "four objects at the peer")
         assert peer.associations == 1
         assert released.wait(30)
     finally:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta, tzinfo
-from time import monotonic, sleep, time
+from time import sleep, time
 
 import pytest
 from apscheduler.executors import base as executors
 from apscheduler.schedulers import base as schedulers
 from fault_site import Rooms
+from serving import wait
 from sqlalchemy import select
 
 from xrv_node.db import progress, queue, trail
@@ -113,7 +114,4 @@ def test_the_schedule_goes_on_after_the_clock_was_put_back(
         assert ran.wait(20), "nothing is done until the clock is as late again"
     finally:
         scheduler.shutdown()
-    end = monotonic() + 20
-    while any(thread.name == "clock" for thread in threading.enumerate()):
-        assert monotonic() < end
-        sleep(0.05)
+    wait(lambda: not any(thread.name == "clock" for thread in threading.enumerate()), 20, "the clock to end")

@@ -19,6 +19,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, JPEG2000Lossless
 from pynetdicom import AE, build_role
 from pynetdicom.association import Association
 from pynetdicom.sop_class import Verification
+from serving import wait
 from sqlalchemy import select
 from worded import said
 
@@ -222,7 +223,7 @@ def test_release_closes_the_study_where_configured(
 ) -> None:
     with association(listen(f"[study]\nclose_on_release = {setting}")) as peer:
         peer.send_c_store(radiograph())
-    _until(lambda: _state(store) == state)
+    wait(lambda: _state(store) == state, 60, f"the study to be {state}")
     assert _state(store) == state
 
 
@@ -260,7 +261,7 @@ def _refusal(store: Store) -> dict[str, Any]:
         with store.read() as db:
             return list(queries.events(db, event="association.refused"))
 
-    _until(lambda: bool(found()))
+    wait(found, 60, "the events")
     (event,) = found()
     return event
 
@@ -268,11 +269,3 @@ def _refusal(store: Store) -> dict[str, Any]:
 def _state(store: Store) -> str:
     with store.read() as db:
         return db.scalars(select(Study.state)).one()
-
-
-def _until(condition: Callable[[], bool], seconds: float = 60) -> None:
-    from time import monotonic, sleep
-
-    end = monotonic() + seconds
-    while not condition() and monotonic() < end:
-        sleep(0.02)

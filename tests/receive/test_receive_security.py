@@ -9,8 +9,7 @@ import struct
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from time import monotonic, sleep
-from typing import Any
+from time import sleep
 
 import pytest
 from made import CR, radiograph
@@ -18,6 +17,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE
 from pynetdicom.association import Association
 from pynetdicom.sop_class import Verification
+from serving import wait
 from worded import said
 
 from xrv_node import tls
@@ -194,9 +194,9 @@ def test_one_association_too_many_is_refused_for_now(listen: Listen, store: Stor
     assert second.is_rejected
     assert second.acceptor.primitive.result == 2  # transient
     first.release()
-    until(lambda: remedies(store))
+    wait(lambda: remedies(store), 30, "the refusal on the trail")
     assert remedies(store) == [f"more than 1 associations at once (receive.{key}); it may try again"]
-    until(lambda: associate(port).is_established)
+    wait(lambda: associate(port).is_established, 30, "a place for another")
 
 
 def test_an_object_that_is_too_large_is_refused_and_the_next_one_taken(listen: Listen, spool: Spool) -> None:
@@ -214,7 +214,7 @@ def test_a_peer_that_falls_silent_is_put_out_and_leaves_nothing(listen: Listen, 
     silent = associate(port)
     raw = silent.dul.socket.socket
     raw.sendall(struct.pack(">BBL", 4, 0, 1000) + b"\0" * 10)  # a data PDU that is never finished
-    until(lambda: not silent.is_established)
+    wait(lambda: not silent.is_established, 30, "the abort")
     assert silent.is_aborted
     assert not list((spool.root / "spool").rglob("*.dcm"))
 
@@ -230,12 +230,5 @@ def test_a_pdu_longer_than_agreed_is_not_waited_for(listen: Listen) -> None:
     """A length of 4 GB must not be believed, nor memory set aside for it."""
     peer = associate(listen(""))
     peer.dul.socket.socket.sendall(struct.pack(">BBL", 4, 0, 0xFFFFFFF0))
-    until(lambda: not peer.is_established)
+    wait(lambda: not peer.is_established, 30, "the abort")
     assert peer.is_aborted
-
-
-def until(condition: Callable[[], Any], seconds: float = 8) -> None:
-    end = monotonic() + seconds
-    while not condition():
-        assert monotonic() < end
-        sleep(0.05)

@@ -8,13 +8,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from serving import wait
 from test_validate_score_dataset import PLAN
 
 from xrv_node.errors import XrvNodeError
@@ -113,7 +113,4 @@ def test_no_reader_outlives_a_program_that_is_killed():
     assert all(map(runs, pids))
     program.kill()
     program.wait()
-    end = time.monotonic() + 30
-    while any(map(runs, pids)) and time.monotonic() < end:
-        time.sleep(0.05)
-    assert not any(map(runs, pids))
+    wait(lambda: not any(map(runs, pids)), 30, "the readers to end")
