@@ -67,6 +67,11 @@ class FrontalDecision:
     evidence: tuple[Evidence, ...] = ()
 
 
+SHARED_UID, WITHHELD_FOR_UID = "same-uid-other-content", "same-uid-withheld"
+"""Keys of the reasons of an object under whose SOP Instance UID another one came before, with other content;
+the second: of an image that would have been analysed but for that."""
+
+
 SetRole = Literal["classifier", "segmenter", "autoencoder"]
 """What each network of a model set is there for."""
 Role = Literal[SetRole, "attribute"]

@@ -4,6 +4,7 @@ queue and report."""
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import dciodvfy
@@ -25,6 +26,7 @@ from xrv_node.receive import intake
 from xrv_node.report import phrases, read_back, to_bytes
 from xrv_node.settings import FrontalSection
 from xrv_node.spool import Spool
+from xrv_node.values import SHARED_UID, ImageOutcome, Verdict
 
 OLD, NEW = Networks(classifier=CLASSIFIER), Networks({"Effusion": 0.9}, classifier="7c" * 32)
 
@@ -247,12 +249,55 @@ def test_a_late_image_of_a_study_whose_images_were_purged_is_reported(site: Site
     assert "in earlier reports only: 1 objects." in said(report)
 
 
+def shared(verdict: Verdict) -> ImageOutcome:
+    """An image of whose SOP Instance UID another object came before."""
+    image = cases.frontal(cases.header())
+    reasons = (*image.decision.reasons, Reason(SHARED_UID))
+    return replace(image, decision=replace(image.decision, verdict=verdict, reasons=reasons))
+
+
+MR = {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.4", "Modality": "MR"}
+BEFORE = "another object came before under the SOP Instance UID"
+AGAIN = "came again under the same SOP Instance UID with other content: 1."
+
+
+@pytest.mark.parametrize("first", [MR, {"ViewPosition": "LL"}], ids=["MR", "lateral"])
+@pytest.mark.parametrize("study", [1, 2])
+def test_a_radiograph_under_the_uid_of_what_is_not_analysed_is_analysed(
+    site: Site, first: dict[str, str], study: int
+) -> None:
+    other = image(study, **first)
+    other.SOPInstanceUID = image(1).SOPInstanceUID
+    site.analyse(other, image(1))
+    (report,) = site.report(1)
+    assert BEFORE in said(report)
+    assert "Mass" in said(report)
+    (evidence,) = report.CurrentRequestedProcedureEvidenceSequence
+    (series,) = evidence.ReferencedSeriesSequence
+    assert [i.ReferencedSOPClassUID for i in series.ReferencedSOPSequence] == [image(1).SOPClassUID]
+
+
+def test_a_radiograph_that_is_withheld_for_its_uid_is_reported_as_that(site: Site) -> None:
+    """Though nothing else of its study is due: somebody waits for a result."""
+    second = image(2)
+    second.SOPInstanceUID = image(1).SOPInstanceUID
+    site.analyse(image(1), second)
+    (report,) = site.report(2)
+    assert AGAIN in said(report)
+    assert "no result" in said(report)
+
+
+def test_what_is_not_analysed_and_has_the_uid_of_another_is_nobodys_report(site: Site) -> None:
+    site.analyse(image(1, **MR), image(1, StationName="ELSEWHERE", **MR))
+    assert site.report(1) == []
+
+
 @pytest.mark.parametrize(
     "reason",
     [
         *(Reason(preference.key, number=2) for preference in PREFERENCES),
         Reason(NO_PREFERENCE, number=2),
-        *remarks([cases.frontal(cases.header())] * 2, patients=2, gone=3),
+        *remarks([shared(Verdict.FRONTAL), shared(Verdict.NOT_SUITABLE)], patients=2, gone=3),
     ],
 )
 def test_each_reason_is_translated(reason: Reason) -> None:

@@ -22,7 +22,15 @@ from xrv_node.radiograph.header import read_header
 from xrv_node.reasons import Reason
 from xrv_node.report import source
 from xrv_node.spool import Spool
-from xrv_node.values import Evidence, FrontalDecision, ImageOutcome, ModelSet, Verdict
+from xrv_node.values import (
+    SHARED_UID,
+    WITHHELD_FOR_UID,
+    Evidence,
+    FrontalDecision,
+    ImageOutcome,
+    ModelSet,
+    Verdict,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -196,17 +204,29 @@ def remarks(images: Sequence[ImageOutcome], patients: int, gone: int = 0) -> tup
     gone : int
         How many objects of the study are no longer here.
     """
-    again = len(images) - len({text(image.header, "SOPInstanceUID") for image in images})
+    shared = [image for image in images if _reasons(image) & {SHARED_UID, WITHHELD_FOR_UID}]
+    again = sum(image.decision.verdict == Verdict.NOT_SUITABLE for image in shared)
     said = []
     if patients > 1:
         said.append(Reason("several-patients", number=patients))
     if again:
         said.append(Reason("came-again-otherwise", number=again))
+    if reported := len(shared) - again:
+        said.append(Reason("uid-shared", number=reported))
     if gone:
         said.append(Reason("removed-since", number=gone))
     if names := dict.fromkeys(name for image in images for name in source.left_out(image.header)):
         said.append(Reason("left-out-too-large", attributes=", ".join(names)))
     return tuple(said)
+
+
+def withheld(image: ImageOutcome) -> bool:
+    """Whether an image would have been analysed, had no other come before it under its SOP Instance UID."""
+    return WITHHELD_FOR_UID in _reasons(image)
+
+
+def _reasons(image: ImageOutcome) -> set[str]:
+    return {reason.key for reason in image.decision.reasons}
 
 
 def _identity(header: Dataset) -> tuple[str, ...]:

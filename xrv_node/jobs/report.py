@@ -94,7 +94,8 @@ def takers(
     """The destinations that get a study's results: those whose ``when`` it matches, and of a study in which
     nothing was to be analysed only those that want to hear of it.
 
-    A failed analysis is always reported: the radiologist who waits for a result must learn that none comes.
+    A failed analysis is always reported, and an image that is not analysed for its SOP Instance UID: the
+    radiologist who waits for a result must learn that none comes.
 
     Parameters
     ----------
@@ -104,7 +105,7 @@ def takers(
         Names of destinations that got earlier results of the study; they get what supersedes them, though
         the finding that led there be gone.
     """
-    due = any(i.analysis or i.error for i in images)
+    due = any(i.analysis or i.error or outcomes.withheld(i) for i in images)
     otherwise = settings.study.report_skipped
     return [
         d

@@ -175,10 +175,10 @@ def _incoming(association: Association, message: Message, sender: Caller) -> Inc
 def _log_stored(accepted: Accepted, incoming: Incoming) -> None:
     if accepted.outcome == "conflict":
         log.warning(
-            "other content under a SOP Instance UID that came before: kept, not analysed, told in the report",
+            "other content under a SOP Instance UID that came before: kept, told in the report",
             study=accepted.study_instance_uid,
             instance=incoming.sop_instance_uid,
-            remedy="corrected objects that are to be analysed need SOP Instance UIDs of their own",
+            remedy="of one UID the first radiograph is analysed; corrected ones need UIDs of their own",
         )
     decision = accepted.decision
     log.info(

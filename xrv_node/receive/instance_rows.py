@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -16,11 +16,10 @@ from xrv_node.db.tables import AnalysisRow, Instance, InstanceState, ResultRow, 
 from xrv_node.reasons import Reason
 from xrv_node.receive.header_facts import Facts
 from xrv_node.spool import Spool
-from xrv_node.values import FrontalDecision, Verdict
+from xrv_node.values import SHARED_UID, WITHHELD_FOR_UID, FrontalDecision, Verdict
 
 Reception = Literal["stored", "duplicate", "conflict", "own result"]
 
-_CONFLICT = FrontalDecision(Verdict.NOT_SUITABLE, None, (Reason("same-uid-other-content"),))
 
 _KNOWN = union_all(
     select(literal("own result"))
@@ -122,8 +121,10 @@ def _new(
 ) -> Accepted:
     """An object that did not come before in this form."""
     incoming = received.incoming
-    decision = _CONFLICT if known == "conflict" else received.facts.decision
+    decision = received.facts.decision
     analyse = decision.verdict == Verdict.FRONTAL or (undecided and decision.verdict == Verdict.UNKNOWN)
+    if known == "conflict":
+        decision, analyse = _beside_another(db, received, analyse=analyse)
     now = datetime.now(UTC)
     study = _study(db, received.study, now)
     judged: dict[str, Any] = {
@@ -152,6 +153,19 @@ def _new(
     if analyse:
         queue.enqueue(db, "analyse", study=study, instance=row)
     return Accepted(known or "stored", received.study, decision)
+
+
+def _beside_another(db: Session, received: Received, *, analyse: bool) -> tuple[FrontalDecision, bool]:
+    """Decide on an object whose SOP Instance UID another one has, with other content. The first image of a
+    UID is analysed and no other: of two with results nobody could tell which one they are about."""
+    if not analyse:
+        return FrontalDecision(Verdict.NOT_SUITABLE, None, (Reason(SHARED_UID),)), False
+    same = Instance.sop_instance_uid == received.incoming.sop_instance_uid
+    images = select(Instance.id).where(same, Instance.state != InstanceState.SKIPPED)
+    if db.scalar(images.limit(1)) is not None:
+        return FrontalDecision(Verdict.NOT_SUITABLE, None, (Reason(WITHHELD_FOR_UID),)), False
+    own = received.facts.decision
+    return replace(own, reasons=(*own.reasons, Reason(SHARED_UID))), True
 
 
 def _purged(db: Session, received: Received) -> Instance | None:

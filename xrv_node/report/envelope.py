@@ -21,7 +21,7 @@ from xrv_node.attributes import text
 from xrv_node.report import charset, codes, equipment, phrases, source, uids
 from xrv_node.report.summary import COMMISSIONING
 from xrv_node.result_kinds import KINDS
-from xrv_node.values import ModelSet, StudyOutcome
+from xrv_node.values import ImageOutcome, ModelSet, StudyOutcome
 
 # Which run made the object and when: not part of what it says.
 _NOT_CONTENT = (
@@ -73,6 +73,21 @@ def stand_in(header: Dataset, study_instance_uid: str) -> Dataset:
             if (element := source.valid(header, keyword)) is not None:
                 made[keyword] = element
     return made
+
+
+def stand_ins(outcome: StudyOutcome) -> list[Dataset]:
+    """Return a `stand_in` for every image of a study, one for each SOP Instance UID."""
+    return [stand_in(image.header, outcome.study_instance_uid) for image in _by_uid(outcome).values()]
+
+
+def _by_uid(outcome: StudyOutcome) -> dict[str, ImageOutcome]:
+    """The images; of two objects of one SOP Instance UID the one that was analysed."""
+    images: dict[str, ImageOutcome] = {}
+    for image in outcome.images:
+        uid = text(image.header, "SOPInstanceUID")
+        if uid not in images or image.analysis is not None:
+            images[uid] = image
+    return images
 
 
 def placeholders() -> dict[str, Any]:
@@ -135,7 +150,7 @@ def finish(
     """
     done = Dataset()
     done.update(made)
-    classes = {text(i.header, "SOPInstanceUID"): text(i.header, "SOPClassUID") for i in outcome.images}
+    classes = {uid: text(image.header, "SOPClassUID") for uid, image in _by_uid(outcome).items()}
     _restore_classes(done, {uid: real for uid, real in classes.items() if real not in _RADIOGRAPHS})
     copied = source.take(done, header)
     _describe(done, kind, outcome.model_set, language, subject)

@@ -6,7 +6,7 @@ from pydicom import Dataset
 
 from xrv_node.attributes import text
 from xrv_node.report import phrases, summary
-from xrv_node.report.envelope import finish, stand_in
+from xrv_node.report.envelope import finish, stand_ins
 from xrv_node.report.kinds.report import TITLE
 from xrv_node.values import DEFAULT_STYLE, StudyOutcome, Style
 
@@ -48,7 +48,7 @@ def build(outcome: StudyOutcome, style: Style = DEFAULT_STYLE) -> list[Dataset]:
     concept.CodeValue, concept.CodingSchemeDesignator = TITLE.value, TITLE.scheme_designator
     concept.CodeMeaning = phrases.meaning(TITLE, style.language)
     made.ConceptNameCodeSequence = [concept]
-    images = [stand_in(image.header, outcome.study_instance_uid) for image in outcome.images]
+    images = stand_ins(outcome)
     made.SourceInstanceSequence = [_reference(image) for image in images]
     made.MIMETypeOfEncapsulatedDocument = "application/pdf"
     document = render(outcome, style.language)

@@ -17,7 +17,7 @@ from pydicom.sr.coding import Code
 from xrv_node.attributes import text
 from xrv_node.report import codes, equipment, phrases, summary
 from xrv_node.report.document import Coded, Identifier, Item, Number, Scored, Section, Words, sections
-from xrv_node.report.envelope import finish, placeholders, stand_in
+from xrv_node.report.envelope import finish, placeholders, stand_ins
 from xrv_node.values import DEFAULT_STYLE, Finding, ModelSet, StudyOutcome, Style
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def build(outcome: StudyOutcome, style: Style = DEFAULT_STYLE) -> list[Dataset]:
     root.ContentSequence = hd.sr.ContentSequence(_body(outcome, style))
     phrases.translate_codes(root, style.language)
     made = hd.sr.EnhancedSR(
-        evidence=[stand_in(image.header, outcome.study_instance_uid) for image in outcome.images],
+        evidence=stand_ins(outcome),
         content=root,
         **placeholders(),
         is_complete=not summary.failed(outcome),
