@@ -143,6 +143,19 @@ class Frame:
     top: int
     left: int
     side: int
+    """Rows that the square covers."""
+    width: int | None = None
+    """Columns that it covers, where pixels are not square; None: as many."""
+
+    @property
+    def extent(self) -> tuple[int, int]:
+        """Rows and columns that the square covers."""
+        return self.side, self.side if self.width is None else self.width
+
+    @property
+    def aspect(self) -> float:
+        """Height of a pixel over its width."""
+        return self.extent[1] / self.side
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from made import radiograph
 from torch import Tensor, nn
 
 from xrv_node.analyse.analyser import Analyser
@@ -266,3 +267,14 @@ def test_a_gpu_gives_the_cpu_s_numbers(images: list[Path], outcome: Analysis) ->
     assert np.allclose([f.score for f in result.findings], [f.score for f in outcome.findings], atol=1e-3)
     assert result.reconstruction_error == pytest.approx(outcome.reconstruction_error, rel=1e-3)
     assert (result.masks != outcome.masks).mean() < 0.05
+
+
+def test_what_pixels_were_read_in_spite_of_is_said_first(networks: Networks, tmp_path: Path) -> None:
+    made = radiograph()
+    made.PhotometricInterpretation = "MONOCHROME"
+    made.PixelSpacing = ["0.2", "0.1"]
+    made.save_as(tmp_path / "image.dcm", enforce_file_format=True)
+    (result,) = Analyser(networks).analyse([AnalysisInput("1.2.3.4", tmp_path / "image.dcm")])
+    assert isinstance(result, Analysis)
+    assert [said.key for said in result.quality[:2]] == ["photometric-assumed", "pixels-not-square"]
+    assert result.frame.aspect == pytest.approx(2, rel=0.01)

@@ -209,6 +209,6 @@ def _prepare(item: AnalysisInput, sizes: Sequence[int]) -> _Prepared | ImageErro
         radiograph = read(item.path)
     except ImageError as error:
         return error
-    square = frame(radiograph.rows, radiograph.columns)
+    square = frame(radiograph.rows, radiograph.columns, radiograph.aspect)
     picture = display(radiograph, LONGEST)
     return _Prepared(square, prepare_all(radiograph, sizes), picture, radiograph.cautions)

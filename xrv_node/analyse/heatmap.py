@@ -46,7 +46,7 @@ def cam(activation: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     return maps.relu().reshape(*maps.shape[:2], *activation.shape[2:])
 
 
-def smooth(cam: NDArray[np.float32], side: int = GRID) -> NDArray[np.float32]:
+def smooth(cam: NDArray[np.float32], side: int = GRID, width: int | None = None) -> NDArray[np.float32]:
     """Enlarge a class activation map for display.
 
     Parameters
@@ -54,14 +54,17 @@ def smooth(cam: NDArray[np.float32], side: int = GRID) -> NDArray[np.float32]:
     cam
         ``[h, w]``, at least 0.
     side
-        Pixels of the result's side.
+        Rows of the result.
+    width
+        Its columns; None: as many.
 
     Returns
     -------
     numpy.ndarray
-        float32 ``[side, side]``, at least 0, over the square that the network saw.
+        float32 ``[side, width]``, at least 0, over the square that the network saw.
     """
-    enlarged = cv2.resize(np.ascontiguousarray(cam, np.float32), (side, side), interpolation=cv2.INTER_CUBIC)
+    size = side if width is None else width, side
+    enlarged = cv2.resize(np.ascontiguousarray(cam, np.float32), size, interpolation=cv2.INTER_CUBIC)
     return np.maximum(enlarged, 0).astype(np.float32)  # cubic interpolation undershoots beside a peak
 
 
@@ -89,6 +92,6 @@ def region(cam: NDArray[np.float32], frame: Frame) -> tuple[Point, ...]:
     contours, _ = cv2.findContours(above, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     outline = cv2.approxPolyDP(max(contours, key=cv2.contourArea), _TOLERANCE, closed=True)[:, 0, :]
     # the outline runs through the centres of its grid pixels
-    scale = frame.side / GRID
-    points = [(frame.left + (x + 0.5) * scale, frame.top + (y + 0.5) * scale) for x, y in outline.tolist()]
+    down, across = (length / GRID for length in frame.extent)
+    points = [(frame.left + (x + 0.5) * across, frame.top + (y + 0.5) * down) for x, y in outline.tolist()]
     return (*points, points[0])

@@ -11,6 +11,7 @@ from pydicom.uid import UID, ExplicitVRBigEndian
 
 from xrv_node.errors import ImageError
 from xrv_node.radiograph import frame
+from xrv_node.radiograph.aspect import aspect
 from xrv_node.radiograph.header_limits import passed_over, too_large
 from xrv_node.radiograph.image import RGB_WEIGHTS, Pixels, Radiograph, luminance
 from xrv_node.radiograph.layout import layout
@@ -50,6 +51,9 @@ def decode(dataset: Dataset) -> Radiograph:
     said = layout(dataset)
     decoded = frame.decode(dataset, said)
     samples, stored, cautions = decoded.samples, decoded.stored, decoded.cautions
+    tall = aspect(dataset)
+    if tall != 1:
+        cautions = (*cautions, Reason("pixels-not-square", ratio=f"{tall:.3g}"))
     if said.photometric == "PALETTE COLOR":
         samples = _palette(samples, dataset, said.syntax)
         high = int(np.iinfo(samples.dtype).max)
@@ -61,9 +65,9 @@ def decode(dataset: Dataset) -> Radiograph:
         # the Y of a YBR image is the luma already
         is_luma = decoded.photometric.startswith("YBR")
         grey = samples[..., 0] if is_luma else luminance(samples, RGB_WEIGHTS)
-        return Radiograph(np.ascontiguousarray(grey), 0.0, float(high), dataset, cautions)
+        return Radiograph(np.ascontiguousarray(grey), 0.0, float(high), dataset, tall, cautions)
     view = rendering(dataset, stored)
-    return Radiograph(_show(samples, stored, view), view.low, view.high, dataset, cautions)
+    return Radiograph(_show(samples, stored, view), view.low, view.high, dataset, tall, cautions)
 
 
 def _palette(samples: NDArray[np.integer], dataset: Dataset, syntax: UID) -> NDArray[np.integer]:

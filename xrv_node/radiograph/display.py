@@ -25,7 +25,8 @@ def display(radiograph: Radiograph, longest: int | None = None) -> NDArray[np.ui
         As read: values of interest and polarity are applied already.
     longest
         Pixels that the longer side must not exceed; None keeps the image's own matrix. A reduced picture is
-        the mean over each pixel's area, so that nothing aliases (a grid, a fine rib edge).
+        the mean over each pixel's area, so that nothing aliases (a grid, a fine rib edge), and has square
+        pixels.
 
     Returns
     -------
@@ -35,15 +36,21 @@ def display(radiograph: Radiograph, longest: int | None = None) -> NDArray[np.ui
     import cv2
 
     pixels: NDArray[Any] = radiograph.pixels
-    scale = 1.0 if longest is None else min(1.0, longest / max(pixels.shape))
-    if scale < 1:
+    size = pixels.shape if longest is None else _size(radiograph, longest)
+    if size != pixels.shape:
         # The mean commutes with the scaling to grey levels: only the small picture is scaled.
         exact = pixels if pixels.dtype in _RESIZABLE else pixels.astype(np.float32)
-        rows, columns = (max(1, round(n * scale)) for n in pixels.shape)
-        pixels = cv2.resize(np.ascontiguousarray(exact), (columns, rows), interpolation=cv2.INTER_AREA)
+        pixels = cv2.resize(np.ascontiguousarray(exact), size[::-1], interpolation=cv2.INTER_AREA)
     span = radiograph.high - radiograph.low
     levels = (pixels.astype(np.float32) - np.float32(radiograph.low)) * np.float32(
         255 / span if span > 0 else 0
     )
     shown: NDArray[np.uint8] = np.clip(levels, 0, 255).astype(np.uint8)
     return shown
+
+
+def _size(radiograph: Radiograph, longest: int) -> tuple[int, int]:
+    """Rows and columns, of which neither is more than there are."""
+    tall = radiograph.rows * radiograph.aspect, float(radiograph.columns)
+    scale = min(1.0, 1 / radiograph.aspect, longest / max(tall))
+    return max(1, round(tall[0] * scale)), max(1, round(tall[1] * scale))

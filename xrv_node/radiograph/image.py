@@ -34,6 +34,8 @@ class Radiograph:
     """The value that would be white."""
     header: Dataset | None = None
     """The DICOM attributes without pixel data; None for a PNG or JPEG picture."""
+    aspect: float = 1.0
+    """Height of a pixel over its width."""
     cautions: tuple[Reason, ...] = ()
     """What its pixels were read in spite of, for the reader of what is found in them."""
 

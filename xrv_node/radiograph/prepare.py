@@ -20,27 +20,37 @@ LIMIT = 1024.0
 """The networks take [-1024, 1024] (``torchxrayvision.datasets.normalize``)."""
 
 
-def frame(rows: int, columns: int) -> Frame:
+def frame(rows: int, columns: int, aspect: float = 1.0) -> Frame:
     """Return the square that the networks see, torchxrayvision's ``XRayCenterCrop``.
 
     Parameters
     ----------
     rows, columns
         Of the image, at least 1.
+    aspect
+        Height of a pixel over its width.
 
     Returns
     -------
     Frame
-        The largest square in the middle: it starts at n // 2 - side // 2, in source pixels.
+        The largest square in the middle: it starts at n // 2 - side // 2, in source pixels. Where they are
+        not square it covers more of them one way than the other.
     """
-    side = min(rows, columns)
-    return Frame(rows, columns, top=rows // 2 - side // 2, left=columns // 2 - side // 2, side=side)
+    if aspect == 1:
+        side, width = min(rows, columns), None
+    else:
+        side = max(1, min(rows, round(columns / aspect)))
+        width = max(1, min(columns, round(rows * aspect)))
+    left = columns // 2 - (side if width is None else width) // 2
+    return Frame(rows, columns, top=rows // 2 - side // 2, left=left, side=side, width=width)
 
 
-def centre(pixels: NDArray[Any]) -> NDArray[Any]:
+def centre(pixels: NDArray[Any], aspect: float = 1.0) -> NDArray[Any]:
     """Return the square that `frame` tells of ``[rows, columns]``, without a copy."""
-    square = frame(*pixels.shape)
-    return pixels[square.top : square.top + square.side, square.left : square.left + square.side]
+    rows, columns = pixels.shape
+    square = frame(rows, columns, aspect)
+    height, width = square.extent
+    return pixels[square.top : square.top + height, square.left : square.left + width]
 
 
 def prepare(
@@ -100,7 +110,7 @@ def prepare_all(
         No resampler has that name.
     """
     resample = find(resampler).function
-    pixels = centre(radiograph.pixels) if crop else radiograph.pixels
+    pixels = centre(radiograph.pixels, radiograph.aspect) if crop else radiograph.pixels
     # Resampling commutes with scaling: the raw pixels are resampled and the small image is scaled. Counted
     # from the middle of the range, the zeros that scikit-image puts around the normalised image stay zeros.
     middle = (radiograph.low + radiograph.high) / 2

@@ -45,7 +45,7 @@ def share(analysis: Analysis, finding: int, frame: Frame) -> NDArray[np.float32]
         return None
     from xrv_node.analyse.heatmap import smooth
 
-    heat = smooth(analysis.maps[finding], frame.side)
+    heat = smooth(analysis.maps[finding], *frame.extent)
     highest = float(heat.max())
     if not highest > 0:
         return None

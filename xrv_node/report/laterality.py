@@ -95,7 +95,7 @@ def side(analysis: Analysis, region: tuple[Point, ...]) -> Literal["Left", "Righ
         return None
     frame, n = analysis.frame, len(left)
     # OpenCV has the centre of the first pixel at 0, DICOM at 0.5
-    corners = (np.array(region) - (frame.left, frame.top)) * n / frame.side - 0.5
+    corners = (np.array(region) - (frame.left, frame.top)) * n / frame.extent[::-1] - 0.5
     inside = np.zeros((n, n), np.uint8)
     cv2.fillPoly(inside, [corners.round().astype(np.int32)], (1,))
     filled = inside.astype(np.bool_)

@@ -42,8 +42,8 @@ def placed(masks: NDArray[np.bool_], frame: Frame) -> NDArray[np.bool_]:
     for mask, target in zip(masks, out, strict=True):
         if mask.any():
             grey = mask.astype(np.uint8) * 255
-            if mask.shape != (frame.side, frame.side):
-                grey = cv2.resize(grey, (frame.side, frame.side), interpolation=cv2.INTER_LINEAR)
+            if mask.shape != frame.extent:
+                grey = cv2.resize(grey, frame.extent[::-1], interpolation=cv2.INTER_LINEAR)
             np.greater_equal(grey[square], _HALF, out=target[image])
     return out
 
@@ -74,7 +74,8 @@ def overlap(frame: Frame) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
     """Return where image and square overlap, once in the image's rows and columns and once in the
     square's."""
     top, left = max(frame.top, 0), max(frame.left, 0)
-    bottom, right = min(frame.top + frame.side, frame.rows), min(frame.left + frame.side, frame.columns)
+    height, width = frame.extent
+    bottom, right = min(frame.top + height, frame.rows), min(frame.left + width, frame.columns)
     image = (slice(top, max(bottom, top)), slice(left, max(right, left)))
     y, x = top - frame.top, left - frame.left
     return image, (slice(y, y + max(bottom - top, 0)), slice(x, x + max(right - left, 0)))

@@ -177,9 +177,9 @@ def _middle(values: NDArray[np.intp]) -> int:
 
 
 def _line(frame: Frame, n: int, columns: tuple[int, int], row: float) -> tuple[Point, Point]:
-    scale = frame.side / n
-    y = frame.top + row * scale
-    return ((frame.left + columns[0] * scale, y), (frame.left + columns[1] * scale, y))
+    down, across = (length / n for length in frame.extent)
+    y = frame.top + row * down
+    return ((frame.left + columns[0] * across, y), (frame.left + columns[1] * across, y))
 
 
 def _reaches_edge(mask: _Mask) -> bool:
@@ -198,8 +198,8 @@ def _outline(frame: Frame, mask: _Mask) -> tuple[Point, ...]:
         cv2.dilate(fine, np.ones((3, 3), np.uint8)), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE
     )
     outline = cv2.approxPolyDP(max(contours, key=cv2.contourArea), 2 * _TOLERANCE, closed=True)[:, 0, :]
-    scale = frame.side / (2 * n)
-    points = [(frame.left + x * scale, frame.top + y * scale) for x, y in outline.tolist()]
+    down, across = (length / (2 * n) for length in frame.extent)
+    points = [(frame.left + x * across, frame.top + y * down) for x, y in outline.tolist()]
     return (*points, points[0])
 
 

@@ -32,8 +32,8 @@ class _Base:
     """The image as the background of a tile."""
 
     picture: Rgb
-    scale: float
-    """Tile pixels for a source pixel."""
+    scale: tuple[float, float]
+    """Tile pixels for a source pixel, down and across."""
     corner: tuple[int, int]
     """Top and left of the image in the tile."""
     frame: Frame
@@ -102,20 +102,21 @@ def _base(analysis: Analysis, picture: NDArray[np.uint8], grid: Grid) -> _Base:
 
     rows, columns = grid.tile
     frame = analysis.frame
-    scale = min(rows / frame.rows, columns / frame.columns)
-    size = min(rows, max(1, round(frame.rows * scale))), min(columns, max(1, round(frame.columns * scale)))
+    across = min(rows / (frame.rows * frame.aspect), columns / frame.columns)
+    down = across * frame.aspect
+    size = min(rows, max(1, round(frame.rows * down))), min(columns, max(1, round(frame.columns * across)))
     how = cv2.INTER_AREA if size[0] < len(picture) else cv2.INTER_LINEAR
     top, left = (rows - size[0]) // 2, (columns - size[1]) // 2
     tile = np.zeros((rows, columns, 3), dtype=np.uint8)
     tile[top : top + size[0], left : left + size[1]] = cv2.resize(picture, size[::-1], interpolation=how)[
         ..., None
     ]
-    side = max(1, round(frame.side * scale))
-    square = Frame(rows, columns, top + round(frame.top * scale), left + round(frame.left * scale), side)
-    if frame.rows != frame.columns:
+    side = max(1, round(frame.side * down))
+    square = Frame(rows, columns, top + round(frame.top * down), left + round(frame.left * across), side)
+    if frame.extent != (frame.rows, frame.columns):
         ends = (square.left, square.top), (square.left + side - 1, square.top + side - 1)
         cv2.rectangle(tile, *ends, _BORDER, 1)
-    return _Base(tile, scale, (top, left), square)
+    return _Base(tile, (down, across), (top, left), square)
 
 
 def _finding(base: _Base, analysis: Analysis, k: int) -> Rgb:
@@ -127,7 +128,7 @@ def _finding(base: _Base, analysis: Analysis, k: int) -> Rgb:
     region = np.array(analysis.findings[k].region)
     if len(region):
         # Graphic data count from the corner of the top left pixel, OpenCV from its centre.
-        corners = np.round(region * base.scale + base.corner[::-1] - 0.5).astype(np.int32)
+        corners = np.round(region * base.scale[::-1] + base.corner[::-1] - 0.5).astype(np.int32)
         line = _line(picture)
         cv2.polylines(picture, [corners], isClosed=True, color=(0, 0, 0), thickness=3 * line)
         cv2.polylines(picture, [corners], isClosed=True, color=YELLOW, thickness=line)

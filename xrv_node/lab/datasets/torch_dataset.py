@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import NotRequired, TypedDict
 
 import numpy as np
@@ -80,12 +81,13 @@ class Images(Dataset[Example]):
             raise ImageError(Reason("file-trouble", file=str(item.image), why=reasons.of(error))) from error
         image, size = self.fit.image(radiograph), (radiograph.rows, radiograph.columns)
         sample = Example(idx=item.idx, lab=item.lab.copy(), img=image)
+        fitted = partial(self.fit.mask, aspect=radiograph.aspect)
         if self.pathology_masks:
             found = pathology_masks(self.table, item, size)
-            sample["pathology_masks"] = {at: self.fit.mask(mask) for at, mask in found.items()}
+            sample["pathology_masks"] = {at: fitted(mask) for at, mask in found.items()}
         if self.semantic_masks:
             drawn_in = semantic_masks(self.table, item, size)
-            sample["semantic_masks"] = {name: self.fit.mask(mask) for name, mask in drawn_in.items()}
+            sample["semantic_masks"] = {name: fitted(mask) for name, mask in drawn_in.items()}
         return sample if self.augmentation is None else self._moved(sample, self.augmentation)
 
     def _moved(self, sample: Example, augmentation: Augmentation) -> Example:

@@ -38,15 +38,16 @@ class Fit:
         """
         if self.size is not None:
             return prepare(radiograph, self.size, self.resampler, crop=self.crop)[np.newaxis]
-        pixels = centre(radiograph.pixels) if self.crop else radiograph.pixels
+        pixels = centre(radiograph.pixels, radiograph.aspect) if self.crop else radiograph.pixels
         middle = (radiograph.low + radiograph.high) / 2
         scaled = pixels.astype(np.float32)
         scaled -= np.float32(middle)
         scaled *= np.float32(LIMIT / (radiograph.high - middle))
         return scaled[np.newaxis]
 
-    def mask(self, mask: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """Crop and resize a mask ``[rows, columns]`` of the image.
+    def mask(self, mask: NDArray[np.bool_], aspect: float = 1.0) -> NDArray[np.float32]:
+        """Crop and resize a mask ``[rows, columns]`` of the image, whose pixels are `aspect` times as high as
+        wide.
 
         Returns
         -------
@@ -59,7 +60,7 @@ class Fit:
         ConfigError
             No resampler has that name.
         """
-        pixels = (centre(mask) if self.crop else mask).astype(np.uint8)
+        pixels = (centre(mask, aspect) if self.crop else mask).astype(np.uint8)
         if self.size is None:
             return pixels.astype(np.float32)[np.newaxis]
         share = find(self.resampler).function(pixels, 0.0, self.size)

@@ -57,18 +57,19 @@ def heat_picture(
         `HIGHEST` rows.
     """
     scale = float(np.clip(frame.rows, LOWEST, HIGHEST)) / frame.rows
-    rows, columns = round(frame.rows * scale), round(frame.columns * scale)
+    across = scale / frame.aspect
+    rows, columns = round(frame.rows * scale), round(frame.columns * across)
     smaller = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     picture: Rgb = np.repeat(
         cv2.resize(pixels, (columns, rows), interpolation=smaller)[..., np.newaxis], 3, axis=2
     )
-    top, left = round(frame.top * scale), round(frame.left * scale)
+    top, left = round(frame.top * scale), round(frame.left * across)
     side = min(round(frame.side * scale), rows - top, columns - left)
     square = (slice(top, top + side), slice(left, left + side))
     share = np.asarray(cv2.resize(heat, (side, side), interpolation=cv2.INTER_LINEAR), np.float32)
     share = np.clip(share / legend.highest, 0, 1) if legend.highest > 0 else np.zeros_like(share)
     picture[square] = _heated(picture[square], share)
-    if frame.rows != frame.columns:
+    if frame.extent != (frame.rows, frame.columns):
         cv2.rectangle(picture, (left, top), (left + side - 1, top + side - 1), WHITE, 1)
     beside = np.hstack([picture, _legend(rows, legend)])
     return np.vstack([beside, band(beside.shape[1], rows, commissioning)])

@@ -149,7 +149,7 @@ def _explained(
         return Explained(
             source=image.source,
             radiograph=image.radiograph,
-            frame=frame(image.radiograph.rows, image.radiograph.columns),
+            frame=frame(image.radiograph.rows, image.radiograph.columns, image.radiograph.aspect),
             findings=tuple(model.pathologies[head] for head in chosen),
             scores=tuple(float(scores[head]) for head in chosen),
             calibrated=model.thresholds is not None,
@@ -176,7 +176,8 @@ def write(explained: Explained, out: Path) -> list[Path]:
     -------
     list of Path
         ``<finding>-<method>.png``, and ``<method>.npz`` with ``findings``, ``scores``, ``maps``, ``frame``
-        (rows, columns, top, left, side in source pixels) and what made them. It holds no pickles.
+        (rows, columns, top, left, side in source pixels, and where they are not square the width of the
+        square) and what made them. It holds no pickles.
 
     Raises
     ------
@@ -190,13 +191,14 @@ def write(explained: Explained, out: Path) -> list[Path]:
         paths.append(folder / f"{finding.replace(' ', '_')}-{explained.method}.png")
         drawing.save(paths[-1], _picture(explained, row, pixels))
     square, by = explained.frame, explained.by
+    extent = square.extent if square.width else (square.side,)
     buffer = io.BytesIO()
     np.savez_compressed(
         buffer,
         findings=np.array(explained.findings),
         scores=np.array(explained.scores, np.float32),
         maps=explained.maps,
-        frame=np.array([square.rows, square.columns, square.top, square.left, square.side]),
+        frame=np.array([square.rows, square.columns, square.top, square.left, *extent]),
         method=np.array(explained.method),
         model=np.array(by.model.name),
         sha256=np.array(by.model.sha256),

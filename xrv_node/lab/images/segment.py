@@ -69,7 +69,7 @@ class Segmented:
     @property
     def frame(self) -> Frame:
         """Where the square of the masks lies in the image."""
-        return frame(self.radiograph.rows, self.radiograph.columns)
+        return frame(self.radiograph.rows, self.radiograph.columns, self.radiograph.aspect)
 
     @property
     def doubt(self) -> Reason | None:

@@ -110,7 +110,7 @@ class PreparedImages:
         row = int(self._rows[index])
         try:
             radiograph = open_image(self._root / str(self._images[index]))
-            square = frame(radiograph.rows, radiograph.columns)
+            square = frame(radiograph.rows, radiograph.columns, radiograph.aspect)
             regions, structures = {}, {}
             if self._table is not None and self._has_masks[index]:
                 regions = _regions(self._table, index, square) if self._with_regions else {}
@@ -197,7 +197,8 @@ def _together(images: PreparedImages) -> PreparedBatch:
 
 def _within(square: Frame) -> tuple[slice, slice]:
     """Rows and columns of the square, which lies within the image."""
-    return slice(square.top, square.top + square.side), slice(square.left, square.left + square.side)
+    height, width = square.extent
+    return slice(square.top, square.top + height), slice(square.left, square.left + width)
 
 
 def _facts(header: Dataset | None) -> Facts | None:

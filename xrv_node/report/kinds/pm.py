@@ -74,7 +74,7 @@ def heat(cam: NDArray[np.float32], frame: Frame) -> NDArray[np.float32]:
 
     image, square = overlap(frame)
     over = np.zeros((frame.rows, frame.columns), np.float32)
-    over[image] = smooth(cam, frame.side)[square]
+    over[image] = smooth(cam, *frame.extent)[square]
     step = over.max() / _STEPS or np.float32(1)
     return np.round(over / step) * step
 
