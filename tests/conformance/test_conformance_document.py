@@ -22,11 +22,11 @@ from xrv_node import report, tls
 from xrv_node import settings as configuration
 from xrv_node.db import commitments
 from xrv_node.db.store import Store
-from xrv_node.deliver import association
 from xrv_node.deliver.dimse import SYNTAXES, DimseSender
 from xrv_node.errors import DestinationError
 from xrv_node.frontal.rules import load_rules
 from xrv_node.jobs import commitment
+from xrv_node.network import terms
 from xrv_node.priors.dimse import DimseArchive
 from xrv_node.receive import association as acse
 from xrv_node.receive import dimse, server
@@ -213,7 +213,7 @@ def test_numbers_in_sentences() -> None:
     assert says(f"0x{dimse.UNRECOGNIZED_OPERATION:04X}, unrecognized operation")
     assert says(f"Of xrv-node {xrv_node.__version__},")
     assert says(
-        f"connection {association.CONNECT_SECONDS} s, association, DIMSE and network {association.ANSWER_SECONDS} s"
+        f"connection {terms.CONNECT_SECONDS} s, association, DIMSE and network {terms.ANSWER_SECONDS} s"
     )
     assert says(f"for at most {commitments.MOST} objects")
     assert says(f"waited for {commitment.ANSWER_SECONDS:.0f} s on the same association")

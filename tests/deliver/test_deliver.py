@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import socket
+from collections.abc import Iterator
 from pathlib import Path
-from time import sleep
 
 import pytest
 from deliver_cases import SOP_CLASSES, result
 from deliver_peer import Peer, deflated, destination, only
+from odd_archive import answering
 from pydicom import dcmread
 from pydicom.uid import (
     UID,
@@ -16,11 +18,11 @@ from pydicom.uid import (
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
 )
-from pynetdicom import dimse_messages, evt
+from pynetdicom import evt
 from pynetdicom.sop_class import Verification
 from worded import said
 
-from xrv_node.deliver import scu
+from xrv_node.deliver import association, scu
 from xrv_node.deliver.association import open_to
 from xrv_node.deliver.attempt import Outcome, from_status
 from xrv_node.deliver.dimse import DimseSender
@@ -176,11 +178,15 @@ def test_a_peer_that_does_not_know_us_rejects_with_the_remedy(tmp_path: Path, pe
     )
 
 
-def test_a_rejection_is_told_although_the_peer_closed_at_once(peer: Peer) -> None:
-    peer.start(calling=["SOMEBODY"])
-    late = (evt.EVT_REQUESTED, lambda _event: sleep(0.5), [])
-    with pytest.raises(DestinationError, match="ARCHIVE refused the association"):
-        open_to(destination(peer.port), "XRVNODE", [(Verification, [ImplicitVRLittleEndian])], [late])
+def test_a_rejection_is_told_although_the_peer_closed_at_once() -> None:
+    def close(connection: socket.socket) -> None:
+        connection.sendall(bytes((3, 0, 0, 0, 0, 4, 0, 1, 1, 3)))
+
+    with (
+        answering(close) as port,
+        pytest.raises(DestinationError, match="ARCHIVE refused the association"),
+    ):
+        open_to(destination(port), "XRVNODE", [(Verification, [ImplicitVRLittleEndian])])
 
 
 def test_a_wrong_called_title_is_named(tmp_path: Path, peer: Peer) -> None:
@@ -230,14 +236,15 @@ def test_check_says_what_is_accepted_and_fails_where_a_class_is_not(peer: Peer) 
 def test_a_disk_that_fails_in_the_middle_of_an_object_ends_that_association_alone(
     tmp_path: Path, peer: Peer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*_: object) -> None:
+    def broken(*_: object) -> Iterator[bytes]:
+        yield b"\0" * 100
         raise OSError(errno.EIO, "")
 
     peer.start()
     sender = DimseSender(destination(peer.port), "XRVNODE")
     assert only(sender.send([result(tmp_path, 1)])).outcome == Outcome.DELIVERED
     with monkeypatch.context() as patched:
-        patched.setattr(dimse_messages, "open", broken, raising=False)  # read once the command is on its way
+        patched.setattr(association, "_pieces", broken)  # read once the command is on its way
         failed = only(sender.send([result(tmp_path, 2)]))
     assert (failed.outcome, said(failed.reason)) == (Outcome.TRANSIENT, "our own file: OSError")
     assert only(sender.send([result(tmp_path, 2)])).outcome == Outcome.DELIVERED

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import socket
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
-from pynetdicom import AE, evt
-from pynetdicom.association import Association
-from pynetdicom.events import Event
-from pynetdicom.pdu import A_ASSOCIATE_RJ
+from pydicom import Dataset
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pynetdicom import dsutils
 
-from xrv_node import tls
+from xrv_node import reasons, tls, verbatim
 from xrv_node.errors import DestinationError
-from xrv_node.product import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from xrv_node.network import command, outgoing
+from xrv_node.network.outgoing import Association
+from xrv_node.network.terms import CONNECT_SECONDS, Accepted, Context, Peer, RejectedError, Terms
+from xrv_node.network.wire import MAXIMUM_PDU, BrokenOffError
 from xrv_node.reasons import Reason
 from xrv_node.settings.destinations import DimseDestination, WebDestination
-
-CONNECT_SECONDS = 10
-"""An unreachable host is known after this, not after the system's two minutes."""
-ANSWER_SECONDS = 60
 
 _REJECTIONS = {  # A-ASSOCIATE-RJ source and reason (PS3.8 table 9-21) that a person must see to
     (1, 3): "our-title-unknown",
@@ -29,8 +27,16 @@ _REJECTIONS = {  # A-ASSOCIATE-RJ source and reason (PS3.8 table 9-21) that a pe
     (1, 2): "context-unsupported",
 }
 
-Context = tuple[str, Sequence[str]]
-"""An abstract syntax and the transfer syntaxes that it is offered in."""
+C_STORE, C_ECHO = 0x0001, 0x0030
+"""Command Fields (PS3.7 E.1)."""
+
+_MEDIUM = 0
+"""Priority (PS3.7 9.1.1.1.4)."""
+
+_REWRITTEN = frozenset(
+    map(str, (ExplicitVRLittleEndian, ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian))
+)
+"""Transfer syntaxes that an object can be written anew from and in."""
 
 
 class NotNowError(Exception):
@@ -41,7 +47,7 @@ def open_to(
     destination: DimseDestination,
     calling_ae: str,
     contexts: Sequence[Context],
-    handlers: Sequence[tuple[Any, Callable[..., Any], list[Any]]] = (),
+    terms: Terms | None = None,
 ) -> Association:
     """Associate with a destination.
 
@@ -49,8 +55,8 @@ def open_to(
     ----------
     contexts
         The presentation contexts to propose, one each, in order.
-    handlers
-        pynetdicom's events with their handlers and arguments.
+    terms
+        What it may do, and for how long; None: the usual.
 
     Returns
     -------
@@ -64,37 +70,120 @@ def open_to(
     NotNowError
         Not reachable, not secure, or busy.
     """
-    ae = AE(ae_title=calling_ae)
-    ae.implementation_class_uid = IMPLEMENTATION_CLASS_UID
-    ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
-    ae.connection_timeout = CONNECT_SECONDS
-    ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = ANSWER_SECONDS
-    for abstract_syntax, transfer_syntaxes in contexts:
-        ae.add_requested_context(abstract_syntax, list(transfer_syntaxes))
-    host, port, called = destination.host, destination.port, destination.ae_title
-    context = tls_context(destination)
-    refused: list[A_ASSOCIATE_RJ] = []
-    association = ae.associate(
-        host,
-        port,
-        ae_title=called,
-        max_pdu=0,
-        evt_handlers=[
-            (evt.EVT_CONN_OPEN, _no_delay),
-            (evt.EVT_PDU_RECV, note_rejection, [refused]),
-            *handlers,
-        ],
-        tls_args=None if context is None else (context, host),
-    )
-    if association.is_established:
-        return association
-    if refused:
-        raise _rejection(refused[0], calling_ae, called)
-    if association.rejected_contexts:
+    peer = Peer(destination.ae_title, destination.host, destination.port)
+    return open_peer(peer, calling_ae, contexts, terms, tls_context(destination))
+
+
+def open_peer(
+    peer: Peer,
+    calling_ae: str,
+    contexts: Sequence[Context],
+    terms: Terms | None = None,
+    context: ssl.SSLContext | None = None,
+) -> Association:
+    """Associate with any peer, over TLS where a context is given; see :func:`open_to`."""
+    called, terms = peer.ae_title, terms or Terms()
+    where: dict[str, Any] = {"peer": called, "host": peer.host, "port": peer.port}
+    seconds = min(CONNECT_SECONDS, terms.seconds)
+    try:
+        connection = outgoing.connect(peer.host, peer.port, context, seconds)
+        association = Association(connection, called, calling_ae, contexts, terms)
+    except RejectedError as answer:
+        raise _rejection(answer, calling_ae, called) from answer
+    except ssl.SSLError as error:
+        raise NotNowError(Reason("no-tls", **where, why=_handshake(error))) from error
+    except OSError as error:
+        raise NotNowError(
+            Reason("no-association-because", **where, why=_unreachable(error, seconds))
+        ) from error
+    except BrokenOffError as error:
+        if (cause := _tls_fault(error)) is not None:  # in TLS 1.3 our certificate is refused afterwards
+            raise NotNowError(Reason("no-tls", **where, why=_handshake(cause))) from error
+        raise NotNowError(Reason("no-association-because", **where, why=reasons.of(error))) from error
+    if not association.accepted:
+        association.abort()
         raise DestinationError(Reason("no-class-accepted", peer=called))
-    if context is not None and (why := _handshake(context, host, port)):
-        raise NotNowError(Reason("no-tls", peer=called, host=host, port=port, why=why))
-    raise NotNowError(Reason("no-association", peer=called, host=host, port=port))
+    return association
+
+
+def _unreachable(error: OSError, seconds: float) -> Reason:
+    if isinstance(error, TimeoutError) and error.errno is None:
+        return Reason("unreachable", why=Reason("wire-no-answer", seconds=f"{seconds:g}"))
+    return Reason("unreachable", why=reasons.of_system(error))
+
+
+def store(association: Association, path: Path, sop_class: str, sop_instance: str) -> int | None:
+    """C-STORE a file: its bytes in pieces as they are, or written anew where the peer took another syntax.
+
+    Returns
+    -------
+    int or None
+        The peer's status; None where its answer has none.
+
+    Raises
+    ------
+    ValueError
+        When no accepted context fits the object, or it cannot be written in one that does.
+    BrokenOffError
+        When the association ends instead of an answer.
+    OSError, InvalidDicomError, AttributeError, zlib.error
+        When the file cannot be read; in the middle of it that ends the association.
+    """
+    meta, offset = dsutils.split_dataset(path)
+    syntax = str(meta.TransferSyntaxUID)
+    contexts = association.contexts(sop_class)
+    context = next((c for c in contexts if c.transfer_syntax == syntax), None)
+    elements: dict[int, str | int] = {0x0002: sop_class, 0x0700: _MEDIUM, 0x1000: sop_instance}
+    if context is not None:
+        size = path.stat().st_size - offset
+        answer = association.ask(context, C_STORE, elements, _pieces(path, offset), size=size)
+    else:
+        context, encoded = _anew(path, syntax, contexts)
+        answer = association.ask(context, C_STORE, elements, (encoded,), size=len(encoded))
+    return command.number(answer, "Status")
+
+
+def echo(association: Association, context: Accepted) -> int | None:
+    """C-ECHO.
+
+    Returns
+    -------
+    int or None
+        The peer's status; None where its answer has none.
+
+    Raises
+    ------
+    BrokenOffError
+        When the association ends instead of an answer.
+    """
+    answer = association.ask(context, C_ECHO, {0x0002: context.abstract_syntax})
+    return command.number(answer, "Status")
+
+
+def _pieces(path: Path, offset: int) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        file.seek(offset)
+        while piece := file.read(MAXIMUM_PDU):
+            yield piece
+
+
+def _anew(path: Path, syntax: str, contexts: Sequence[Accepted]) -> tuple[Accepted, bytes]:
+    """The first context that the object can be written in, and the object in it."""
+    fitting = (c for c in contexts if {syntax, c.transfer_syntax} <= _REWRITTEN)
+    if (context := next(fitting, None)) is None:
+        raise ValueError("no accepted context fits the object")
+    wanted, dataset = UID(context.transfer_syntax), verbatim.read(path)
+    encoded = _encode(dataset, wanted)
+    return context, encoded
+
+
+def _encode(dataset: Dataset, syntax: UID) -> bytes:
+    encoded: bytes | None = dsutils.encode(
+        dataset, syntax.is_implicit_VR, syntax.is_little_endian, syntax.is_deflated
+    )
+    if encoded is None:
+        raise ValueError("the object cannot be encoded")
+    return encoded
 
 
 def tls_context(destination: DimseDestination | WebDestination) -> ssl.SSLContext | None:
@@ -114,24 +203,14 @@ def tls_context(destination: DimseDestination | WebDestination) -> ssl.SSLContex
     return context
 
 
-def note_rejection(event: Event, refused: list[A_ASSOCIATE_RJ]) -> None:
-    """Keep a rejection; a handler of ``EVT_PDU_RECV``.
-
-    pynetdicom forgets one where the peer has closed before the thread that waits for the answer looks: then
-    it tells of a peer that cannot be reached.
-    """
-    if isinstance(event.pdu, A_ASSOCIATE_RJ):
-        refused.append(event.pdu)
-
-
-def _rejection(answer: A_ASSOCIATE_RJ, calling: str, called: str) -> DestinationError | NotNowError:
+def _rejection(answer: RejectedError, calling: str, called: str) -> DestinationError | NotNowError:
     if answer.result == 2:  # rejected-transient (PS3.8 9.3.4)
         return NotNowError(Reason("associations-refused-now", peer=called))
     return DestinationError(Reason("association-refused", peer=called, why=_why(answer, calling, called)))
 
 
-def _why(answer: A_ASSOCIATE_RJ, calling: str, called: str) -> Reason:
-    source, code = answer.source or 0, answer.reason_diagnostic or 0
+def _why(answer: RejectedError, calling: str, called: str) -> Reason:
+    source, code = answer.source, answer.reason
     match _REJECTIONS.get((source, code)):
         case "our-title-unknown" as key:
             return Reason(key, calling=calling)
@@ -143,27 +222,15 @@ def _why(answer: A_ASSOCIATE_RJ, calling: str, called: str) -> Reason:
             return Reason("rejection-code", source=source, code=code)
 
 
-def _handshake(context: ssl.SSLContext, host: str, port: int) -> Reason | None:
-    """What is wrong with the handshake, which pynetdicom does not tell; None where it is not that."""
-    try:
-        with (
-            socket.create_connection((host, port), CONNECT_SECONDS) as plain,
-            context.wrap_socket(plain, server_hostname=host) as secured,
-        ):
-            # In TLS 1.3 a server refuses our certificate only after the handshake.
-            secured.settimeout(1)
-            secured.recv(1)
-    except ssl.SSLCertVerificationError as error:
+def _tls_fault(error: BrokenOffError) -> ssl.SSLError | None:
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, ssl.SSLError):
+        cause = cause.__cause__
+    return cause
+
+
+def _handshake(error: ssl.SSLError) -> Reason:
+    """What is wrong with the handshake."""
+    if isinstance(error, ssl.SSLCertVerificationError):
         return Reason("certificate-does-not-hold", why=str(error.verify_message))
-    except ssl.SSLError as error:
-        return Reason("handshake-failed", why=error.reason or Reason("broken-off"))
-    except OSError:
-        return None
-    return None
-
-
-def _no_delay(event: Event) -> None:
-    """Without this, Nagle's algorithm waits 40 ms for the peer's delayed ACK at each object."""
-    wrapper: Any = event.assoc.dul.socket
-    if wrapper is not None and wrapper.socket is not None:
-        wrapper.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return Reason("handshake-failed", why=error.reason or Reason("broken-off"))

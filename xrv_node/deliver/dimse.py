@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
-from pydicom import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
-from pynetdicom import _config
-from pynetdicom.association import Association
 
-from xrv_node import reasons, verbatim
-from xrv_node.deliver.association import Context, NotNowError, open_to, tls_context
+from xrv_node import reasons
+from xrv_node.deliver.association import NotNowError, echo, open_to, store, tls_context
 from xrv_node.deliver.attempt import Attempt, Outcome, from_status
 from xrv_node.errors import ConfigError, DestinationError
+from xrv_node.network.outgoing import Association
+from xrv_node.network.terms import Accepted, Context, Terms
+from xrv_node.network.wire import BrokenOffError
 from xrv_node.reasons import Reason
 from xrv_node.result_kinds import KINDS, sop_classes
 from xrv_node.settings.destinations import DimseDestination
 from xrv_node.values import STORAGE_COMMITMENT, VERIFICATION, StoredResult
 
-_config.STORE_SEND_CHUNKED_DATASET = True  # of files, which pynetdicom would decode and encode again
+CHECK_SECONDS = 60.0
+"""How long a check of a destination may take, from its connection on."""
 
 SYNTAXES = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
 
@@ -45,18 +45,17 @@ class DimseSender:
         """Send each over the held association; the status of each is the peer's own."""
         for number, result in enumerate(results):
             try:
-                association = self._open()
+                yield self._store(result)
             except (NotNowError, ConfigError) as error:  # a file that is missing can come back
                 yield from (Attempt(r, Outcome.TRANSIENT, reasons.of(error)) for r in results[number:])
                 return
             except DestinationError as error:
                 yield from (Attempt(r, Outcome.REJECTED, reasons.of(error)) for r in results[number:])
                 return
-            yield self._store(association, result)
 
     def close(self) -> None:
         """Release the association, if one is held."""
-        if self._association is not None and self._association.is_established:
+        if self._association is not None:
             self._association.release()
         self._association = None
 
@@ -76,20 +75,17 @@ class DimseSender:
         extra = [STORAGE_COMMITMENT] if self._destination.commitment else []
         contexts = [*((uid, SYNTAXES) for uid in (VERIFICATION, *extra)), *self._contexts()]
         try:
-            association = open_to(self._destination, self._calling, contexts)
+            association = open_to(self._destination, self._calling, contexts, Terms(total=CHECK_SECONDS))
         except NotNowError as error:
             raise DestinationError(reasons.of(error)) from error
         # The first of a class wins: the contexts are in our order of preference.
-        accepted = {str(c.abstract_syntax): c for c in reversed(association.accepted_contexts)}
-        lines = []
-        if VERIFICATION in accepted:
-            status = association.send_c_echo().get("Status")
-            lines.append("C-ECHO: " + ("no answer" if status is None else f"0x{status:04X}"))
+        accepted = {one.abstract_syntax: one for one in reversed(association.accepted)}
+        lines = [_echoed(association, accepted[VERIFICATION])] if VERIFICATION in accepted else []
         association.release()
         refused = []
         for kind, uid in self._classes():
             context = accepted.get(uid)
-            syntax = UID(context.transfer_syntax[0]).name if context else "NOT ACCEPTED"
+            syntax = UID(context.transfer_syntax).name if context else "NOT ACCEPTED"
             lines.append(f"{kind}: {UID(uid).name}: {syntax}")
             if context is None:
                 refused.append(kind)
@@ -117,33 +113,39 @@ class DimseSender:
         pairs = dict.fromkeys((u, s) for k, u in self._classes() for s in self._syntaxes(k))
         return [(uid, [syntax]) for uid, syntax in pairs]
 
-    def _open(self) -> Association:
-        if self._association is None or not self._association.is_established:
+    def _store(self, result: StoredResult) -> Attempt:
+        held = self._association is not None and self._association.is_open()
+        if self._association is None or not held:
             self._association = open_to(self._destination, self._calling, self._contexts())
-        return self._association
-
-    def _store(self, association: Association, result: StoredResult) -> Attempt:
-        if not any(c.abstract_syntax == result.sop_class_uid for c in association.accepted_contexts):
+        peer = self._destination.ae_title
+        if not self._association.contexts(result.sop_class_uid):
             what = {"sop_class": UID(result.sop_class_uid).name, "kind": result.kind}
-            reason = Reason("class-not-accepted", peer=str(self._destination.ae_title), **what)
-            return Attempt(result, Outcome.REJECTED, reason)
+            return Attempt(result, Outcome.REJECTED, Reason("class-not-accepted", peer=peer, **what))
         try:
-            answer = _stored(association, result.path)
-        except (OSError, AttributeError, InvalidDicomError, zlib.error) as error:
-            association.abort()  # it may have broken in the middle of the object
-            return Attempt(result, Outcome.TRANSIENT, Reason("own-file", error=type(error).__name__))
-        except (RuntimeError, ValueError) as error:  # the association ended, or no context fits the object
-            return Attempt(result, Outcome.TRANSIENT, Reason("not-sent", error=type(error).__name__))
-        status = answer.get("Status")
-        if status is None:
-            association.abort()
-            return Attempt(result, Outcome.TRANSIENT, Reason("peer-silent"))
-        return from_status(result, int(status))
+            return _sent(self._association, result)
+        except BrokenOffError as error:
+            if held:  # the peer may just have had enough of it: another one shows
+                return self._store(result)
+            why = Reason("association-ended", peer=peer, why=reasons.of(error))
+            return Attempt(result, Outcome.TRANSIENT, why)
 
 
-def _stored(association: Association, path: Path) -> Dataset:
-    """C-STORE a file: its bytes in pieces as they are, or encoded anew where the peer took another syntax."""
+def _sent(association: Association, result: StoredResult) -> Attempt:
     try:
-        return association.send_c_store(path)
-    except ValueError:  # no context fits the file as it is
-        return association.send_c_store(verbatim.read(path))
+        status = store(association, result.path, result.sop_class_uid, result.sop_instance_uid)
+    except (OSError, AttributeError, InvalidDicomError, zlib.error) as error:
+        return Attempt(result, Outcome.TRANSIENT, Reason("own-file", error=type(error).__name__))
+    except ValueError as error:  # no context fits the object
+        return Attempt(result, Outcome.TRANSIENT, Reason("not-sent", error=type(error).__name__))
+    if status is None:
+        association.abort()
+        return Attempt(result, Outcome.TRANSIENT, Reason("answer-without-status"))
+    return from_status(result, status)
+
+
+def _echoed(association: Association, context: Accepted) -> str:
+    try:
+        status = echo(association, context)
+    except BrokenOffError as error:
+        return f"C-ECHO: {reasons.of(error)}"
+    return "C-ECHO: " + ("an answer without a status" if status is None else f"0x{status:04X}")

@@ -10,14 +10,16 @@ from pathlib import Path
 from pydicom import Dataset, dcmread
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
-from pynetdicom import AE, evt
-from pynetdicom.association import Association
-from pynetdicom.pdu import A_ASSOCIATE_RJ
 
-from xrv_node.deliver.association import note_rejection
+from xrv_node import reasons
+from xrv_node.deliver.association import NotNowError, open_peer, store
 from xrv_node.errors import DestinationError, XrvNodeError
-from xrv_node.product import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from xrv_node.network.outgoing import Association
+from xrv_node.network.terms import Peer
+from xrv_node.network.wire import BrokenOffError
 from xrv_node.spool import is_uid
+
+__all__ = ["Peer", "Sent", "files_in", "send"]
 
 MAXIMUM_CONTEXTS = 128
 """Presentation context IDs are the odd numbers below 256 (PS3.8 9.3.2.2)."""
@@ -28,15 +30,6 @@ _OFFERED = {
     DeflatedExplicitVRLittleEndian: [DeflatedExplicitVRLittleEndian, *_PLAIN],
 }
 """What a file's transfer syntax can be sent in; any other goes as it is or not at all."""
-
-
-@dataclass(frozen=True, slots=True)
-class Peer:
-    """Whom to call."""
-
-    ae_title: str
-    host: str
-    port: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,44 +80,30 @@ def send(peer: Peer, files: Sequence[Path], *, calling_ae: str) -> Iterator[Sent
         for path in files:
             yield _send(association, path)
     finally:
-        if association.is_established:
-            association.release()
+        association.release()
 
 
 def _associate(peer: Peer, contexts: Iterable[tuple[str, str]], calling_ae: str) -> Association:
-    ae = AE(ae_title=calling_ae)
-    ae.implementation_class_uid = IMPLEMENTATION_CLASS_UID
-    ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
-    ae.connection_timeout = 10
-    for sop_class, syntax in sorted(contexts)[:MAXIMUM_CONTEXTS]:
-        # One context a transfer syntax of the files: the peer picks one of each context's list.
-        ae.add_requested_context(sop_class, _OFFERED.get(UID(syntax), [UID(syntax)]))
-    refused: list[A_ASSOCIATE_RJ] = []
-    association = ae.associate(
-        peer.host,
-        peer.port,
-        ae_title=peer.ae_title,
-        max_pdu=0,
-        evt_handlers=[(evt.EVT_PDU_RECV, note_rejection, [refused])],
-    )
-    if not association.is_established:
-        why = "refused the association" if refused else "cannot be reached"
-        raise DestinationError(f"{peer.ae_title} at {peer.host}:{peer.port} {why}")
-    return association
+    # One context a transfer syntax of the files: the peer picks one of each context's list.
+    offered = [(uid, _OFFERED.get(UID(s), [UID(s)])) for uid, s in sorted(contexts)[:MAXIMUM_CONTEXTS]]
+    try:
+        return open_peer(peer, calling_ae, offered)
+    except NotNowError as error:
+        raise DestinationError(reasons.of(error)) from error
 
 
 def _send(association: Association, path: Path) -> Sent:
-    dataset = _read(path, pixels=True)
+    dataset = _read(path, pixels=False)
     if dataset is None:
         return Sent(path, False, "not a DICOM file")
-    if not association.is_established:
-        return Sent(path, False, "the association ended")
     try:
-        status = association.send_c_store(dataset).get("Status")
-    except (ValueError, RuntimeError, AttributeError) as error:
+        status = store(association, path, str(dataset.SOPClassUID), str(dataset.SOPInstanceUID))
+    except BrokenOffError as error:
+        return Sent(path, False, f"the association ended: {reasons.of(error)}")
+    except (OSError, ValueError, RuntimeError, AttributeError, InvalidDicomError, zlib.error) as error:
         return Sent(path, False, f"cannot be sent: {error}")
     if status is None:
-        return Sent(path, False, "no answer")
+        return Sent(path, False, "an answer without a status")
     good = status == 0 or 0xB000 <= status <= 0xBFFF
     return Sent(path, good, f"0x{status:04X}")
 

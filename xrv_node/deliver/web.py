@@ -18,9 +18,10 @@ from pydicom.uid import ExplicitVRLittleEndian
 from requests.auth import HTTPBasicAuth
 
 from xrv_node import http_session, reasons, tls
-from xrv_node.deliver.association import CONNECT_SECONDS, tls_context
+from xrv_node.deliver.association import tls_context
 from xrv_node.deliver.attempt import Attempt, Outcome, from_status
 from xrv_node.errors import ConfigError, DestinationError
+from xrv_node.network.terms import CONNECT_SECONDS
 from xrv_node.reasons import Reason
 from xrv_node.settings.destinations import WebDestination
 from xrv_node.values import StoredResult

@@ -4,22 +4,34 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from datetime import timedelta
 
 import structlog
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
-from pynetdicom import evt
-from pynetdicom.events import Event
+from pydicom import Dataset
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pynetdicom import dsutils
 
+from xrv_node import reasons
 from xrv_node.db import commitments
 from xrv_node.db.commitments import REQUEST, WELL_KNOWN_INSTANCE
 from xrv_node.db.store import Store
 from xrv_node.deliver.association import NotNowError, open_to
 from xrv_node.errors import ConfigError, DestinationError
+from xrv_node.network import command
+from xrv_node.network.terms import Accepted, Terms
+from xrv_node.network.wire import BrokenOffError
+from xrv_node.reasons import Reason
+from xrv_node.receive import commitment_report
 from xrv_node.settings.destinations import DimseDestination
 from xrv_node.values import STORAGE_COMMITMENT
 
 log = structlog.get_logger("deliver")
+
+N_EVENT_REPORT, N_ACTION = 0x0100, 0x0130
+"""Command Fields (PS3.7 E.1)."""
+_ABOUT: dict[int, str | int] = {0x0003: STORAGE_COMMITMENT, 0x1001: WELL_KNOWN_INSTANCE, 0x1008: REQUEST}
+"""Requested SOP Class and Instance UID, and Action Type ID (PS3.4 J.3.2)."""
 
 LOOK_SECONDS = 5.0
 """Between two looks for what is to be asked: the results of a study are asked for together."""
@@ -61,40 +73,35 @@ def ask(
     NotNowError
         It cannot be reached, or did not take the request.
     """
-    heard = threading.Event()
+    heard = False
+
+    def reported(context: Accepted, _command: Dataset, fragments: Iterator[memoryview]) -> int:
+        nonlocal heard
+        encoded = commitment_report.whole(fragments)
+        heard = True
+        return commitment_report.take(store, encoded, context.transfer_syntax, destination.ae_title)
+
     association = open_to(
         destination,
         calling_ae,
         [(STORAGE_COMMITMENT, [ExplicitVRLittleEndian, ImplicitVRLittleEndian])],
-        [(evt.EVT_N_EVENT_REPORT, handle_event_report, [store, heard])],
+        Terms(handlers={N_EVENT_REPORT: reported}),
     )
     try:
-        request = commitments.asked(store, destination.name, wanted)
-        answer, _ = association.send_n_action(request, REQUEST, STORAGE_COMMITMENT, WELL_KNOWN_INSTANCE)
-        status = answer.get("Status")
+        (context, *_) = association.accepted
+        request = _encoded(commitments.asked(store, destination.name, wanted), UID(context.transfer_syntax))
+        answer = association.ask(context, N_ACTION, _ABOUT, (request,), size=len(request))
+        status = command.number(answer, "Status")
         if status != commitments.SUCCESS:
-            words = "no answer" if status is None else f"0x{status:04X}"
+            words = "no status" if status is None else f"0x{status:04X}"
             raise NotNowError(f"{destination.ae_title} does not take the request ({words})")
-        heard.wait(ANSWER_SECONDS)
-    except (RuntimeError, ValueError) as error:  # the association ended
-        raise NotNowError(f"{destination.ae_title} ended the association") from error
+        association.listen(ANSWER_SECONDS, lambda: heard)
+    except BrokenOffError as error:
+        why = reasons.of(error)
+        raise NotNowError(Reason("association-ended", peer=destination.ae_title, why=why)) from error
     finally:
-        if association.is_established:
-            association.release()
+        association.release()
 
 
-def handle_event_report(event: Event, store: Store, heard: threading.Event) -> tuple[int, None]:
-    """N-EVENT-REPORT: record what the peer commits to. Never raises: bytes from outside may be anything.
-
-    Returns
-    -------
-    tuple
-        A status as `commitments.answered` has it, or 0x0110 for what cannot be read or recorded; no dataset.
-    """
-    try:
-        return commitments.answered(store, event.event_information), None
-    except Exception:
-        log.exception("an answer on storage commitment cannot be recorded")
-        return commitments.PROCESSING_FAILURE, None
-    finally:
-        heard.set()
+def _encoded(request: Dataset, syntax: UID) -> bytes:
+    return dsutils.encode(request, syntax.is_implicit_VR, syntax.is_little_endian) or b""

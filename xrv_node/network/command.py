@@ -24,7 +24,17 @@ def decode(encoded: bytes) -> Dataset:
     ValueError
         Otherwise; its text is for the log.
     """
-    fields = read(encoded)
+    return checked(read(encoded))
+
+
+def checked(fields: Dataset) -> Dataset:
+    """Return a command set that :func:`read` returned, if it has the fields that every request has.
+
+    Raises
+    ------
+    ValueError
+        Otherwise; its text is for the log.
+    """
     try:
         numbers: list[Any] = [fields.CommandField, fields.MessageID, fields.CommandDataSetType]
         _uids(fields)

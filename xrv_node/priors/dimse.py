@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from io import BytesIO
 
 from pydicom import Dataset
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
-from pynetdicom import AE, build_role, evt
-from pynetdicom.association import Association
-from pynetdicom.events import Event
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pynetdicom import dsutils
 
+from xrv_node import reasons
+from xrv_node.deliver.association import NotNowError, open_peer
 from xrv_node.errors import DestinationError
+from xrv_node.network.outgoing import PENDING
+from xrv_node.network.terms import Accepted, Peer, Terms
+from xrv_node.network.wire import BrokenOffError
 from xrv_node.priors.answers import MAX_ANSWERS, MAX_BYTES, MAX_REPORT, report_series
-from xrv_node.product import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from xrv_node.reasons import Reason
 from xrv_node.result_kinds import KINDS
 from xrv_node.settings.priors import DimsePriors
@@ -22,11 +24,14 @@ _REPORT = KINDS["report"]
 _SYNTAXES = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
 _FIND, _GET = "1.2.840.10008.5.1.4.1.2.2.1", "1.2.840.10008.5.1.4.1.2.2.3"
 """Study Root Query/Retrieve Information Model, FIND and GET (PS3.4 C.6.2.3)."""
-_SUCCESS, _PENDING = 0x0000, (0xFF00, 0xFF01)
-"""PS3.4 table C.4-1."""
+_SUCCESS = 0x0000
 _WARNING = 0xB000
 """Some of the objects could not be sent (PS3.4 table C.4-3); those that came are there."""
 _CANNOT_UNDERSTAND = 0xC000
+_MEDIUM = 0
+"""Priority (PS3.7 9.1.2.1.4)."""
+_C_STORE, _C_GET, _C_FIND = 0x0001, 0x0010, 0x0020
+"""Command Fields (PS3.7 E.1)."""
 
 
 class DimseArchive:
@@ -34,29 +39,25 @@ class DimseArchive:
 
     def __init__(self, section: DimsePriors, calling_ae: str) -> None:
         self._who = Reason("peer-at", peer=section.ae_title, host=section.host, port=section.port)
-        self._bytes = 0
         self._came: list[Dataset] = []
-        ae = AE(ae_title=calling_ae)
-        ae.implementation_class_uid = IMPLEMENTATION_CLASS_UID
-        ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
-        ae.connection_timeout = ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = (
-            section.timeout_seconds
-        )
-        ae.add_requested_context(_FIND, _SYNTAXES)
-        ae.add_requested_context(_GET, _SYNTAXES)
-        for uid in _REPORT.sop_classes:
-            ae.add_requested_context(uid, _SYNTAXES)
-        # C-GET brings the objects on this association, so we are the SCP of their class (PS3.4 C.5.3).
-        self._association: Association = ae.associate(
-            section.host,
-            section.port,
-            ae_title=section.ae_title,
-            ext_neg=[build_role(uid, scp_role=True) for uid in _REPORT.sop_classes],
-            evt_handlers=[(evt.EVT_C_STORE, self._stored), (evt.EVT_DATA_RECV, self._count)],
-        )
-        if not self._association.is_established:
-            # which of the two is not always told: some peers hang up as they refuse
-            raise DestinationError(Reason("archive-refuses", archive=self._who, calling=calling_ae))
+        reports = _REPORT.sop_classes
+        seconds = section.timeout_seconds
+        terms = Terms(seconds, seconds, MAX_BYTES, {_C_STORE: self._stored}, reports)
+        try:
+            # C-GET brings the objects on this association, so we are the SCP of their class (PS3.4 C.5.3).
+            self._association = open_peer(
+                Peer(section.ae_title, section.host, section.port),
+                calling_ae,
+                [(uid, _SYNTAXES) for uid in (_FIND, _GET, *reports)],
+                terms,
+            )
+        except NotNowError as error:
+            why = reasons.of(error).values.get("why", reasons.of(error))
+            raise DestinationError(Reason("archive-no-association", archive=self._who, why=why)) from error
+        except DestinationError as error:
+            raise DestinationError(
+                Reason("archive-no-association", archive=self._who, why=reasons.of(error))
+            ) from error
 
     def studies(self, patient_id: str, until: str) -> Iterator[Dataset]:
         """C-FIND for the patient's studies up to a Study Date."""
@@ -83,15 +84,14 @@ class DimseArchive:
 
     def close(self) -> None:
         """Release the association."""
-        if self._association.is_established:
-            self._association.release()
+        self._association.release()
 
     def _find(self, level: str, **keys: str) -> Iterator[Dataset]:
         answers = []
-        for status, identifier in self._send(self._association.send_c_find, _FIND, level, keys):
-            if status in _PENDING and identifier is not None:
+        for status, identifier in self._send(_C_FIND, _FIND, level, keys):
+            if status in PENDING and identifier is not None:
                 answers.append(identifier)
-            elif status not in (_SUCCESS, *_PENDING):
+            elif status not in (_SUCCESS, *PENDING):
                 raise self._answered("C-FIND", status)
             if len(answers) > MAX_ANSWERS:
                 self._association.abort()
@@ -101,13 +101,13 @@ class DimseArchive:
     def _get(self, study: str, series: str) -> list[Dataset]:
         self._came = []
         keys = {"StudyInstanceUID": study, "SeriesInstanceUID": series}
-        for status, _ in self._send(self._association.send_c_get, _GET, "SERIES", keys):
-            if status not in (_SUCCESS, _WARNING, *_PENDING):
+        for status, _ in self._send(_C_GET, _GET, "SERIES", keys):
+            if status not in (_SUCCESS, _WARNING, *PENDING):
                 raise self._answered("C-GET", status)
         return self._came
 
     def _send(
-        self, request: Any, model: str, level: str, keys: dict[str, str]
+        self, field: int, model: str, level: str, keys: dict[str, str]
     ) -> Iterator[tuple[int, Dataset | None]]:
         """Send a C-FIND or C-GET; yields status and identifier of each answer."""
         query = Dataset()
@@ -115,33 +115,41 @@ class DimseArchive:
         query.QueryRetrieveLevel = level
         for keyword, value in keys.items():
             setattr(query, keyword, value)
+        if not (contexts := self._association.contexts(model)):
+            raise DestinationError(Reason("archive-without-query", archive=self._who))
+        context = contexts[0]
+        syntax = UID(context.transfer_syntax)
+        encoded = dsutils.encode(query, syntax.is_implicit_VR, syntax.is_little_endian) or b""
+        elements: dict[int, str | int] = {0x0002: model, 0x0700: _MEDIUM}
         try:
-            for answer, identifier in request(query, model):
-                status = answer.get("Status")
+            for status, data in self._association.ask_many(context, field, elements, (encoded,)):
                 if status is None:
                     raise DestinationError(Reason("archive-ended-association", archive=self._who))
-                yield int(status), identifier
-        except (ValueError, RuntimeError) as error:  # no accepted context, or no association any more
-            raise DestinationError(Reason("archive-without-query", archive=self._who)) from error
+                yield status, None if data is None else _decoded(data, context)
+        except (BrokenOffError, ValueError) as error:
+            why = reasons.of(error)
+            raise DestinationError(Reason("archive-broke-off", archive=self._who, why=why)) from error
 
     def _answered(self, service: str, status: int) -> DestinationError:
         shown = f"0x{status:04X}"
         return DestinationError(Reason("archive-status", archive=self._who, service=service, status=shown))
 
-    def _stored(self, event: Event) -> int:
-        request: Any = event.request
-        data = request.DataSet
-        if data is None or data.getbuffer().nbytes > MAX_REPORT:
+    def _stored(self, context: Accepted, _command: Dataset, fragments: Iterator[memoryview]) -> int:
+        encoded = b"".join(map(bytes, fragments))
+        if len(encoded) > MAX_REPORT:
             return _CANNOT_UNDERSTAND  # before anything is made of it
         try:
-            self._came.append(event.dataset)
-        except Exception:  # bytes from outside: pydicom raises whatever they make it raise
+            self._came.append(_decoded(encoded, context))
+        except ValueError:
             return _CANNOT_UNDERSTAND
         return _SUCCESS
 
-    def _count(self, event: Event) -> None:
-        """Hang up on an archive that sends more than reports can have."""
-        self._bytes += len(event.data)
-        wrapper: Any = event.assoc.dul.socket
-        if self._bytes > MAX_BYTES and wrapper is not None:
-            wrapper.close()
+
+def _decoded(encoded: bytes, context: Accepted) -> Dataset:
+    """Read a data set; ValueError where it is none."""
+    syntax = UID(context.transfer_syntax)
+    try:
+        dataset: Dataset = dsutils.decode(BytesIO(encoded), syntax.is_implicit_VR, syntax.is_little_endian)
+    except Exception as error:  # bytes from outside: pydicom raises whatever they make it raise
+        raise ValueError("a data set that cannot be read") from error
+    return dataset
