@@ -27,6 +27,7 @@ from xrv_node.errors import DestinationError
 from xrv_node.frontal.rules import load_rules
 from xrv_node.jobs import commitment
 from xrv_node.network import terms
+from xrv_node.network.wire import MAXIMUM_PDU
 from xrv_node.priors.dimse import DimseArchive
 from xrv_node.receive import association as acse
 from xrv_node.receive import dimse, server
@@ -155,7 +156,7 @@ def test_the_courier_proposes_what_the_table_says(seg_type: Any, deflate: bool) 
         (STORAGE_COMMITMENT, SYNTAXES),
         *((uid, [syntax]) for uid, syntax in wanted),
     ]
-    assert seen[0].maximum_length == 0
+    assert seen[0].maximum_length == MAXIMUM_PDU
 
 
 def test_priors_proposes_what_the_table_says() -> None:

@@ -79,8 +79,9 @@ def test_a_peer_that_was_stopped_fails(tmp_path: Path) -> None:
         assert check(config, "storescp") == (0, GOOD)
     code, says = check(config, "storescp")
     assert code == 1
+    where = f"{HOST}:{archive.destination.port}"
     assert says == [
-        f"no association with STORESCP at {HOST}:{archive.destination.port}: is it running and reachable?"
+        f"no association with STORESCP at {where}: Connection refused: is it running and reachable?"
     ]
 
 

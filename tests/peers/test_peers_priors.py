@@ -136,5 +136,5 @@ def test_an_archive_that_does_not_know_us_refuses_and_the_report_is_made(
     finally:
         archive.introduce("xrvnode", "XRVNODE", free_port())
     (event,) = site.events("priors.unavailable")
-    assert "refuses XRVNODE" in said(event["why"])
+    assert "it does not know our AE title XRVNODE" in said(event["why"])
     site.store.close()
