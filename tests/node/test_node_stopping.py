@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+from told_often import told
 
 
 def test_three_hundred_processes_told_to_stop_several_times_all_end() -> None:
@@ -14,3 +18,13 @@ def test_three_hundred_processes_told_to_stop_several_times_all_end() -> None:
         [sys.executable, program, "300"], check=True, capture_output=True, text=True, timeout=240
     )
     assert done.stdout == "0 of 300 did not stop\n"
+
+
+@pytest.mark.slow  # a whole node twice: 10 of them by ``told_often.py 10``
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_node_with_work_in_hand_told_to_stop_several_times_ends_and_loses_nothing(
+    tmp_path: Path, seed: int
+) -> None:
+    one = told(tmp_path, random.Random(seed))
+    assert one.code == 0
+    assert one.lost == ()

@@ -34,7 +34,7 @@ PROCESSING_FAILURE = 0x0110
 UNRECOGNIZED_OPERATION = 0x0211
 """PS3.7 C.5.28."""
 
-_ON_RECORD = ("request-unreadable", "wire-not-dicom", "only-echoes")
+_ON_RECORD = ("request-unreadable", "wire-not-dicom", "wire-too-long", "only-echoes")
 """Why we ended an association, where the peer must be seen to: the other ends may be a cable's."""
 
 
