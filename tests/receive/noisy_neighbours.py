@@ -106,7 +106,7 @@ def bad_objects(port: int, stop: Stop) -> None:
 
 
 UNREADABLE = request().replace(b"\x20\0\0\x38\3", b"\x20\0\0\x38\1")  # two contexts of one ID
-assert UNREADABLE != request()
+assert request() != UNREADABLE
 ANNOUNCED = struct.pack(">BxL", 1, 0xFFFFFFFF)
 NEIGHBOURS: dict[str, Callable[[int, Stop], None]] = {
     "none": lambda port, stop: None,
