@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from coded import EXACT, codestream, described, fragments, lossless_jpeg, narrow, raw, scene, segments
 from pydicom.uid import (
+    JPEG2000,
     ExplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
@@ -73,6 +74,13 @@ def test_a_high_bit_above_in_a_codestream_of_the_whole_cell(
     assert np.array_equal(radiograph.pixels, pixels)
     assert np.array_equal(native.pixels, pixels)
     assert radiograph.cautions == ()
+
+
+def test_a_high_bit_above_under_a_lossy_syntax(tmp_path: Path) -> None:
+    pixels = scene(12)
+    coded = fragments(codestream(pixels << 4, 16, JPEG2000Lossless))
+    radiograph = read(raw(described(12, HighBit=15), coded, tmp_path / "image.dcm", JPEG2000))
+    assert np.array_equal(radiograph.pixels, pixels)
 
 
 @pytest.mark.parametrize("syntax", EXACT)

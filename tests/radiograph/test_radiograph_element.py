@@ -192,5 +192,13 @@ def test_spellings_of_the_photometric_interpretation(
     assert keys(radiograph) == (["photometric-assumed"] if told else [])
 
 
+def test_what_is_damaged_is_named_by_what_it_is(tmp_path: Path) -> None:
+    data = bytearray(coded(JPEGLSLossless))
+    data[60:] = bytes(len(data) - 62) + b"\xff\xd9"
+    path = raw(described(12), fragments(bytes(data)), tmp_path / "image.dcm", ExplicitVRLittleEndian)
+    with pytest.raises(ImageError, match="cannot be decoded as JPEG-LS"):
+        read(path)
+
+
 def test_every_lossless_process_is_tried() -> None:
     assert set(EXACT) < set(CODED)

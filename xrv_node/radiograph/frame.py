@@ -119,14 +119,14 @@ def _native(dataset: Dataset, data: bytes, layout: Layout) -> Decoded:
         "view_only": True,
     }
     syntax = layout.syntax if layout.syntax in NATIVE else ExplicitVRLittleEndian
-    with _refusing(layout):
+    with _refusing(layout, PROCESSES.get(layout.syntax)):
         samples, properties = get_decoder(syntax).as_array(data, raw=True, **options)
     return Decoded(samples, layout.stored, str(properties["photometric_interpretation"]))
 
 
 def _rle(data: bytes, layout: Layout) -> Decoded:
     check_bits(layout.stored)
-    with _refusing(layout):
+    with _refusing(layout, Process.RLE):
         itemsize = layout.stored.bits_allocated // 8
         samples = decoders.decode_rle(data, layout.rows, layout.columns, layout.samples, itemsize)
     if layout.stored.signed:
@@ -145,7 +145,7 @@ def _codestream(dataset: Dataset, data: bytes, layout: Layout) -> Decoded:
         raise ImageError(Reason("size-contradicts-header", size=stated, other=found, **counts))
     if not has_end(data):
         raise ImageError(Reason("no-end-marker"))
-    with _refusing(layout):
+    with _refusing(layout, size.process):
         decoded = decoders.decode(bare(data), size)
     if layout.samples > 1:
         # of JPEG 2000, the decoder undoes the colour transformation
@@ -158,9 +158,10 @@ def _codestream(dataset: Dataset, data: bytes, layout: Layout) -> Decoded:
 
 
 @contextmanager
-def _refusing(layout: Layout) -> Iterator[None]:
+def _refusing(layout: Layout, process: Process | None) -> Iterator[None]:
     """Turn what a decoder raises into a sentence: bytes from outside, and errors of each decoder's own."""
     try:
         yield
     except Exception as error:
-        raise ImageError(Reason("pixels-undecodable", syntax=layout.syntax.name)) from error
+        name = layout.syntax.name if PROCESSES.get(layout.syntax) == process else str(process)
+        raise ImageError(Reason("pixels-undecodable", syntax=name)) from error

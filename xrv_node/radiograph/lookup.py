@@ -62,9 +62,9 @@ class Stored:
             Values in [`low`, `high`]. Overlays in the unused high bits (retired, PS3.5 8.1.2) are masked
             away; where a lossy decoder overshoots, a mask would turn white into black, so it is clipped.
         """
+        shifted: NDArray[np.int64] = samples.astype(np.int64) >> (self.high_bit + 1 - self.bits_stored)
         if self.lossy:
-            return np.clip(samples.astype(np.int64), self.low, self.high)
-        shifted = samples.astype(np.int64) >> (self.high_bit + 1 - self.bits_stored)
+            return np.clip(shifted, self.low, self.high)
         values = shifted & ((1 << self.bits_stored) - 1)
         return values - ((values > self.high).astype(np.int64) << self.bits_stored)
 

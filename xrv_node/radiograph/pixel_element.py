@@ -21,6 +21,7 @@ from xrv_node.reasons import Reason
 _PIXEL_DATA = 0x7FE00010
 _END = struct.pack("<HHL", SEQUENCE_END >> 16, SEQUENCE_END & 0xFFFF, 0)
 """The delimiter; encapsulated pixel data are little endian (PS3.5 A.4)."""
+_BIG_ITEM = struct.pack(">HH", ITEM >> 16, ITEM & 0xFFFF)
 _MOST_FRAGMENTS = 100_000
 """One is usual; some encoders begin one every few kilobytes."""
 _CODESTREAMS = (b"\xff\xd8", b"\xff\x4f\xff\x51", b"\x00\x00\x00\x0cjP  ")
@@ -91,7 +92,8 @@ def frame(dataset: Dataset) -> Frame:
     """
     element = dataset["PixelData"]
     data: bytes = element.value or b""
-    order = ">" if dataset.original_encoding[1] is False else "<"
+    # encapsulated data are little endian (PS3.5 A.4), but those of a big endian set may be anything
+    order = ">" if data.startswith(_BIG_ITEM) else "<"
     items, delimited, end = _items(data, order)
     # by chance, the first pixels of a native image may look like an item, but not all of it like items
     if not items or not (element.is_undefined_length or end == len(data)):
