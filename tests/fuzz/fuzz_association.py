@@ -59,6 +59,10 @@ class Peer:
         self._left = self._left[count:]
         return count
 
+    def recv(self, count: int) -> bytes:
+        view = memoryview(bytearray(count))
+        return bytes(view[: self.recv_into(view)])
+
     def sendall(self, data: bytes) -> None:
         self.answers += data
 

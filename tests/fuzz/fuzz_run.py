@@ -14,11 +14,17 @@ import atheris
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-WATCHED = ("xrv_node.receive", "xrv_node.frontal", "xrv_node.radiograph", "xrv_node.attributes")
+WATCHED = (
+    "xrv_node.receive",
+    "xrv_node.network",
+    "xrv_node.frontal",
+    "xrv_node.radiograph",
+    "xrv_node.attributes",
+)
 """Whose branches count as coverage, beside the parsers of the libraries."""
 PARSERS = (
     *("pydicom.filereader", "pydicom.values", "pydicom.charset", "pydicom.encaps", "pydicom.sequence"),
-    *("pynetdicom.pdu", "pynetdicom.pdu_items", "pynetdicom.pdu_primitives", "pynetdicom.presentation"),
+    "pynetdicom.presentation",
 )
 LIMITS = ("-timeout=10", "-rss_limit_mb=2048", "-max_len=8192")
 """Seconds an input may take, and megabytes that all of them together may come to hold."""
