@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 
 from xrv_node.settings import LogSection
+from xrv_node.visible import visible
 
 _LIBRARIES = (
     *("pydicom", "pynetdicom", "highdicom", "apscheduler", "py.warnings"),
@@ -39,11 +40,17 @@ def configure(settings: LogSection, process: str) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.ExceptionRenderer(_traceback),
+            _visible,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(settings.level),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
     )
+
+
+def _visible(_logger: Any, _method: str, line: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Escape what a terminal would obey: names of files come from outside."""
+    return {key: visible(value) if isinstance(value, str) else value for key, value in line.items()}
 
 
 def _of(process: str) -> structlog.typing.Processor:

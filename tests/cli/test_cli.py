@@ -143,7 +143,11 @@ def test_studies_are_listed_and_shown(site: Path) -> None:
 
 
 def test_the_trail_is_listed_verified_and_exported(site: Path) -> None:
-    assert "the trail is whole: 3 events" in xrv("audit", "verify", "--config", site)
+    whole = xrv("audit", "verify", "--config", site)
+    assert "the trail is whole: 3 events" in whole
+    last = whole.split()[-1]
+    assert "the trail is whole" in xrv("audit", "verify", "--last", last, "--config", site)
+    assert xrv("audit", "verify", "--last", "0" * 63 + "1", "--config", site, code=1)
     lines = xrv("audit", "export", "--config", site).splitlines()
     assert [json.loads(line)["event"] for line in lines] == ["instance.received", "job.started", "job.parked"]
     assert len(xrv("audit", "export", "--format", "csv", "--config", site).splitlines()) == 4

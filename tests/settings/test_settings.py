@@ -237,3 +237,52 @@ def test_the_file_is_found_by_variable_or_in_the_working_directory(
     assert settings.find(None) == Path("node.toml")
     monkeypatch.setenv("XRV_NODE_CONFIG", "/etc/other.toml")
     assert settings.find(None) == Path("/etc/other.toml")
+
+
+KEPT = "Kingfisher"
+"""What no message must repeat."""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{WEB}url='https://node:{KEPT}@pacs.example/x'",
+        f"{WEB}url='https://x'\ntoken_variable='{KEPT} !'",
+        f"{WEB}url='https://x'\nproxy='http://node:{KEPT}@proxy:3128'",
+        f"{WEB}url='https://x'\nuser='node:{KEPT}'\npassword_file='p'",
+        f"{WEB}url='https://x'\npassword='{KEPT}'",
+        f"{WEB}url=['https://node:{KEPT}@x']",
+        f"[priors]\nkind='web'\nurl='https://x'\ntoken=['{KEPT}']",
+        f"[priors]\nkind='web'\nurl='https://node:{KEPT}@x'",
+        f"[priors]\nkind='https://node:{KEPT}@x'",
+        f"[database]\nurl='mysql://node:{KEPT}@db/x'",
+        f"database='postgresql://node:{KEPT}@db/x'",
+        f"destinations='https://node:{KEPT}@x'",
+        f"destinations=['{{url: {KEPT}}}']",
+        f"[audit]\nhost=['{KEPT}']",
+        f"[audit]\nport='https://node:{KEPT}@x'",
+    ],
+)
+def test_no_message_repeats_a_password(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "node.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as error:
+        settings.load(path)
+    assert KEPT not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[receive]\nmax_object_mb=true",
+        "[receive]\nport=true",
+        "[study]\nquiet_seconds=false",
+        "[retention]\ninputs_days=false",
+        f"{WEB}url='https://x'\ntimeout_seconds=true",
+    ],
+)
+def test_true_is_no_number(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "node.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match="valid (integer|number)"):
+        settings.load(path)

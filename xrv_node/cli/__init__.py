@@ -12,6 +12,7 @@ import typer
 
 from xrv_node.cli import audit, config, datasets, destinations, jobs, models, monitor, node, studies
 from xrv_node.cli.classify import classify
+from xrv_node.cli.console import say
 from xrv_node.cli.demo import demo
 from xrv_node.cli.doctor import doctor
 from xrv_node.cli.embed import embed
@@ -73,7 +74,7 @@ def main() -> None:
     try:
         app()
     except XrvNodeError as error:
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in LAB:

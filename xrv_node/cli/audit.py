@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from xrv_node.cli.console import ConfigOption, JsonOption, opened, print_json, print_table
+from xrv_node.visible import cells
 
 app = typer.Typer(help="Read, verify and export the audit trail.", no_args_is_help=True)
 
@@ -62,12 +63,21 @@ def show(
 
 
 @app.command()
-def verify(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+def verify(
+    config: ConfigOption = None,
+    last: Annotated[
+        str | None, typer.Option(help="A hash that was the last one once: the trail must still hold it.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
     """Check that no event was changed or removed; exit code 1 when one was."""
     from xrv_node.db import trail
 
     with opened(config) as store, store.read() as db:
-        found, gone = trail.verify(db), trail.beginning(db)
+        found, gone, newest = trail.verify(db), trail.beginning(db), trail.newest(db)
+        if last is not None and isinstance(found, int) and not trail.holds(db, last):
+            why = "no event has the hash of --last: the trail was put back to before it, or is another"
+            found = trail.Broken(found + 1, why)
     broken = isinstance(found, trail.Broken)
     if as_json:
         print_json(
@@ -76,6 +86,7 @@ def verify(config: ConfigOption = None, as_json: JsonOption = False) -> None:
                 "events": None if broken else found,
                 "why": getattr(found, "why", None),
                 "removed": gone,
+                "last": newest,
             }
         )
     elif isinstance(found, trail.Broken):
@@ -86,7 +97,7 @@ def verify(config: ConfigOption = None, as_json: JsonOption = False) -> None:
             since = (
                 f", from number {gone['through'] + 1} on; those before are in files, the last {gone['file']}"
             )
-        print(f"the trail is whole: {found} events{since}")
+        print(f"the trail is whole: {found} events{since}; the last has the hash {newest}")
     raise typer.Exit(1 if broken else 0)
 
 
@@ -124,7 +135,7 @@ def export(
             writer = csv.writer(sys.stdout)
             writer.writerow(["id", "at", "event", "study", "instance", "detail", "hash"])
             for row in rows:
-                writer.writerow([*list(row.values())[:5], json.dumps(row["detail"]), row["hash"]])
+                writer.writerow(cells([*list(row.values())[:5], json.dumps(row["detail"]), row["hash"]]))
         else:
             for row in rows:
                 print(json.dumps(row, ensure_ascii=False))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from xrv_node.cli.console import print_json
+from xrv_node.cli.console import print_json, say
 from xrv_node.cli.networks import (
     CompatibleOption,
     PathsArgument,
@@ -23,6 +23,7 @@ from xrv_node.cli.networks import (
     runs_network,
     sorted_out,
 )
+from xrv_node.visible import cells
 
 if TYPE_CHECKING:
     from xrv_node.lab.images.classify import Classified
@@ -100,7 +101,7 @@ def _csv(results: Sequence[Classified], _: Sequence[Unread]) -> None:
         writer.writerow(["file", *results[0].scores, "present", "note", "notice"])
     for r in results:
         scores = (f"{score:.6f}" for score in r.scores.values())
-        writer.writerow([r.path, *scores, ";".join(r.present), r.note, r.by.notice])
+        writer.writerow(cells([str(r.path), *scores, ";".join(r.present), r.note, r.by.notice]))
 
 
 def _table(results: Sequence[Classified], _: Sequence[Unread]) -> None:
@@ -113,20 +114,20 @@ def _table(results: Sequence[Classified], _: Sequence[Unread]) -> None:
     widest = max(len("file"), *map(len, files))
     if sys.stdout.isatty() and widest + sum(widths) + 2 * len(labels) > shutil.get_terminal_size().columns:
         for file, row in zip(files, cells, strict=True):
-            print(file)
+            say(file)
             for label, cell in zip(labels, row, strict=True):
-                print(f"  {label:{max(map(len, labels))}}  {cell}")
+                say(f"  {label:{max(map(len, labels))}}  {cell}")
     else:
         for file, row in zip(["file", *files], [labels, *cells], strict=True):
             line = (f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True))
-            print(f"{file:{widest}}  {'  '.join(line)}")
+            say(f"{file:{widest}}  {'  '.join(line)}")
     for r in results:
         if r.note:
-            print(f"note: {r.path}: {r.note}")
+            say(f"note: {r.path}: {r.note}")
     rule = f"; * {first.rule}" if first.rule else ""
-    print(f"{first.by.model.name}; {first.by.resampler}{rule}. Research software, not a medical device.")
+    say(f"{first.by.model.name}; {first.by.resampler}{rule}. Research software, not a medical device.")
     if first.by.notice:
-        print(first.by.notice)
+        say(first.by.notice)
 
 
 _PRINT: dict[Format, Any] = {Format.table: _table, Format.json: _json, Format.csv: _csv}

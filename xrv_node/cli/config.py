@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from xrv_node.cli.console import ConfigOption
+from xrv_node.cli.console import ConfigOption, say
 
 app = typer.Typer(help="Check the configuration.", no_args_is_help=True)
 
@@ -26,7 +26,7 @@ def init(
         path.write_text(settings.default_text(), encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
-    print(f"wrote {path}. Next: edit it, then `xrv-node config check` and `xrv-node serve`.")
+    say(f"wrote {path}. Next: edit it, then `xrv-node config check` and `xrv-node serve`.")
 
 
 @app.command()
@@ -47,9 +47,9 @@ def check(
     found = list(configuration.look(loaded))
     for state, says, remedy in found:
         if state == State.WARN:
-            print(f"warning: {where}: {says}; {remedy}")
+            say(f"warning: {where}: {says}; {remedy}")
     wrong = [f"{where}: {says}; {remedy}" for state, says, remedy in found if state == State.FAIL]
     if wrong:
         raise ConfigError("\n".join(wrong))
     node.check(loaded, commissioning=commissioning)
-    print(f"{where} is good")
+    say(f"{where} is good")

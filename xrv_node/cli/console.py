@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from xrv_node.visible import visible
 
 if TYPE_CHECKING:
     from xrv_node.db.store import Store
@@ -18,6 +21,10 @@ ConfigOption = Annotated[
     typer.Option("--config", "-c", help="Configuration.", show_default="$XRV_NODE_CONFIG, then ./node.toml"),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON for programs.")]
+
+
+_NOT_ESCAPED = re.compile(r"[\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Controls of terminals and of the direction of text, and bytes that are no text: `json` lets them pass."""
 
 
 @contextmanager
@@ -50,7 +57,8 @@ def progress(what: str) -> Iterator[Callable[[int, int], None]]:
 
 def print_json(value: Any) -> None:
     """Print one JSON document."""
-    print(json.dumps(value, indent=2, ensure_ascii=False, default=_shown))
+    written = json.dumps(value, indent=2, ensure_ascii=False, default=_shown)
+    print(_NOT_ESCAPED.sub(lambda c: f"\\u{ord(c[0]):04x}", written))
 
 
 def _shown(value: Any) -> Any:
@@ -63,20 +71,30 @@ def print_table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> No
     """Print rows under a heading; an empty table says so."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=None, header_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold")  # a UID that is cut off cannot be copied
     for row in rows:
-        table.add_row(*(text(row.get(c)) for c in columns))
+        table.add_row(*(Text(text(row.get(c))) for c in columns))  # markup in it is shown, not obeyed
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=1000)
     console.print(table if table.row_count else "none")
 
 
+def say(line: object, **options: Any) -> None:
+    """Print a line that may hold what came from outside."""
+    print(visible(str(line)), **options)
+
+
 def text(value: Any) -> str:
     """A value as a table cell."""
+    return visible(_text(value))
+
+
+def _text(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, Mapping):

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from xrv_node.cli.console import JsonOption, print_fields, print_json, print_table
+from xrv_node.cli.console import JsonOption, print_fields, print_json, print_table, say
 from xrv_node.cli.networks import conclude, progress_bar
 
 app = typer.Typer(help="Read, check, show and convert public datasets.", no_args_is_help=True)
@@ -117,8 +117,8 @@ def verify(
         print_json({"dataset": table.name, "images": images, "problems": problems})
     else:
         for problem in problems:
-            print(f"{problem['image']}: {problem['problem']}")
-        print(f"{images - len(bad)} of {images} images are there and whole")
+            say(f"{problem['image']}: {problem['problem']}")
+        say(f"{images - len(bad)} of {images} images are there and whole")
     raise typer.Exit(1 if bad else 0)
 
 
@@ -147,7 +147,7 @@ def sample(
     if with_masks:
         table = table.take(np.flatnonzero(table.csv["has_masks"]))
     save(out, sheet(table, count=count, seed=seed))
-    print(out)
+    say(out)
 
 
 @app.command("to-dicom")
@@ -172,5 +172,5 @@ def to_dicom(
         table = table.take(range(min(limit, len(table))))
     with progress_bar("converting") as progress:
         count, unread = export(table, out, workers=workers, progress=progress)
-    print(f"{count} objects and labels.csv in {out}")
+    say(f"{count} objects and labels.csv in {out}")
     conclude(count, unread)

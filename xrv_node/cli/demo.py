@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from xrv_node.cli.console import JsonOption, print_json, print_table
+from xrv_node.cli.console import JsonOption, print_json, print_table, say
 
 if TYPE_CHECKING:
     from xrv_node.demo import Outcome
@@ -43,12 +43,12 @@ def demo(
 
 def _show(outcome: Outcome) -> None:
     for study, report in outcome.reports.items():
-        print(f"study {study}\n  {report.headline}\n  report: {report.path}")
+        say(f"study {study}\n  {report.headline}\n  report: {report.path}")
     analysed = [i for i in outcome.images if i.findings]
     labels = {f.label for i in analysed for f in i.findings}
     heads = [f"{n} {i.view or 'view unknown'}" for n, i in enumerate(analysed, 1)]
     scores = [{f.label: f for f in i.findings} for i in analysed]
-    print("\nscores in the reports that came back, in % (50 is the operating point, * at or over it):")
+    say("\nscores in the reports that came back, in % (50 is the operating point, * at or over it):")
     print_table(
         (
             {"finding": label}
@@ -62,17 +62,17 @@ def _show(outcome: Outcome) -> None:
         ["finding", *heads],
     )
     for number, image in enumerate(analysed, 1):
-        print(f"picture {number}: {image.overlay}")
-    print(f"objects:   {outcome.directory / 'archive'} ({len(outcome.objects)} files)")
+        say(f"picture {number}: {image.overlay}")
+    say(f"objects:   {outcome.directory / 'archive'} ({len(outcome.objects)} files)")
     skipped = [i for i in outcome.images if not i.findings]
     why = "; ".join(f"{i.view or i.verdict}: {i.why}" for i in skipped)
-    print(
+    say(
         f"sent {outcome.sent} images, analysed {len(analysed)}, skipped {len(skipped)}"
         + (f" ({why})" if why else "")
         + f", in {outcome.seconds:.0f} s"
     )
     for line in outcome.refused:
-        print(f"not sent: {line}")
+        say(f"not sent: {line}")
     if outcome.commissioning:
-        print("COMMISSIONING - NOT A RESULT: no weights are installed, the networks are untrained.")
-    print("Research software, not a medical device.")
+        say("COMMISSIONING - NOT A RESULT: no weights are installed, the networks are untrained.")
+    say("Research software, not a medical device.")

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from xrv_node.cli.console import ConfigOption, JsonOption, print_json, print_table
+from xrv_node.cli.console import ConfigOption, JsonOption, print_json, print_table, say
 
 app = typer.Typer(help="Look at destinations, and try them.", no_args_is_help=True)
 
@@ -48,7 +48,7 @@ def check(
         print_json(rows)
     else:
         for row in rows:
-            print(f"{row['name']}: {'good' if row['good'] else 'FAILED'}")
+            say(f"{row['name']}: {'good' if row['good'] else 'FAILED'}")
             for line in row["says"]:
-                print(f"  {line}")
+                say(f"  {line}")
     raise typer.Exit(0 if all(r["good"] for r in rows) else 1)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from xrv_node.cli.console import ConfigOption, JsonOption, print_json, print_table
+from xrv_node.cli.console import ConfigOption, JsonOption, print_json, print_table, say
 from xrv_node.cli.networks import DirOption, model_directory, progress_bar
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def pull(
         with _progress_bar(entry) as progress:
             record = download.pull(entry, place, progress, force=force)
         if record is None:
-            print(f"{entry.name} is here already", file=sys.stderr)
+            say(f"{entry.name} is here already", file=sys.stderr)
         else:
             records.append((entry, record))
     _announce(records, as_json)
@@ -185,7 +185,7 @@ def fit_gate(
         print_json(report)
         return
     for unread in left_out:
-        print(f"{unread.path}: left out: {unread.why}", file=sys.stderr)
+        say(f"{unread.path}: left out: {unread.why}", file=sys.stderr)
     limits = fitted.limits
     columns = ["measure", "median", "limit"]
     rows = [
@@ -193,7 +193,7 @@ def fit_gate(
         ("structural similarity", f"{median(fitted.similarities):.3f}", f"at least {limits.ssim:.3f}"),
     ]
     print_table([dict(zip(columns, row, strict=True)) for row in rows], columns)
-    print(f"fitted on {limits.images} images: {file}. A worker uses it from its next start.")
+    say(f"fitted on {limits.images} images: {file}. A worker uses it from its next start.")
 
 
 @app.command()
@@ -232,7 +232,7 @@ def benchmark(
     columns = ["network", "engine", "ms", "cpu ms", "speed", "difference", "allowed", "chosen"]
     print_table([bench.row(timing) for timing in timings], columns)
     kept = f"{file}. A worker uses it from its next start."
-    print("nothing kept: untrained networks" if file is None else kept)
+    say("nothing kept: untrained networks" if file is None else kept)
 
 
 def _announce(records: list[tuple[ModelEntry, Installed]], as_json: bool) -> None:
@@ -242,9 +242,9 @@ def _announce(records: list[tuple[ModelEntry, Installed]], as_json: bool) -> Non
         return
     for entry, record in records:
         known = "as published" if entry.sha256 else "not published: trusted and recorded on first use"
-        print(f"{entry.name}: {record.path}\n  SHA-256 of the file {record.source_sha256} ({known})")
+        say(f"{entry.name}: {record.path}\n  SHA-256 of the file {record.source_sha256} ({known})")
         for caution in entry.cautions:
-            print(f"  note: {caution}")
+            say(f"  note: {caution}")
 
 
 @contextmanager

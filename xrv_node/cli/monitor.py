@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from xrv_node.cli.console import ConfigOption, JsonOption, opened, print_json, print_table
+from xrv_node.cli.console import ConfigOption, JsonOption, opened, print_json, print_table, say
 
 if TYPE_CHECKING:
     from xrv_node.lab.baseline.sample import Sample
@@ -31,9 +31,9 @@ def baseline(
 
     sample = _recent(config, days, None)
     save(sample, out)
-    print(f"{out}: {len(sample)} images of as many patients, {sample.what}")
+    say(f"{out}: {len(sample)} images of as many patients, {sample.what}")
     if len(sample) < FEWEST:
-        print(f"nothing can be compared with it: that takes {FEWEST}; choose a longer time with --days")
+        say(f"nothing can be compared with it: that takes {FEWEST}; choose a longer time with --days")
 
 
 @app.command()
@@ -64,17 +64,17 @@ def report(
     if compared:
         rows = [{"what": f"{s.kind} {s.name}", "level": s.level, "PSI": f"{s.psi:.3f}"} for s in compared]
         print_table(rows, ["what", "level", "PSI"])
-    print(page.verdict(drift))
+    say(page.verdict(drift))
     if drift.embedding:
-        print(f"embeddings: {drift.embedding.level}, p = {drift.embedding.p_value:.3f}")
+        say(f"embeddings: {drift.embedding.level}, p = {drift.embedding.p_value:.3f}")
     if drift.shared:
-        print(page.in_both(drift))
+        say(page.in_both(drift))
     if not drift.same_models:
-        print("the baseline was made by other networks: only header fields were compared")
-    print(f"baseline: {drift.baseline}, {drift.images_before} images")
-    print(f"now: {drift.recent}, {drift.images_now} images")
+        say("the baseline was made by other networks: only header fields were compared")
+    say(f"baseline: {drift.baseline}, {drift.images_before} images")
+    say(f"now: {drift.recent}, {drift.images_now} images")
     for path in written:
-        print(path)
+        say(path)
 
 
 def _recent(config: Path | None, days: float, model_set: str | None) -> Sample:

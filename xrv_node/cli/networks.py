@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Protocol, TypeVar
 
 import typer
 
-from xrv_node.cli.console import ConfigOption
+from xrv_node.cli.console import ConfigOption, say
 
 if TYPE_CHECKING:
     from xrv_node.lab.images.batches import Options, Progress, Provenance
@@ -161,7 +161,7 @@ def progress_bar(words: str) -> Iterator[Callable[[int, int], None]]:
         if bar.disable and now - told > MINUTE and done > first:
             told = now
             left = (now - began) / (done - first) * (total - done) / MINUTE
-            print(f"{words}: {done} of {total}, about {left:.0f} minutes left", file=sys.stderr)
+            say(f"{words}: {done} of {total}, about {left:.0f} minutes left", file=sys.stderr)
 
     try:
         yield show
@@ -203,16 +203,16 @@ def carry_out(
         count, unread = sorted_out(start(progress), use)
     finish()
     for line in (*lines, *filter(None, notices)):
-        print(line)
+        say(line)
     conclude(count, unread)
 
 
 def conclude(count: int, unread: Sequence[Unread]) -> NoReturn:
     """Name the files that gave no result; exit code 1 where there are any, or no files at all."""
     for file in unread:
-        print(f"{file.path}: {file.why}", file=sys.stderr)
+        say(f"{file.path}: {file.why}", file=sys.stderr)
     if unread:
-        print(f"{len(unread)} of {count + len(unread)} gave no result", file=sys.stderr)
+        say(f"{len(unread)} of {count + len(unread)} gave no result", file=sys.stderr)
     elif not count:
-        print("there are no files", file=sys.stderr)
+        say("there are no files", file=sys.stderr)
     raise typer.Exit(1 if unread or not count else 0)

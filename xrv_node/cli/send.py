@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from xrv_node.cli.console import JsonOption, print_json
+from xrv_node.cli.console import JsonOption, print_json, say
 
 if TYPE_CHECKING:
     from xrv_node.deliver.scu import Peer
@@ -34,8 +34,8 @@ def send(
     else:
         for row in rows:
             if not row.good:
-                print(f"{row.path}: {row.says}")
-        print(f"{sum(r.good for r in rows)} of {len(rows)} sent to {to}")
+                say(f"{row.path}: {row.says}")
+        say(f"{sum(r.good for r in rows)} of {len(rows)} sent to {to}")
     raise typer.Exit(0 if all(r.good for r in rows) else 1)
 
 

@@ -1,8 +1,9 @@
 """The audit trail: append-only, each row hashed together with the one before it.
 
 A changed row breaks the chain from there on, a missing row leaves a gap, and rows missing at the end
-disagree with ``audit_head``. The database refuses UPDATE and DELETE on the table (migrations 0001, 0004), but
-for what retention removes from the beginning (:func:`forget`): a row of the chain that is left says so.
+disagree with ``audit_head``. The database refuses UPDATE and DELETE on the table, and INSERT but behind the
+last row (migrations 0001, 0004, 0006), except for what retention removes from the beginning (:func:`forget`):
+a row of the chain that is left says so.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from xrv_node.db.tables import AuditEvent, AuditHead
+from xrv_node.db.tables import AuditEvent, AuditHead, Study
 from xrv_node.reasons import Reason, plain
 
 GENESIS = "0" * 64
@@ -147,10 +148,24 @@ def verify(session: Session, last: int | None = None) -> Broken | int:
     head, newest, removed, checkpoint = session.execute(ends).one()
     if (head, newest) != (count, previous):
         return Broken(count + 1, f"{head - count} rows are missing at the end")
+    if head == 0 and session.scalar(select(Study.id).limit(1)) is not None:
+        return Broken(1, "it is empty, and there are studies, which none begins without an event")
     seal = beginning(session) or {"through": 0, "hash": GENESIS}
     if (seal["through"], seal["hash"]) != (removed, checkpoint):
         return Broken(removed + 1, f"it begins at row {removed + 1}, and no row says that it should")
     return int(count - removed)
+
+
+def newest(session: Session) -> str:
+    """Return the hash of the newest event: whoever has written it down finds a trail that was put back."""
+    return session.execute(select(AuditHead.hash)).scalar_one()
+
+
+def holds(session: Session, digest: str) -> bool:
+    """Whether an event with this hash is in the trail, or is the last of those that retention has removed."""
+    there = select(AuditEvent.id).where(AuditEvent.hash == digest)
+    checkpoint = select(AuditHead.id).where(AuditHead.removed_hash == digest)
+    return any(session.scalar(one.limit(1)) is not None for one in (there, checkpoint))
 
 
 def follows(previous: str, row: AuditEvent) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, get_args
@@ -10,7 +11,11 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 _SHOWN = 80
-"""Characters of a value that are repeated to the user."""
+"""Longer values are not repeated to the user: a token has no end that could be shown."""
+_SECRET = re.compile(r"(^|\.)(url|token|token_variable|password|proxy|user)$")
+"""Keys whose value is never repeated: an address may hold a user and a password (RFC 3986 3.2.1)."""
+_LOGIN = re.compile(r"://|@|[{}\[\]]")
+"""Nor is an address elsewhere, or what was to be a table."""
 
 
 def complaint(settings: type[BaseModel], error: ErrorDetails) -> str:
@@ -29,7 +34,8 @@ def complaint(settings: type[BaseModel], error: ErrorDetails) -> str:
         E.g. ``receive.prot: unknown key; accepted here: ae_title, host, port``.
     """
     key, table, named = _follow(settings, error["loc"])
-    says = f"{error['msg'].removeprefix('Value error, ')}{_got(error['input'])}"
+    given = _got(error["input"]) if not _SECRET.search(key) else ""
+    says = f"{error['msg'].removeprefix('Value error, ')}{given}"
     match error["type"]:
         case "extra_forbidden":
             says = _unknown(str(error["loc"][-1]), table)
@@ -44,7 +50,7 @@ def complaint(settings: type[BaseModel], error: ErrorDetails) -> str:
             # what is there is not repeated: it may be a variable with a token in it
             says = "a table is needed here; in a variable, one in JSON"
         case "path_type":
-            says = f"a path is needed here{_got(error['input'])}"
+            says = f"a path is needed here{given}"
     return f"{key}: {says}"
 
 
@@ -103,7 +109,9 @@ def _either(kinds: Iterable[str]) -> str:
 
 
 def _got(value: Any) -> str:
-    if isinstance(value, dict):  # a whole table is not repeated: it may hold a token
+    if not isinstance(value, bool | int | float | str):
+        return ""  # a table or list is not repeated: it may hold a token
+    text = str(value)
+    if _LOGIN.search(text) or len(text) > _SHOWN:
         return ""
-    text = repr(value)
-    return f" (got {text if len(text) <= _SHOWN else text[: _SHOWN - 3] + '...'})"
+    return f" (got {value!r})"

@@ -7,7 +7,15 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
+from pydantic.fields import FieldInfo
 
 
 def _ae_title(value: str) -> str:
@@ -38,6 +46,22 @@ class Section(BaseModel):
     """A table of the file. Frozen, and strict about keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _true_is_no_number(cls, table: Any) -> Any:
+        """``true`` counts as 1 in Python; as text it is refused where a number is needed."""
+        if not isinstance(table, dict):
+            return table
+        numbers = {field.alias or name for name, field in cls.model_fields.items() if _is_number(field)}
+        return {
+            key: str(value).lower() if isinstance(value, bool) and key in numbers else value
+            for key, value in table.items()
+        }
+
+
+def _is_number(field: FieldInfo) -> bool:
+    return bool({int, float} & {field.annotation, *get_args(field.annotation)})
 
 
 def kinds(table: Any) -> dict[str, type[Section]]:

@@ -13,6 +13,7 @@ import numpy as np
 from xrv_node.lab.statistics.intervals import Estimate
 from xrv_node.lab.statistics.thresholds import RULES
 from xrv_node.lab.validate.verdict import verdict
+from xrv_node.visible import cells
 
 if TYPE_CHECKING:
     from xrv_node.lab.statistics.evaluate import Evaluation
@@ -127,7 +128,7 @@ def as_csv(rows: Iterable[dict[str, Any]], columns: Sequence[str]) -> bytes:
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, columns)
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows(dict(zip(row, cells(row.values()), strict=True)) for row in rows)
     return text.getvalue().encode()
 
 
@@ -175,11 +176,11 @@ def returned_lines(run: ScoredDataset, back: RunStore) -> Iterator[bytes]:
         truth = {a.structure: [f"{a.dice:.6f}", f"{a.iou:.6f}"] for a in one.structures}
         direct = {o.structure: [f"{o.dice:.6f}", f"{o.iou:.6f}", o.differing] for o in one.overlaps}
         for name in dict.fromkeys([*direct, *truth]):
-            cells = [*truth.get(name, [""] * len(beside)), *direct.get(name, [""] * len(same))]
-            yield _line([images[one.row], name, *cells, ""])
+            figures = [*truth.get(name, [""] * len(beside)), *direct.get(name, [""] * len(same))]
+            yield _line([images[one.row], name, *figures, ""])
 
 
-def _line(cells: list[Any]) -> bytes:
+def _line(row: list[Any]) -> bytes:
     text = io.StringIO(newline="")
-    csv.writer(text).writerow(cells)
+    csv.writer(text).writerow(cells(row))
     return text.getvalue().encode()
