@@ -178,7 +178,7 @@ def check(settings: Settings, *, commissioning: bool) -> None:
 
     data_dir = settings.data_dir
     try:
-        data_dir.mkdir(parents=True, exist_ok=True)
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"node.data_dir: {data_dir} cannot be made ({error.strerror})") from error
     if not os.access(data_dir, os.W_OK):

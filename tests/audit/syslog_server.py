@@ -6,6 +6,7 @@ import re
 import socket
 import ssl
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -38,7 +39,7 @@ class Repository:
     ----------
     manner
         How a connection ends: ``orderly`` answers close_notify, ``curt`` only closes, ``leaves`` closes
-        with something left to read, ``reset`` breaks off before it has read anything.
+        with something left to read, ``reset`` breaks off before it has read anything, ``talks`` never ends.
     """
 
     context: ssl.SSLContext
@@ -68,7 +69,7 @@ class Repository:
                 plain, _ = self._listener.accept()
             except OSError:
                 return
-            with plain:
+            with plain, suppress(OSError):
                 self._one(plain)
 
     def _one(self, plain: socket.socket) -> None:
@@ -84,6 +85,8 @@ class Repository:
                 secured.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
                 return
             stream = b""
+            while self.manner == "talks":  # until the sender hangs up
+                secured.sendall(b"what")
             if self.manner == "leaves":
                 secured.recv(100)
                 return

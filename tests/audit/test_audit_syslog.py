@@ -102,6 +102,19 @@ def test_the_trail_arrives_once_and_in_order(
     assert sent(store, audit) == 8
 
 
+def test_a_repository_that_talks_without_end_is_not_listened_to(
+    store: Store, theirs: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(syslog, "WHOLE_SECONDS", 0.5)
+    happened(store, 1)
+    with Repository(theirs.context(), "talks") as repository:
+        audit = section(repository.port, theirs)
+        with pytest.raises(DestinationError, match="no answer in time"):
+            syslog.send(audit, [b"<85>1 - - - - - - x"])
+        forwarder(store, audit).run()
+    assert sent(store, audit) == 0  # it is sent again
+
+
 def test_a_large_trail_goes_in_several_connections(
     store: Store, theirs: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -44,3 +44,22 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     assert only(sender.send([result(tmp_path)])).outcome == Outcome.TRANSIENT
     with pytest.raises(DestinationError, match="make it or correct `path`"):
         sender.check()
+
+
+def test_a_link_in_the_folder_leads_nowhere(tmp_path: Path) -> None:
+    """Whoever can write there must not have the node write elsewhere."""
+    stored = result(tmp_path)
+    folder, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    for each in (folder, elsewhere):
+        each.mkdir()
+    link = folder / stored.path.parent.name
+    link.symlink_to(elsewhere)
+    sender = FolderSender(FolderDestination(name="f", path=folder), "X")
+    assert only(sender.send([stored])).outcome == Outcome.REJECTED
+    assert list(elsewhere.iterdir()) == []
+    link.unlink()
+    link.mkdir()
+    (elsewhere / "kept").write_text("as it was")
+    (link / f"seg-{stored.sop_instance_uid}.dcm").symlink_to(elsewhere / "kept")
+    assert only(sender.send([stored])).outcome == Outcome.DELIVERED
+    assert (elsewhere / "kept").read_text() == "as it was"

@@ -284,5 +284,5 @@ def test_no_message_repeats_a_password(tmp_path: Path, text: str) -> None:
 def test_true_is_no_number(tmp_path: Path, text: str) -> None:
     path = tmp_path / "node.toml"
     path.write_text(text)
-    with pytest.raises(ConfigError, match="valid (integer|number)"):
+    with pytest.raises(ConfigError, match=r"valid (integer|number)"):
         settings.load(path)

@@ -6,6 +6,7 @@ import http.client
 import re
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from made import SECRET, incoming, radiograph
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
+from serving import wait
 from sqlalchemy import text
 
 from xrv_node import role_locks
@@ -159,6 +161,36 @@ def test_a_client_that_asks_nothing_is_let_go(
         assert silent.recv(1) == b""
     assert client.ask("/health/live")[0] == 200
     assert "Traceback" not in capsys.readouterr().err
+
+
+def drip(connection: socket.socket) -> None:
+    while True:
+        connection.sendall(b"G")
+        time.sleep(0.05)
+
+
+def test_a_request_that_drips_is_not_waited_for(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each byte comes before the timeout of the socket is over."""
+    monkeypatch.setattr(web.RequestHandler, "timeout", 0.5)
+    address = ("127.0.0.1", client.server.server_port)
+    with socket.create_connection(address, 10) as slow, pytest.raises(OSError, match=r"Broken pipe|reset"):
+        drip(slow)
+    assert client.ask("/health/live")[0] == 200
+
+
+def test_silent_connections_of_one_address_leave_places(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web, "MOST_OF_ONE", 3)
+    with ExitStack() as stack:
+        address = ("127.0.0.1", client.server.server_port)
+        silent = [stack.enter_context(socket.create_connection(address, 10)) for _ in range(3)]
+        one_more = stack.enter_context(socket.create_connection(address, 10))
+        assert one_more.recv(1) == b""
+        for each in silent:
+            each.close()
+        wait(lambda: not client.server._present, 10, "the places to be free again")
+    assert client.ask("/health/live")[0] == 200
 
 
 def test_another_host_needs_a_token(store: Store, tmp_path: Path) -> None:

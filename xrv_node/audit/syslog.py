@@ -16,7 +16,7 @@ import sys
 import termios
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from time import sleep
+from time import monotonic, sleep
 
 from xrv_node import tls
 from xrv_node.audit.atna import Written
@@ -36,6 +36,8 @@ HOST_LENGTH = 255
 """Characters of HOSTNAME (RFC 5424 section 6)."""
 
 CONNECT_SECONDS = ANSWER_SECONDS = 10.0
+WHOLE_SECONDS = 60.0
+"""For a connection from its handshake to its end: a peer that says something now and then ends no timeout."""
 
 _CLOSE_WAIT = 8
 """The peer has closed, in order (TCP_CLOSE_WAIT of Linux' netinet/tcp.h, the first byte of its tcp_info)."""
@@ -108,12 +110,16 @@ def _secured(plain: socket.socket, to: AuditSection, data: bytes) -> None:
     context.check_hostname = files.verify_host
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     secured = context.wrap_bio(incoming, outgoing, server_hostname=to.host)
+    end = monotonic() + WHOLE_SECONDS
 
     def until_done(step: Callable[[], bytes | None]) -> bytes | None:
         while True:
             try:
                 return step()
             except ssl.SSLWantReadError:
+                if (left := end - monotonic()) <= 0:
+                    raise TimeoutError from None
+                plain.settimeout(min(left, ANSWER_SECONDS))
                 plain.sendall(outgoing.read())
                 if got := plain.recv(65536):
                     incoming.write(got)
@@ -126,8 +132,10 @@ def _secured(plain: socket.socket, to: AuditSection, data: bytes) -> None:
     with suppress(ssl.SSLWantReadError):
         secured.unwrap()  # writes close_notify; nothing of the peer's is there yet to be taken for an answer
     try:
+        # The protocol has no answers: what a peer says all the same is not heard.
         while until_done(secured.read):
-            pass  # the protocol has no answers: what a peer says all the same is not heard
+            if monotonic() > end:
+                raise TimeoutError
     except ssl.SSLZeroReturnError:
         return  # close_notify
     except ssl.SSLEOFError:

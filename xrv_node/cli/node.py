@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from typing import Annotated
 
@@ -32,6 +33,7 @@ def serve(
     """Run the node until SIGTERM."""
     from xrv_node import log, node, settings
 
+    os.umask(0o077)  # what the node keeps is patients' data
     loaded = settings.load(config)
     log.configure(loaded.log, only.value if only else "serve")
     if only is not None:

@@ -18,6 +18,7 @@ import alembic.util
 import sqlalchemy.exc
 import structlog
 from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.orm import Session
 
 from xrv_node.db import backup
@@ -44,12 +45,18 @@ class Store:
     """
 
     def __init__(self, url: str) -> None:
-        parsed = make_url(url)
+        try:
+            parsed = make_url(url)
+        except (ArgumentError, ValueError):  # its text may quote the password
+            raise ConfigError("database.url: this is no address of a database") from None
         self._sqlite = parsed.get_backend_name() == "sqlite"
         self._file = Path(parsed.database) if self._sqlite and parsed.database else None
         if self._file:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-        self.engine = _engine(url, sqlite=self._sqlite)
+            self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            self.engine = _engine(url, sqlite=self._sqlite)
+        except (NoSuchModuleError, ModuleNotFoundError) as error:
+            raise ConfigError(f"database.url: its driver is not installed ({error})") from error
         self._group = GroupCommit(self.begin)
 
     @contextmanager

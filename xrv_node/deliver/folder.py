@@ -31,8 +31,14 @@ class FolderSender:
     def send(self, results: Sequence[StoredResult]) -> Iterator[Attempt]:
         """Copy each; a file that is there already is replaced by the same bytes."""
         for result in results:
+            place = _place(self._path, result)
+            if place.parent.is_symlink():
+                yield Attempt(
+                    result, Outcome.REJECTED, Reason("folder-leads-elsewhere", file=str(place.parent))
+                )
+                continue
             try:
-                durable.write(_place(self._path, result), _content(result.path, deflated=self._deflate))
+                durable.write(place, _content(result.path, deflated=self._deflate))
             except (InvalidDicomError, zlib.error) as error:
                 yield Attempt(result, Outcome.TRANSIENT, Reason("own-file", error=type(error).__name__))
             except OSError as error:

@@ -50,7 +50,7 @@ def examine(
         Have every file of the spool read, and be told how many of how many are.
     """
     try:
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         says = f"{settings.data_dir} cannot be made ({error.strerror})"
         yield Diagnosis("disk", State.FAIL, says, "correct node.data_dir, or let this user make it")

@@ -13,6 +13,9 @@ from xrv_node.doctor.diagnosis import Examined, Found, State
 LITTLE_ROOM, NO_ROOM = 10 * 2**30, 2**30
 """Bytes. A chest radiograph is 10 to 30 MB as it is sent: some hundred of them, and some ten."""
 
+_OTHERS = 0o007
+"""Of a mode: what everybody may."""
+
 CLOCK_SLACK = timedelta(seconds=5)
 """An event that is later than now by more was written by a clock that was ahead, or ours went back."""
 
@@ -31,6 +34,9 @@ def disk(node: Examined) -> Found:
         else State.OK
     )
     yield state, f"{free / 2**30:.1f} GiB free in {directory}", "" if state == State.OK else "make room there"
+    if directory.stat().st_mode & _OTHERS:
+        says = f"every user of this machine can look into {directory}, where patients' data are"
+        yield State.WARN, says, f"chmod o= {directory}"
     probe = directory / "run" / "doctor.probe"
     try:
         durable.write(probe, [b"xrv-node"])

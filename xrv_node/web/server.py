@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import hmac
+import socket
+import threading
+from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from http import HTTPStatus
 from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING, Any
@@ -24,13 +28,41 @@ if TYPE_CHECKING:
 log = structlog.get_logger("web")
 
 IDLE_SECONDS = 10
-"""How long a client may take to ask and to read."""
+"""How long a client may take to ask and to read, each byte or all of it."""
+MOST, MOST_OF_ONE = 128, 32
+"""Connections at once, of all clients and of one address; more are closed. Each is a thread."""
 
 
 class WebServer(ThreadingMixIn, WSGIServer):
     """A thread a request: a slow reader delays no probe."""
 
     daemon_threads = True
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        self._present: Counter[str] = Counter()
+        self._counting = threading.Lock()
+        super().__init__(*arguments, **options)
+
+    def verify_request(self, request: Any, client_address: Any) -> bool:
+        """Whether there is a place for one more connection; it is taken then."""
+        address = str(client_address[0])
+        with self._counting:
+            free = self._present.total() < MOST and self._present[address] < MOST_OF_ONE
+            self._present[address] += free
+        return free
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Serve a connection, and end it when its time is over: a byte now and then ends no timeout."""
+        end = threading.Timer(RequestHandler.timeout, _shut, [request])
+        end.daemon = True
+        end.start()
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            end.cancel()
+            with self._counting:
+                self._present[str(client_address[0])] -= 1
+                self._present += Counter()  # without those that have none
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that is too slow or goes away; what breaks in the application is answered there."""
@@ -44,6 +76,11 @@ class RequestHandler(WSGIRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         """Nothing: a request line may hold whatever a client wrote."""
+
+
+def _shut(connection: socket.socket) -> None:
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 def start(settings: Settings, store: Store) -> WebServer:
