@@ -31,14 +31,15 @@ $(UV):
 demo: setup
 	$(BIN)/xrv-node demo
 
-# Two processes, a file of tests each, the dearest first: many wait for peers. TESTS=... for some of them.
-TWO := --numprocesses 2 --dist loadfile --no-loadscope-reorder
+# A file of tests each, the dearest first; three processes for two cores, as many tests wait for peers. TESTS=... for
+# some of them.
+SIDE_BY_SIDE := --numprocesses 3 --dist loadfile --no-loadscope-reorder
 test: setup
-	$(BIN)/python -m pytest $(TWO) $(TESTS)
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(TESTS)
 
 # What a test costs stands in tests/measured.txt; `pytest --measure` writes it anew.
 quick: setup
-	$(BIN)/python -m pytest --quiet $(TWO) -m "not slow and not peers"
+	$(BIN)/python -m pytest --quiet $(SIDE_BY_SIDE) -m "not slow and not peers"
 
 lint: setup
 	$(BIN)/ruff check .

@@ -18,7 +18,7 @@ from fuzz_seeds import CORPUS, ENTRIES, Run, corpus, entry
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-SECONDS = os.environ.get("XRV_NODE_FUZZ_SECONDS", "10")
+SECONDS = os.environ.get("XRV_NODE_FUZZ_SECONDS", "5")
 """Of the guided fuzzing of each entry."""
 
 EDITS = st.lists(
