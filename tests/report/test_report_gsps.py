@@ -135,3 +135,14 @@ def test_a_grey_scale_that_cannot_be_read_is_left_out(rubbish: dict[str, Any], t
             header.add_new(keyword, "LO", value)
     presented(header, tmp_path / "state.dcm")
     assert dciodvfy.errors(tmp_path / "state.dcm") == []
+
+
+@pytest.mark.parametrize(("spacing", "ratio"), [(["0.1", "0.2"], [1, 2]), (["0.143", "0.143"], [1, 1])])
+def test_pixels_that_are_not_square_are_shown_so(
+    spacing: list[str], ratio: list[int], tmp_path: Path
+) -> None:
+    state = tmp_path / "state.dcm"
+    made = presented(radiograph(PixelSpacing=spacing, ImagerPixelSpacing=spacing), state)
+    (area,) = made.DisplayedAreaSelectionSequence
+    assert list(area.PresentationPixelAspectRatio) == ratio
+    assert cases.tool("dcmpschk", state).returncode == 0

@@ -7,12 +7,14 @@ state replaces all of that: what it does not state is not applied (PS3.4 N.2).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
 from pydicom import DataElement, Dataset
 
 from xrv_node.attributes import number, text
+from xrv_node.radiograph.aspect import aspect
 from xrv_node.radiograph.lookup import Table, first_table, is_inverted
 from xrv_node.report import codes, summary
 from xrv_node.report.envelope import finish, image_placeholders, stand_in
@@ -102,6 +104,10 @@ def _presentation(image: ImageOutcome, outcome: StudyOutcome, language: str) -> 
         ],
     )
     _show(made, image.header)
+    # in whole numbers (IS), vertical and horizontal (PS3.3 C.10.4)
+    tall = Fraction(aspect(image.header)).limit_denominator(1000)
+    for area in made.DisplayedAreaSelectionSequence:
+        area.PresentationPixelAspectRatio = [tall.numerator, tall.denominator]
     made.BodyPartExamined = "CHEST"
     made.ContentCreatorName = ""  # type 2; no person made it
     return finish(made, "gsps", outcome, image.header, [source.SOPInstanceUID], language)
