@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from xrv_node.errors import DatasetError
 from xrv_node.lab.datasets.catalog import entries, find
+from xrv_node.lab.datasets.images import unpacked
 from xrv_node.lab.datasets.load import load
 
 NIH = "Image Index,Finding Labels,Patient ID,Patient Age,Patient Sex,View Position\n"
@@ -92,6 +94,35 @@ def test_a_report_with_entities_is_refused(tmp_path: Path) -> None:
     bomb = b'<!DOCTYPE a [<!ENTITY b "ha"><!ENTITY c "&b;&b;">]><eCitation><uId id="1"/>&c;</eCitation>'
     with pytest.raises(DatasetError, match="cannot be read as an archive of reports"):
         load("openi", openi(tmp_path, bomb), views=["*"])
+
+
+def test_a_report_that_is_far_too_long_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="cannot be read as an archive of reports"):
+        load("openi", openi(tmp_path, b"<a>" + b" " * (2 << 20) + b"</a>"), views=["*"])
+
+
+@pytest.mark.parametrize(
+    "name", ["../outside.png", "/tmp/outside.png", "a/../../outside.png", "\\..\\outside.png"]
+)
+def test_a_member_with_a_path_is_written_nowhere_else(tmp_path: Path, name: str) -> None:
+    """Members are read by their names and never unpacked under them."""
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    (inside / FILE).write_text(NIH + "a.png,Mass,1,57,M,PA\n")
+    with zipfile.ZipFile(inside / "images.zip", "w") as archive:
+        archive.writestr(name, b"outside")
+        archive.writestr("a.png", b"inside")
+    before = set(tmp_path.rglob("*"))
+    try:
+        table = load("nih", inside)
+    except DatasetError:
+        pass
+    else:
+        for item in table:
+            with unpacked(item.image) as path:
+                assert path.read_bytes() == b"inside"
+    assert set(tmp_path.rglob("*")) == before
+    assert not Path("/tmp/outside.png").exists()
 
 
 @given(content=st.binary(max_size=300))

@@ -113,6 +113,12 @@ def test_markup_in_names_labels_and_reasons_is_text_on_the_page(monkeypatch):
         assert name + MARKUP in text, name
 
 
+@pytest.mark.parametrize("name", ["$", "$\\frac{$", "a$b$c^{", "\\usepackage", "<script>&", "x" * 60])
+def test_a_name_is_drawn_whatever_it_is_made_of(name: str) -> None:
+    finding = replace(validate_cases.large().evaluation.findings[0], finding=name)
+    assert b"<svg" in plots.areas([finding], {name: 0.8})
+
+
 def test_a_home_that_is_no_address_is_no_link():
     validation = validate_cases.large()
     about = replace(validation.about, home="javascript://%0aalert(1)")

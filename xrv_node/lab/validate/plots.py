@@ -37,6 +37,7 @@ _LOOK: dict[Any, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "svg.hashsalt": "xrv-node",  # the same figures make the same file
+    "text.parse_math": False,  # a dollar sign in a name is one
 }
 
 
