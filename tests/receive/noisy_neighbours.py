@@ -113,6 +113,9 @@ NEIGHBOURS: dict[str, Callable[[int, Stop], None]] = {
     "2 addresses, 16 idle associations each, echoing": lambda port, stop: held(
         port, 2, 16, request(), ECHO, 0.2, stop
     ),
+    "34 addresses, an idle association each, echoing": lambda port, stop: held(
+        port, 34, 1, request(), ECHO, 0.2, stop
+    ),
     "34 addresses, 32 silent connections each": lambda port, stop: held(port, 34, 32, b"", b"", 0.5, stop),
     "34 addresses, 8 requests that drip": lambda port, stop: held(
         port, 34, 8, request()[:20], b"\0", 0.2, stop

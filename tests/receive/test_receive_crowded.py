@@ -137,6 +137,20 @@ def test_who_only_echoes_is_ended_and_who_works_is_not(listen: Start, store: Sto
     assert refusals(store) == ["nothing but C-ECHO came for 1 s (receive.idle_seconds)"]
 
 
+def test_who_does_nothing_makes_way_where_every_place_is_taken(
+    listen: Start, idlers: ExitStack, store: Store
+) -> None:
+    """So many addresses as there are places, an association each, echoing."""
+    port = listen("max_associations = 4")
+    lines = [associated(port, number) for number in range(2, 6)]
+    for connection, answer in lines:
+        idlers.enter_context(connection)
+        assert answer == 2
+    assert honest(port) < 60  # after a second: until then they have just come
+    wait(lambda: refusals(store), 10, "the reason on record")
+    assert refusals(store)[0].startswith("it did nothing while all 4 associations were taken")
+
+
 def test_no_place_is_taken_by_who_may_not_come() -> None:
     crowd = Crowd()
     with crowd.visit("10.0.0.1", lambda *_: None):

@@ -19,10 +19,12 @@ from serving import wait
 from sqlalchemy import text
 
 from xrv_node import role_locks
-from xrv_node.db import trail
+from xrv_node.db import queries, trail
+from xrv_node.db.repeats import Repeats
 from xrv_node.db.store import Store
 from xrv_node.errors import ConfigError
 from xrv_node.product import VERSION
+from xrv_node.reasons import Reason
 from xrv_node.receive import intake
 from xrv_node.settings import FrontalSection, Settings, load
 from xrv_node.spool import Spool
@@ -121,6 +123,16 @@ def test_the_numbers_follow_what_happens(client: Client, store: Store, spool: Sp
     assert 0 < after["xrv_node_disk_free_bytes",] < after["xrv_node_disk_bytes",]
     assert ("xrv_node_info", "true", VERSION) in after
     assert client.metrics()["xrv_node_events_total", "instance.received"] == 2  # not counted again
+
+
+def test_a_row_that_stands_for_several_events_counts_as_so_many(client: Client, store: Store) -> None:
+    repeats = Repeats(store)
+    for number in range(30):
+        repeats.record("instance.refused", peer="10.0.0.1", key=Reason("class-not-taken"), number=number)
+    repeats.flush()
+    assert client.metrics()["xrv_node_events_total", "instance.refused"] == 30
+    with store.read() as db:
+        assert len(list(queries.events(db, event="instance.refused"))) == 2
 
 
 def test_the_documented_table_is_the_table(client: Client, store: Store, spool: Spool) -> None:

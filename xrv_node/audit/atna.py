@@ -131,9 +131,10 @@ def _delivered(node: _Node, detail: Row) -> AuditMessage:
 def _refused(node: _Node, detail: Row) -> AuditMessage:
     caller = str(detail.get("calling_ae") or "unknown")
     who = (node.ourselves(), Participant(caller, ae_title=caller))
-    return AuditMessage(
-        SECURITY_ALERT, "E", who, (NODE_AUTHENTICATION,), MINOR_FAILURE, str(detail.get("remedy") or "")
-    )
+    says = str(detail.get("remedy") or "")
+    if "repeated" in detail:
+        says += f" ({detail['repeated']} times more since {detail['since']})"
+    return AuditMessage(SECURITY_ALERT, "E", who, (NODE_AUTHENTICATION,), MINOR_FAILURE, says)
 
 
 def _changed(node: _Node, detail: Row) -> AuditMessage:

@@ -68,6 +68,8 @@ class Wire:
         self._body = memoryview(bytearray(MAXIMUM_PDU))
         self._end: float | None = None
         self._ahead = b""
+        self.was_shut = False
+        """Whether :meth:`shutdown` ended it."""
         self._heard = False
         """Whether a whole PDU came: before that, what comes is no part of an object, and may be shown."""
         # An answer is one small segment: nothing is to be collected behind it.
@@ -171,6 +173,11 @@ class Wire:
             end = monotonic() + seconds
             while self._connection.recv_into(self._body) and monotonic() < end:
                 pass
+
+    def shutdown(self, how: int) -> None:
+        """Wake up whoever reads from it or writes to it, from another thread."""
+        self.was_shut = True
+        self._connection.shutdown(how)
 
     def close(self) -> None:
         """Close the connection."""

@@ -34,8 +34,14 @@ PROCESSING_FAILURE = 0x0110
 UNRECOGNIZED_OPERATION = 0x0211
 """PS3.7 C.5.28."""
 
-_ON_RECORD = ("request-unreadable", "wire-not-dicom", "wire-too-long", "only-echoes")
+_ON_RECORD = ("request-unreadable", "wire-not-dicom", "wire-too-long", "only-echoes", "idle-made-way")
 """Why we ended an association, where the peer must be seen to: the other ends may be a cable's."""
+
+
+IDLE_SECONDS = 1.0
+"""Who has done nothing for so long makes way where every place is taken and one comes that has none."""
+PLACE_SECONDS = 2.0
+"""How long that one waits for it."""
 
 
 def serve(wire: Wire, address: str, receiver: Receiver, seated: Callable[[], bool] = lambda: True) -> None:
@@ -70,15 +76,37 @@ def _serve(
     calling, called, ours = association.calling_ae, association.called_ae, receiver.settings.receive
     refusal = admission.refusal(ours, receiver.gate, calling, called)
     if refusal is None:
-        with receiver.crowd.visit(address, partial(admission.crowded, ours)) as crowded:
-            if crowded is None:
-                if seated():
-                    _work(association, wire, address, receiver)
-                return
+        crowded = _seat(association, wire, address, receiver, seated)
+        end, making = monotonic() + PLACE_SECONDS, False
+        while crowded is not None and not receiver.crowd.has(address) and monotonic() < end:
+            making = making or receiver.idle.shut_one(IDLE_SECONDS)
+            sleep(0.01)  # until the one that makes way has gone
+            crowded = _seat(association, wire, address, receiver, seated)
+        if crowded is None:
+            return
         refusal = LOCAL_LIMIT_EXCEEDED, crowded
     rejection, remedy = refusal
     association.reject(rejection)
     refused(receiver, address, remedy, calling, called)
+
+
+def _seat(
+    association: Association, wire: Wire, address: str, receiver: Receiver, seated: Callable[[], bool]
+) -> Reason | None:
+    """Serve an association to its end, if there is a place for it; else why there is none."""
+    with receiver.crowd.visit(address, partial(admission.crowded, receiver.settings.receive)) as crowded:
+        if crowded is None and seated():
+            receiver.idle.add(wire, address)
+            try:
+                _work(association, wire, address, receiver)
+            except BrokenOffError as end:
+                if wire.was_shut:
+                    most = receiver.settings.receive.max_associations
+                    raise BrokenOffError(Reason("idle-made-way", limit=most)) from end
+                raise
+            finally:
+                receiver.idle.remove(wire)
+    return crowded
 
 
 def _work(association: Association, wire: Wire, address: str, receiver: Receiver) -> None:
@@ -97,9 +125,12 @@ def _work(association: Association, wire: Wire, address: str, receiver: Receiver
     worked = monotonic()
     for message in association.messages():
         service = _service(message)
+        if service in _WORK:
+            receiver.idle.remove(wire)
         association.answer(message, service(association, message, sender))
         if service in _WORK:
             worked = monotonic()
+            receiver.idle.add(wire, address)
         elif monotonic() > worked + ours.idle_seconds:
             raise BrokenOffError(Reason("only-echoes", seconds=f"{ours.idle_seconds:g}"), NOT_SPECIFIED)
     association.release()
@@ -110,7 +141,9 @@ def _work(association: Association, wire: Wire, address: str, receiver: Receiver
 
 def echo(_association: Association, _message: Message, sender: Caller) -> int:
     """C-ECHO: always Success."""
-    log.info("echo", calling_ae=sender.calling_ae)
+    if not sender.echoed:  # some ask each second
+        log.info("echo", calling_ae=sender.calling_ae)
+    sender.echoed = True
     return SUCCESS
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import socket
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from ipaddress import IPv4Address, IPv6Network, ip_address
 from time import monotonic
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 T = TypeVar("T")
 
@@ -76,6 +77,11 @@ class Crowd:
             if not self._counts[near]:
                 del self._counts[near]
 
+    def has(self, address: str) -> bool:
+        """Whether one is from there."""
+        with self._lock:
+            return neighbourhood(address) in self._counts
+
     @property
     def size(self) -> int:
         """How many there are."""
@@ -83,39 +89,54 @@ class Crowd:
             return sum(self._counts.values())
 
 
-class Waiting:
-    """Connections without an association, of which there are so many at most.
+class Line(Protocol):
+    """A connection, or what stands for one."""
 
-    Each holds a thread and a file, may say nothing until ARTIM ends, and costs its peer nothing. Where one
-    more comes, the oldest one of the neighbourhood that has most is shut down. Who came to work is through
-    before that is his.
+    def shutdown(self, how: int, /) -> None:
+        """Wake up whoever waits on it."""
+
+
+class Waiting:
+    """Connections that do nothing, of which there are so many at most.
+
+    Each holds a thread and a file and costs its peer nothing. Where one more comes, or a place is wanted, the
+    oldest of the neighbourhood that has most is shut down. Who came to work is through before it is his turn.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int = sys.maxsize) -> None:
         self.most = most
         self._lock = threading.Lock()
-        self._near: dict[socket.socket, str] = {}
-        """By age: a dict keeps the order in which they came."""
+        self._lines: dict[Line, tuple[str, float]] = {}
+        """Neighbourhood and since when, by age: a dict keeps the order in which they came."""
 
-    def add(self, connection: socket.socket, address: str) -> None:
+    def add(self, line: Line, address: str) -> None:
         """Take one more in; another one may have to go for it."""
         with self._lock:
-            if len(self._near) >= self.most:
-                self._shut_one()
-            self._near[connection] = neighbourhood(address)
+            if len(self._lines) >= self.most:
+                self._shut(monotonic())
+            self._lines[line] = neighbourhood(address), monotonic()
 
-    def remove(self, connection: socket.socket) -> bool:
-        """Let it go, for it has an association or is at its end; False where it was shut down meanwhile."""
+    def remove(self, line: Line) -> bool:
+        """Let it go, for it works or is at its end; False where it is not there any more."""
         with self._lock:
-            return self._near.pop(connection, None) is not None
+            return self._lines.pop(line, None) is not None
 
-    def _shut_one(self) -> None:
-        counts = Counter(self._near.values())
+    def shut_one(self, seconds: float) -> bool:
+        """Shut one down that has done nothing for so long; False where there is none."""
+        with self._lock:
+            return self._shut(monotonic() - seconds)
+
+    def _shut(self, latest: float) -> bool:
+        old = {line: near for line, (near, since) in self._lines.items() if since <= latest}
+        if not old:
+            return False
+        counts = Counter(old.values())
         greediest = max(counts.values())
-        victim = next(one for one, near in self._near.items() if counts[near] == greediest)
-        del self._near[victim]
+        victim = next(line for line, near in old.items() if counts[near] == greediest)
+        del self._lines[victim]
         with suppress(OSError):
             victim.shutdown(socket.SHUT_RDWR)  # its thread wakes up, and closes it
+        return True
 
 
 class Pace:

@@ -13,7 +13,7 @@ from xrv_node.db.repeats import Repeats
 from xrv_node.db.store import Store
 from xrv_node.disk import Gate
 from xrv_node.reasons import Reason
-from xrv_node.receive.peer_limits import Crowd, Pace, neighbourhood
+from xrv_node.receive.peer_limits import Crowd, Pace, Waiting, neighbourhood
 from xrv_node.settings import Settings
 from xrv_node.spool import Spool
 
@@ -33,6 +33,9 @@ class Receiver:
     """Whether the worker can tell a view that the header leaves open."""
     crowd: Crowd = field(default_factory=Crowd)
     """The associations that were let in."""
+
+    idle: Waiting = field(default_factory=Waiting)
+    """Those of them that wait for something to do."""
 
     @cached_property
     def repeats(self) -> Repeats:
@@ -57,6 +60,7 @@ class Caller:
     receiver: Receiver
     calling_ae: str
     address: str
+    echoed: bool = False
     studies: set[str] = field(default_factory=set)
     """What it has sent, for ``close_on_release``."""
 
