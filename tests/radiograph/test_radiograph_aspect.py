@@ -14,6 +14,7 @@ from radiograph_files import image, write
 
 from xrv_node.analyse import analysis_file
 from xrv_node.analyse.heatmap import region
+from xrv_node.lab.datasets.transforms import Fit
 from xrv_node.radiograph.aspect import aspect
 from xrv_node.radiograph.display import display
 from xrv_node.radiograph.image import Radiograph
@@ -134,3 +135,14 @@ def test_the_overlay_is_drawn_on_square_pixels() -> None:
     assert whole is not None
     assert drawn is not None
     assert drawn.shape == whole.shape
+
+
+@pytest.mark.parametrize("tall", [0.5, 2.0])
+def test_masks_of_a_dataset_are_fitted_as_their_images(tall: float) -> None:
+    drawn = circle(300, 260, tall)
+    fit = Fit(size=128)
+    image_of_it = fit.image(Radiograph((drawn * 200).astype(np.uint8), 0, 255, aspect=tall))[0] > 0
+    mask = fit.mask(drawn, tall)[0] > 0.5
+    assert overlap(image_of_it, mask) > 0.9
+    height, width = bounds(mask)
+    assert abs(height - width) <= 2
