@@ -182,6 +182,6 @@ def test_send_says_what_is_wrong(tmp_path: Path) -> None:
     radiograph().save_as(path, enforce_file_format=True)
     (tmp_path / "text.txt").write_text("no DICOM")
     assert "write AE@host:port" in xrv("send", path, "--to", "nowhere", code=2)
-    assert "cannot be reached" in xrv("send", path, "--to", "A@127.0.0.1:1", code=2)
+    assert "is it running and reachable?" in xrv("send", path, "--to", "A@127.0.0.1:1", code=2)
     assert "there is no such file" in xrv("send", tmp_path / "b", "--to", "A@127.0.0.1:1", code=2)
     assert "not a DICOM file" in xrv("send", tmp_path / "text.txt", "--to", "A@127.0.0.1:1", code=1)
