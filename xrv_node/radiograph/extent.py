@@ -17,6 +17,7 @@ BINARY = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "OX", "UN", "OB or OW", 
 
 _ITEMS, _FRAGMENTS, _ELEMENTS = "items", "fragments", "elements"
 _LONGEST_TEXT = 1 << 16
+_BLOCK = 1 << 15
 
 
 class StrayError(Exception):
@@ -95,63 +96,90 @@ def walk(file: Steps | BinaryIO, length: int, vr: str | None, encoding: Encoding
     StrayError
         Where it breaks off, or holds what a sequence cannot.
     """
-    begin, found = file.tell(), Extent()
-    number = struct.Struct("<L" if encoding.little else ">L")
-    words = struct.Struct("<HH" if encoding.little else ">HH")
-    holds = _FRAGMENTS if vr in BINARY and vr != "UN" else _ITEMS
-    stack: list[tuple[str, int | None]] = [(holds, None if length == UNDEFINED else begin + length)]
-    while stack:
-        holds, end = stack[-1]
-        if end is not None and file.tell() >= end:
-            stack.pop()
-            continue
-        head = file.read(8)
-        if len(head) < 8:
-            raise StrayError
-        found.pieces += 1
-        if found.pieces > most:
-            break
-        group, element = words.unpack_from(head)
-        tag, (long,) = group << 16 | element, number.unpack_from(head, 4)
-        if tag == (ITEM_END if holds == _ELEMENTS else SEQUENCE_END):
-            stack.pop()
-        elif holds == _ELEMENTS:
-            inner, size = _element(file, tag, head, encoding, number)
-            if is_sequence(tag, inner) or size == UNDEFINED:
-                kind = _FRAGMENTS if inner in BINARY and inner != "UN" else _ITEMS
-                stack.append((kind, None if size == UNDEFINED else file.tell() + size))
-                found.depth = max(found.depth, len(stack))
+    return _Walk(file, encoding, most).over(length, _FRAGMENTS if _is_binary(vr) else _ITEMS)
+
+
+class _Walk:
+    """One walk; a block of the file is at hand."""
+
+    def __init__(self, file: Steps | BinaryIO, encoding: Encoding, most: int) -> None:
+        self._file, self._encoding, self._most = file, encoding, most
+        order = "<" if encoding.little else ">"
+        self._head, self._short = struct.Struct(f"{order}HHL"), struct.Struct(f"{order}H")
+        self._long = struct.Struct(f"{order}L")
+        self._block, self._base = b"", file.tell()
+
+    def over(self, length: int, holds: str) -> Extent:
+        """Walk over a value that begins where the file stands, and leave the file behind it."""
+        found = Extent()
+        place = begin = self._base
+        stack: list[tuple[str, int | None]] = [(holds, None if length == UNDEFINED else begin + length)]
+        while stack and found.pieces <= self._most:
+            holds, end = stack[-1]
+            if end is not None and place >= end:
+                stack.pop()
+                continue
+            at = self._at(place)
+            group, element, long = self._head.unpack_from(self._block, at)
+            found.pieces += 1
+            tag = group << 16 | element
+            if tag == (ITEM_END if holds is _ELEMENTS else SEQUENCE_END):
+                stack.pop()
+                place += 8
+            elif holds is _ELEMENTS:
+                vr, value, size = self._element(place, at, long)
+                if is_sequence(tag, vr) or size == UNDEFINED:
+                    kind = _FRAGMENTS if _is_binary(vr) else _ITEMS
+                    stack.append((kind, None if size == UNDEFINED else value + size))
+                    found.depth = max(found.depth, len(stack))
+                    place = value
+                else:
+                    found.values += self._values(tag, vr, value, size)
+                    place = value + size
+            elif tag != ITEM or (holds is _FRAGMENTS and long == UNDEFINED):
+                raise StrayError
             else:
-                found.values += _values(file, tag, inner, size)
-        elif tag != ITEM or (holds == _FRAGMENTS and long == UNDEFINED):
+                place += 8
+                if holds is _FRAGMENTS:
+                    place += long
+                elif long:
+                    stack.append((_ELEMENTS, None if long == UNDEFINED else place + long))
+        self._file.seek(place, 0)
+        found.size = place - begin
+        return found
+
+    def _at(self, place: int) -> int:
+        """Where in the block the eight bytes at a place are, and four more unless the file ends."""
+        at = place - self._base
+        if not 0 <= at <= len(self._block) - 12:
+            self._file.seek(place, 0)
+            self._block, self._base, at = self._file.read(_BLOCK), place, 0
+            if len(self._block) < 8:
+                raise StrayError
+        return at
+
+    def _element(self, place: int, at: int, long: int) -> tuple[str | None, int, int]:
+        """VR, place and length of the value of the element at a place."""
+        vr = self._block[at + 4 : at + 6]
+        if self._encoding.implicit or not (b"AA" <= vr <= b"ZZ"):
+            return None, place + 8, long
+        name = vr.decode("latin-1")
+        if name not in EXPLICIT_VR_LENGTH_32:
+            return name, place + 8, int(self._short.unpack_from(self._block, at + 6)[0])
+        if len(self._block) < at + 12:
             raise StrayError
-        elif holds == _FRAGMENTS:
-            file.seek(long, 1)
-        else:
-            stack.append((_ELEMENTS, None if long == UNDEFINED else file.tell() + long))
-    found.size = file.tell() - begin
-    return found
+        return name, place + 12, int(self._long.unpack_from(self._block, at + 8)[0])
+
+    def _values(self, tag: int, vr: str | None, place: int, size: int) -> int:
+        """How many values an element has beside the first; a long one is not looked into."""
+        if not size or size > _LONGEST_TEXT or real_vr(tag, vr) in BINARY:
+            return 0
+        at = place - self._base
+        if at + size <= len(self._block):
+            return self._block.count(b"\\", at, at + size)
+        self._file.seek(place, 0)
+        return self._file.read(size).count(b"\\")
 
 
-def _element(
-    file: Steps | BinaryIO, tag: int, head: bytes, encoding: Encoding, number: struct.Struct
-) -> tuple[str | None, int]:
-    """VR and length of the element whose first eight bytes are given."""
-    vr = head[4:6]
-    if encoding.implicit or not (b"AA" <= vr <= b"ZZ"):
-        return None, int(number.unpack_from(head, 4)[0])
-    name = vr.decode("latin-1")
-    if name in EXPLICIT_VR_LENGTH_32:
-        rest = file.read(4)
-        if len(rest) < 4:
-            raise StrayError
-        return name, int(number.unpack(rest)[0])
-    return name, int.from_bytes(head[6:8], "little" if encoding.little else "big")
-
-
-def _values(file: Steps | BinaryIO, tag: int, vr: str | None, size: int) -> int:
-    """How many values an element has; a long one is not looked into."""
-    if size > _LONGEST_TEXT or real_vr(tag, vr) in BINARY:
-        file.seek(size, 1)
-        return 0
-    return file.read(size).count(b"\\")
+def _is_binary(vr: str | None) -> bool:
+    return vr in BINARY and vr != "UN"

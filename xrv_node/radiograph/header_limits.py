@@ -31,9 +31,9 @@ from xrv_node.reasons import Reason
 
 MAX_BYTES = 32 << 20
 """Read of a header; what is passed over is not counted."""
-MAX_READS = 60_000
+MAX_READS = 20_000
 """Pieces that it is read in, one to three for an element or item, of which each takes about a kilobyte."""
-MAX_STEPS = 500_000
+MAX_STEPS = 250_000
 """Elements and items that are stepped over; a multi-frame object has some 50 elements a frame."""
 
 MAX_TEXT = 1 << 16
