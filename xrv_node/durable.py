@@ -95,10 +95,17 @@ def _write(file: BinaryIO, chunks: Iterable[bytes | memoryview]) -> None:
         syncing.result()
 
 
-def write(target: Path, chunks: Iterable[bytes | memoryview]) -> None:
-    """Write a file durably and atomically beside whatever stands there."""
+def write(target: Path, chunks: Iterable[bytes | memoryview], *, mode: int = 0o600) -> None:
+    """Write a file durably and atomically beside whatever stands there.
+
+    Parameters
+    ----------
+    mode
+        Its permissions, whatever the umask is.
+    """
     path = draft(target.parent, chunks)
     try:
+        path.chmod(mode)
         keep(path, target)
     except BaseException:
         path.unlink(missing_ok=True)

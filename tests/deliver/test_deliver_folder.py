@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from stat import S_IMODE
 
 import pytest
 from deliver_cases import result
@@ -36,6 +38,25 @@ def test_a_folder_gets_files_that_are_deflated_only_where_asked_for(tmp_path: Pa
     sent, kept = dcmread(path), dcmread(stored.path)
     assert sent.get_item("PatientName").value == kept.get_item("PatientName").value
     assert to_bytes(sent) == to_bytes(kept)
+
+
+@pytest.mark.parametrize(("folder", "file"), [(0o2770, 0o660), (0o755, 0o644), (None, 0o600)])
+def test_what_is_put_there_is_as_open_as_the_folder(tmp_path: Path, folder: int | None, file: int) -> None:
+    """The node keeps its own files to itself; those of a folder another program is to take away."""
+    stored, out = result(tmp_path), tmp_path / "out"
+    if folder is not None:
+        out.mkdir()
+        out.chmod(folder)
+    before = os.umask(0o077)
+    try:
+        assert only(FolderSender(FolderDestination(name="f", path=out), "X").send([stored])).outcome == (
+            Outcome.DELIVERED
+        )
+    finally:
+        os.umask(before)
+    (path,) = out.rglob("*.dcm")
+    assert S_IMODE(path.stat().st_mode) == file
+    assert S_IMODE(path.parent.stat().st_mode) == (0o700 if folder is None else folder)
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import os
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from stat import S_IMODE
 
 from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_file_meta_info
@@ -38,7 +39,8 @@ class FolderSender:
                 )
                 continue
             try:
-                durable.write(place, _content(result.path, deflated=self._deflate))
+                mode = self._rights(place.parent)
+                durable.write(place, _content(result.path, deflated=self._deflate), mode=mode)
             except (InvalidDicomError, zlib.error) as error:
                 yield Attempt(result, Outcome.TRANSIENT, Reason("own-file", error=type(error).__name__))
             except OSError as error:
@@ -46,6 +48,15 @@ class FolderSender:
                 yield Attempt(result, Outcome.TRANSIENT, reason)
             else:
                 yield Attempt(result, Outcome.DELIVERED)
+
+    def _rights(self, directory: Path) -> int:
+        """Make a study's directory; it and its files are as open as the folder is: others are to take them away."""
+        self._path.mkdir(parents=True, exist_ok=True)
+        mode = S_IMODE(self._path.stat().st_mode)
+        if not directory.exists():
+            directory.mkdir()
+            directory.chmod(mode)
+        return mode & 0o666
 
     def close(self) -> None:
         """Nothing is held open."""
