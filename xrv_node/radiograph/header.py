@@ -78,7 +78,7 @@ def read_object(path: Path) -> Dataset:
     Returns
     -------
     pydicom.Dataset
-        As `read_header`'s, with Pixel Data as they are (`pixel_element`) and nothing that is behind them; the
+        As `read_header`'s, with Pixel Data as they are (`pixel_element`) and what is behind native ones; the
         bytes of patient and study are remembered (`verbatim`).
 
     Raises
@@ -191,7 +191,10 @@ def _settled(dataset: Dataset, sieve: Sieve, *, with_pixels: bool) -> Dataset:
     # what the reader has found, whatever the transfer syntax says
     encoding = Encoding(bool(implicit if raw is None else raw.is_implicit_VR), little is not False)
     sieve.go_on(dataset, encoding)
+    pixels = pixel_element.read(sieve.file, encoding) if with_pixels else None
+    if pixels is not None and not pixels.is_undefined_length:
+        sieve.behind(dataset, encoding)  # some writers do not sort
     trim(dataset, sieve.over, encoding)
-    if with_pixels and (pixels := pixel_element.read(sieve.file, encoding)):
+    if pixels is not None:
         dataset[pixels.tag] = pixels
     return dataset

@@ -10,6 +10,7 @@ import io
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
+import structlog
 from pydicom import DataElement, Dataset
 from pydicom.dataelem import RawDataElement
 from pydicom.filereader import data_element_generator
@@ -28,6 +29,8 @@ from xrv_node.radiograph.extent import (
     walk,
 )
 from xrv_node.reasons import Reason
+
+log = structlog.get_logger("radiograph")
 
 MAX_BYTES = 32 << 20
 """Read of a header; what is passed over is not counted."""
@@ -163,8 +166,22 @@ class Sieve:
         while self._stopped is not None:
             self._settle(*self._stopped, encoding)
             self._stopped = None
-            for element in self._more(dataset, encoding):
-                dataset[element.tag] = element
+            self._take(dataset, encoding)
+
+    def behind(self, dataset: Dataset, encoding: Encoding) -> None:
+        """Read what is behind the pixel data, where the file stands; as `go_on`."""
+        self.file.unlimited = False
+        try:
+            self._take(dataset, encoding)
+            self.go_on(dataset, encoding)
+        except ImageError:
+            raise
+        except Exception:  # what cannot be read there is as good as missing: the image is whole
+            log.debug("what is behind the pixel data cannot be read")
+
+    def _take(self, dataset: Dataset, encoding: Encoding) -> None:
+        for element in self._more(dataset, encoding):
+            dataset[element.tag] = element
 
     def _more(self, dataset: Dataset, encoding: Encoding) -> Iterator[RawDataElement | DataElement]:
         character_set = dataset.original_character_set
