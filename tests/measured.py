@@ -16,7 +16,7 @@ import pytest
 from descendants import descendants, processor_time
 
 FILE = Path(__file__).with_name("measured.txt")
-SLOW = 0.1
+SLOW = 0.15
 """Seconds from which a test is ``slow``."""
 
 _spent = [0.0]
@@ -72,4 +72,4 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         again = {test.partition("::")[0] for test in tests}
         kept = {test: seconds for test, seconds in read().items() if test.partition("::")[0] not in again}
         rows = sorted((test, seconds) for test, seconds in (kept | tests).items() if seconds >= SLOW / 3)
-        FILE.write_text("".join(f"{seconds:.1f} {test}\n" for test, seconds in rows))
+        FILE.write_text("".join(f"{seconds:.2f} {test}\n" for test, seconds in rows))

@@ -50,7 +50,7 @@ class FolderSender:
                 yield Attempt(result, Outcome.DELIVERED)
 
     def _rights(self, directory: Path) -> int:
-        """Make a study's directory; it and its files are as open as the folder is, from which others take them."""
+        """Make a study's directory; it and its files are as open as the folder is: others take them away."""
         self._path.mkdir(parents=True, exist_ok=True)
         mode = S_IMODE(self._path.stat().st_mode)
         if not directory.exists():
