@@ -109,7 +109,7 @@ def without(*keywords: str, **attributes: Any) -> dict[str, Any]:
 UNREADABLE = {
     "no rows": (without("Rows"), "no pixels: 0 rows"),
     "no pixel data": (without("PixelData"), "has no pixel data"),
-    "empty pixel data": ({"PixelData": b""}, "truncated: 0 of 156000 bytes"),
+    "empty pixel data": ({"PixelData": b""}, "has no pixel data"),
     "pixel data of another size": ({"PixelData": bytes(1000)}, "truncated: 1000 of 156000 bytes"),
     "no bits allocated": (without("BitsAllocated"), "Bits Allocated 0"),
     "black": ({"PixelData": bytes(156000)}, "shows nothing"),
