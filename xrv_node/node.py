@@ -24,7 +24,7 @@ from xrv_node.errors import ConfigError, WeightsError
 from xrv_node.role_locks import hold_role, lock
 from xrv_node.settings import Settings
 from xrv_node.spool import Spool
-from xrv_node.supervisor import DRAIN_SECONDS, SUPERVISED, Role, Supervisor
+from xrv_node.supervisor import AGAIN, DRAIN_SECONDS, SUPERVISED, Role, Supervisor
 
 log = structlog.get_logger("node")
 
@@ -115,7 +115,8 @@ def run_courier(settings: Settings, stop: threading.Event) -> None:
         if settings.audit.host:
             forwarder = forward.Forwarder(settings, store, stop)
             scheduler.add_job(forwarder.run, "interval", seconds=forward.EVERY_SECONDS)
-        outbox.run(settings, store, spool, owner=owner, stop=stop)
+        patient = os.environ.get(SUPERVISED) == AGAIN
+        outbox.run(settings, store, spool, owner=owner, stop=stop, patient=patient)
         stop.wait()
         scheduler.shutdown()
     store.close()

@@ -24,6 +24,8 @@ ROLES: tuple[Role, ...] = get_args(Role)
 
 SUPERVISED = "XRV_NODE_SUPERVISED"
 """Set for children: their standard input is a pipe that ends when the supervisor does."""
+FIRST, AGAIN = "first", "again"
+"""Its values: whether the process was started before."""
 
 DRAIN_SECONDS = 60
 """How long SIGTERM waits for jobs in hand; what is left then is taken up at the next start."""
@@ -101,13 +103,13 @@ class Supervisor:
                 clean = False
         return clean
 
-    def _start(self, role: Role) -> Child:
+    def _start(self, role: Role, *, first: bool = True) -> Child:
         command = [sys.executable, "-m", "xrv_node", "serve", "--only", role]
         if self.config is not None:
             command += ["--config", str(self.config)]
         if self.commissioning:
             command.append("--commissioning")
-        environment = os.environ | {SUPERVISED: "1"}
+        environment = os.environ | {SUPERVISED: FIRST if first else AGAIN}
         if role == "receiver" and self.port is not None:
             environment[f"{configuration.ENV_PREFIX}RECEIVE__PORT"] = str(self.port)
         process = subprocess.Popen(
@@ -119,7 +121,7 @@ class Supervisor:
         )
         if process.stdout is not None:
             threading.Thread(target=self._listen, args=(process.stdout,), daemon=True).start()
-        return Child(role, process, monotonic())
+        return Child(role, process, monotonic(), first=first)
 
     def _listen(self, output: IO[bytes]) -> None:
         for line in output:
@@ -150,6 +152,6 @@ class Supervisor:
             log.error("a process ended; starting it again", role=child.role, code=code, seconds=wait)
         if now < child.restart_at:
             return child
-        again = self._start(child.role)
-        again.first, again.failures = False, child.failures
+        again = self._start(child.role, first=False)
+        again.failures = child.failures
         return again

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from deliver_cases import deliver, states
@@ -19,8 +20,10 @@ from xrv_node.db.store import Store
 from xrv_node.db.tables import Job
 from xrv_node.deliver.attempt import Attempt
 from xrv_node.deliver.dimse import DimseSender
+from xrv_node.errors import ConfigError
 from xrv_node.jobs import outbox, worker
 from xrv_node.settings import Settings
+from xrv_node.settings.destinations import WebDestination
 from xrv_node.spool import Spool
 from xrv_node.values import StoredResult
 
@@ -104,6 +107,45 @@ def test_the_outbox_delivers_to_all_destinations_beside_a_dead_one(
     assert not thread.is_alive()
     assert [s[0] for s in states(store)] == ["delivered"] * 2
     assert CR not in {str(d.SOPClassUID) for d in peer.received}
+
+
+def test_a_destination_that_waits_for_its_files_delays_no_other(
+    store: Store,
+    spool: Spool,
+    peer: Peer,
+    queued: tuple[int, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(outbox, "FILES_SECONDS", 0.05)
+    made: list[str] = []
+    sender = outbox.sender
+
+    def watched(destination: Any, calling_ae: str) -> Any:
+        one = sender(destination, calling_ae)
+        made.append(destination.name)
+        return one
+
+    monkeypatch.setattr(outbox, "sender", watched)
+    peer.start()
+    token = tmp_path / "token"
+    web = WebDestination(name="web", kind="web", url="http://127.0.0.1:1/dicom-web", token_file=token)
+    site = Settings(destinations=(web, destination(peer.port)))
+    stop = threading.Event()
+    with pytest.raises(ConfigError, match=r"destinations\.web\.token_file"):
+        outbox.run(site, store, spool, owner="t", stop=stop)
+    thread = threading.Thread(
+        target=outbox.run, args=(site, store, spool), kwargs={"owner": "t", "stop": stop, "patient": True}
+    )
+    thread.start()
+    try:
+        wait(lambda: len(peer.received) == 2, 30, "both objects at the peer")
+        assert made == ["pacs"]
+        token.write_text("Heron")
+        wait(lambda: made == ["pacs", "web"], 30, "the destination whose file has come")
+    finally:
+        stop.set()
+        thread.join(10)
 
 
 def test_the_association_is_held_for_the_next_study_and_then_released(

@@ -18,6 +18,7 @@ from xrv_node.db.store import Store
 from xrv_node.db.tables import Delivery, DeliveryState, JobState, ResultRow
 from xrv_node.deliver.attempt import Attempt, Outcome
 from xrv_node.deliver.senders import Sender, sender
+from xrv_node.errors import ConfigError
 from xrv_node.jobs import commitment
 from xrv_node.jobs.worker import Handler, work
 from xrv_node.reasons import Reason
@@ -36,23 +37,41 @@ HOLD_SECONDS = 5.0
 """How long an association is held with nothing to send, for the next results. Peers end idle ones
 later: Orthanc after 30 s unless configured otherwise (``DicomScpTimeout``)."""
 
+FILES_SECONDS = 10.0
+"""How long until missing files of a destination are looked for again."""
+
 RECORD_SECONDS = 0.5
 """How long outcomes may wait to be recorded together. What a kill loses of them is sent again, under the same
 UIDs, which an archive has then already."""
 
 
-def run(settings: Settings, store: Store, spool: Spool, *, owner: str, stop: threading.Event) -> None:
+def run(
+    settings: Settings,
+    store: Store,
+    spool: Spool,
+    *,
+    owner: str,
+    stop: threading.Event,
+    patient: bool = False,
+) -> None:
     """Deliver until `stop` is set: one thread a destination, so that a slow peer delays no other.
+
+    Parameters
+    ----------
+    patient
+        A destination whose files are missing or wrong waits for them, and the others get their results: so it
+        is where the node has run before.
 
     Raises
     ------
     ConfigError
-        Before anything is sent, when a file that a destination names is missing or wrong.
+        Before anything is sent, when such a file is missing or wrong; not if `patient`.
     """
     calling_ae = settings.receive.ae_title
+    peers = {d.name: None if patient else sender(d, calling_ae) for d in settings.destinations}
     threads = [
         threading.Thread(
-            target=_deliver, args=(d, sender(d, calling_ae), store, spool, owner, stop), name=d.name
+            target=_deliver, args=(d, peers[d.name], calling_ae, store, spool, owner, stop), name=d.name
         )
         for d in settings.destinations
     ]
@@ -70,12 +89,16 @@ def run(settings: Settings, store: Store, spool: Spool, *, owner: str, stop: thr
 
 def _deliver(
     destination: Destination,
-    peer: Sender,
+    made: Sender | None,
+    calling_ae: str,
     store: Store,
     spool: Spool,
     owner: str,
     stop: threading.Event,
 ) -> None:
+    peer = made or _made(destination, calling_ae, stop)
+    if peer is None:
+        return
     used = monotonic()
 
     def run(claims: Sequence[Claim]) -> None:
@@ -92,6 +115,17 @@ def _deliver(
         work(store, [handler], owner=owner, stop=stop, idle=idle)
     finally:
         peer.close()
+
+
+def _made(destination: Destination, calling_ae: str, stop: threading.Event) -> Sender | None:
+    """The sender, as soon as the files that the destination names are there; None if told to stop first."""
+    while not stop.is_set():
+        try:
+            return sender(destination, calling_ae)
+        except ConfigError as error:
+            log.error("nothing is sent", destination=destination.name, why=str(error))
+            stop.wait(FILES_SECONDS)
+    return None
 
 
 def deliver(store: Store, spool: Spool, destination: str, peer: Sender, claims: Sequence[Claim]) -> None:
