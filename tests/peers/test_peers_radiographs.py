@@ -15,6 +15,7 @@ from peer_archives import SENDER_AE, Storescp
 from peer_node import AE_TITLE, Node
 from peer_programs import HOST, missing, run
 from pydicom import Dataset, dcmread
+from pydicom.encaps import encapsulate, generate_frames
 from worded import said
 
 from xrv_node.demo import samples
@@ -70,20 +71,23 @@ def sent(site: Any, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Sen
 
 
 def mixed_study(data: Path) -> list[Dataset]:
-    """A frontal image, a lateral one, one in a coding that no decoder here knows and one that is cut short."""
+    """A frontal image, a lateral one, one whose codestream is damaged and one that is cut short."""
     frontal = nih(data, "00008397_016.png", 1)
     lateral = samples.secondary_capture(data / "views" / "images" / "000002-2.jpg", 1)
     lateral.ViewPosition = "LL"
-    foreign = dcmread(data / "dicom" / "not_chest" / "wg04_RG2_hip_JPLY.dcm")  # 12 bits of lossy JPEG
-    foreign.BodyPartExamined, foreign.ViewPosition, foreign.SOPInstanceUID = (
+    damaged = dcmread(data / "dicom" / "not_chest" / "wg04_RG2_hip_JPLY.dcm")  # 12 bits of lossy JPEG
+    damaged.BodyPartExamined, damaged.ViewPosition, damaged.SOPInstanceUID = (
         "CHEST",
         "PA",
         f"{frontal.SOPInstanceUID}1",
     )
-    foreign.file_meta.MediaStorageSOPInstanceUID = foreign.SOPInstanceUID
+    damaged.file_meta.MediaStorageSOPInstanceUID = damaged.SOPInstanceUID
+    (codestream,) = generate_frames(damaged.PixelData, number_of_frames=1)
+    table = codestream.index(b"\xff\xc4") + 5  # how many codes there are of each length
+    damaged.PixelData = encapsulate([codestream[:table] + b"\xff" * 16 + codestream[table + 16 :]])
     short = nih(data, "00001836_010.png", 1)
     short.PixelData = short.PixelData[: len(short.PixelData) // 3]
-    study = [frontal, lateral, foreign, short]
+    study = [frontal, lateral, damaged, short]
     for image in study:
         image.StudyInstanceUID, image.PatientID = frontal.StudyInstanceUID, f"{SECRET}-1"
         image.PatientName = f"{SECRET}^Anna"
