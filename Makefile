@@ -33,13 +33,13 @@ demo: setup
 
 # A file of tests each, the dearest first; three processes for two cores, as many tests wait for peers. TESTS=... for
 # some of them.
-SIDE_BY_SIDE := --numprocesses 3 --dist loadfile --no-loadscope-reorder
+SIDE_BY_SIDE := --dist loadfile --no-loadscope-reorder
 test: setup
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(TESTS)
+	$(BIN)/python -m pytest --numprocesses 3 $(SIDE_BY_SIDE) $(TESTS)
 
 # What a test costs stands in tests/measured.txt; `pytest --measure` writes it anew.
 quick: setup
-	$(BIN)/python -m pytest --quiet $(SIDE_BY_SIDE) -m "not slow and not peers"
+	$(BIN)/python -m pytest --quiet --numprocesses 2 $(SIDE_BY_SIDE) -m "not slow and not peers"
 
 lint: setup
 	$(BIN)/ruff check .
