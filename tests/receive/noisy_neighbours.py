@@ -11,6 +11,7 @@ import struct
 import sys
 import tempfile
 import threading
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -21,7 +22,8 @@ from time import monotonic, sleep
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from made import CR, encoded, radiograph
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.datadict import tag_for_keyword
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
 from xrv_node import settings as configuration
 from xrv_node.db import queries
@@ -90,19 +92,50 @@ def over_and_over(port: int, addresses: int, data: bytes, stop: Stop) -> None:
             line.recv(65536)
 
 
-def bad_objects(port: int, stop: Stop) -> None:
-    """Objects that are refused, over one association, as fast as they are answered."""
-    data = encoded(radiograph(1, StudyInstanceUID="../x"))[:600]
+def objects(port: int, data: bytes, syntax: str, stop: Stop, uid: str = "") -> None:
+    """An object over one association, under new UIDs or its own, as fast as it is answered."""
     while not stop.is_set():
         with suppress(Exception):
             line = connect(HOST, port, None, 5)
-            peer = Association(line, "XRVNODE", "NOISE", CONTEXTS, Terms(seconds=5))
+            peer = Association(line, "XRVNODE", "NOISE", [(CR, [syntax])], Terms(seconds=30))
             number = 0
             while not stop.is_set():
                 number += 1
-                about: dict[int, str | int] = {0x0002: CR, 0x0700: 0, 0x1000: f"1.2.9.{number}"}
+                about: dict[int, str | int] = {0x0002: CR, 0x0700: 0, 0x1000: uid or f"1.2.9.{number}"}
                 peer.ask(peer.accepted[0], 1, about, (data,))
             peer.release()
+
+
+def bad_objects(port: int, stop: Stop) -> None:
+    """Objects that are refused."""
+    objects(port, encoded(radiograph(1, StudyInstanceUID="../x"))[:600], str(ExplicitVRLittleEndian), stop)
+
+
+def bombs(keyword: str, megabytes: int, associations: int) -> Callable[[int, Stop], None]:
+    """Objects of some kilobytes whose headers hold megabytes of empty items, over several associations."""
+    made = radiograph(1)
+    del made.PixelData
+    empty, tag = struct.pack("<HHL", 0xFFFE, 0xE000, 0), tag_for_keyword(keyword)
+    assert tag is not None
+    items = empty * (megabytes * 1_000_000 // len(empty))
+    begun = struct.pack("<HH2sxxL", tag >> 16, tag & 0xFFFF, b"SQ", len(items))
+    deflate = zlib.compressobj(9, wbits=-zlib.MAX_WBITS)
+    data = deflate.compress(encoded(made) + begun + items) + deflate.flush()
+
+    def run(port: int, stop: Stop) -> None:
+        syntax = str(DeflatedExplicitVRLittleEndian)
+        each = [
+            threading.Thread(
+                target=objects, args=(port, data, syntax, stop, made.SOPInstanceUID), daemon=True
+            )
+            for _ in range(associations)
+        ]
+        for thread in each:
+            thread.start()
+        for thread in each:
+            thread.join(40)
+
+    return run
 
 
 UNREADABLE = request().replace(b"\x20\0\0\x38\3", b"\x20\0\0\x38\1")  # two contexts of one ID
@@ -131,6 +164,8 @@ NEIGHBOURS: dict[str, Callable[[int, Stop], None]] = {
         port, 4, b"GET / HTTP/1.1\r\n\r\n", stop
     ),
     "refused objects, as fast as they are answered": bad_objects,
+    "16 MB of items that are looked at, six at a time": bombs("ContributingEquipmentSequence", 16, 6),
+    "2 MB of items that are copied, two at a time": bombs("OtherPatientIDsSequence", 2, 2),
 }
 
 
