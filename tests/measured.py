@@ -17,7 +17,7 @@ import pytest
 from descendants import descendants, processor_time
 
 FILE = Path(__file__).with_name("measured.txt")
-SLOW = 0.07
+SLOW = 0.06
 """Seconds from which a test is ``slow``."""
 
 _spent = [0.0]
