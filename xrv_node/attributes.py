@@ -93,6 +93,10 @@ def integer(header: Dataset, keyword: str) -> int:
         return 0
 
 
+SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
+"""Between rows and between columns (PS3.3 10.7.1.3), the first that an image has counts."""
+
+
 def number(header: Dataset, keyword: str) -> float | None:
     """Return an attribute's first value as a finite number, None where it has no such value."""
     try:
@@ -109,6 +113,15 @@ def numbers(header: Dataset, keyword: str, count: int) -> tuple[float, ...] | No
     except ValueError:
         return None
     return found if len(found) == count and all(map(math.isfinite, found)) else None
+
+
+def spacing(header: Dataset, *keywords: str) -> tuple[float, float] | None:
+    """Return the first of these attributes that is two positive numbers, else None."""
+    for keyword in keywords:
+        found = numbers(header, keyword, 2)
+        if found is not None and min(found) > 0:
+            return found[0], found[1]
+    return None
 
 
 def items(header: Dataset, keyword: str) -> list[Dataset]:

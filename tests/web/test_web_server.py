@@ -201,7 +201,7 @@ def test_silent_connections_of_one_address_leave_places(
         assert one_more.recv(1) == b""
         for each in silent:
             each.close()
-        wait(lambda: not client.server._present, 10, "the places to be free again")
+        wait(lambda: not client.server.crowd.size, 10, "the places to be free again")
     assert client.ask("/health/live")[0] == 200
 
 

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from xrv_node.cli.console import ConfigOption, JsonOption, print_json, print_table, progress
+from xrv_node.cli.console import ConfigOption, JsonOption, print_json, print_table
+from xrv_node.cli.networks import progress_bar
 
 
 def doctor(
@@ -26,7 +27,7 @@ def doctor(
 
     loaded = settings.load(config)
     log.configure(loaded.log, "doctor")
-    with progress("files") as told:
+    with progress_bar("reading files") as told:
         found = list(doctor.examine(loaded, fix=fix, read=told if files else None))
     rows = [asdict(finding) for finding in found]
     if as_json:

@@ -7,13 +7,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydicom import Dataset
-from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import dsutils
 
 from xrv_node import reasons, tls, verbatim
 from xrv_node.errors import DestinationError
-from xrv_node.network import command, outgoing
+from xrv_node.network import command, datasets, outgoing
 from xrv_node.network.outgoing import Association
 from xrv_node.network.terms import CONNECT_SECONDS, Accepted, Context, Peer, RejectedError, Terms
 from xrv_node.network.wire import MAXIMUM_PDU, BrokenOffError
@@ -26,12 +25,6 @@ _REJECTIONS = {  # A-ASSOCIATE-RJ source and reason (PS3.8 table 9-21) that a pe
     (1, 7): "its-title-unknown",
     (1, 2): "context-unsupported",
 }
-
-C_STORE, C_ECHO = 0x0001, 0x0030
-"""Command Fields (PS3.7 E.1)."""
-
-_MEDIUM = 0
-"""Priority (PS3.7 9.1.1.1.4)."""
 
 _REWRITTEN = frozenset(
     map(str, (ExplicitVRLittleEndian, ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian))
@@ -133,13 +126,13 @@ def store(association: Association, path: Path, sop_class: str, sop_instance: st
     syntax = str(meta.TransferSyntaxUID)
     contexts = association.contexts(sop_class)
     context = next((c for c in contexts if c.transfer_syntax == syntax), None)
-    elements: dict[int, str | int] = {0x0002: sop_class, 0x0700: _MEDIUM, 0x1000: sop_instance}
+    elements: dict[int, str | int] = {0x0002: sop_class, 0x0700: command.MEDIUM, 0x1000: sop_instance}
     if context is not None:
         size = path.stat().st_size - offset
-        answer = association.ask(context, C_STORE, elements, _pieces(path, offset), size=size)
+        answer = association.ask(context, command.C_STORE, elements, _pieces(path, offset), size=size)
     else:
         context, encoded = _anew(path, syntax, contexts)
-        answer = association.ask(context, C_STORE, elements, (encoded,), size=len(encoded))
+        answer = association.ask(context, command.C_STORE, elements, (encoded,), size=len(encoded))
     return command.number(answer, "Status")
 
 
@@ -156,7 +149,7 @@ def echo(association: Association, context: Accepted) -> int | None:
     BrokenOffError
         When the association ends instead of an answer.
     """
-    answer = association.ask(context, C_ECHO, {0x0002: context.abstract_syntax})
+    answer = association.ask(context, command.C_ECHO, {0x0002: context.abstract_syntax})
     return command.number(answer, "Status")
 
 
@@ -172,18 +165,7 @@ def _anew(path: Path, syntax: str, contexts: Sequence[Accepted]) -> tuple[Accept
     fitting = (c for c in contexts if {syntax, c.transfer_syntax} <= _REWRITTEN)
     if (context := next(fitting, None)) is None:
         raise ValueError("no accepted context fits the object")
-    wanted, dataset = UID(context.transfer_syntax), verbatim.read(path)
-    encoded = _encode(dataset, wanted)
-    return context, encoded
-
-
-def _encode(dataset: Dataset, syntax: UID) -> bytes:
-    encoded: bytes | None = dsutils.encode(
-        dataset, syntax.is_implicit_VR, syntax.is_little_endian, syntax.is_deflated
-    )
-    if encoded is None:
-        raise ValueError("the object cannot be encoded")
-    return encoded
+    return context, datasets.encode(verbatim.read(path), context.transfer_syntax)
 
 
 def tls_context(destination: DimseDestination | WebDestination) -> ssl.SSLContext | None:

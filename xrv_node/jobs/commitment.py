@@ -9,8 +9,7 @@ from datetime import timedelta
 
 import structlog
 from pydicom import Dataset
-from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
-from pynetdicom import dsutils
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from xrv_node import reasons
 from xrv_node.db import commitments
@@ -18,7 +17,7 @@ from xrv_node.db.commitments import REQUEST, WELL_KNOWN_INSTANCE
 from xrv_node.db.store import Store
 from xrv_node.deliver.association import NotNowError, open_to
 from xrv_node.errors import ConfigError, DestinationError
-from xrv_node.network import command
+from xrv_node.network import command, datasets
 from xrv_node.network.terms import Accepted, Terms
 from xrv_node.network.wire import BrokenOffError
 from xrv_node.reasons import Reason
@@ -28,8 +27,6 @@ from xrv_node.values import STORAGE_COMMITMENT
 
 log = structlog.get_logger("deliver")
 
-N_EVENT_REPORT, N_ACTION = 0x0100, 0x0130
-"""Command Fields (PS3.7 E.1)."""
 _ABOUT: dict[int, str | int] = {0x0003: STORAGE_COMMITMENT, 0x1001: WELL_KNOWN_INSTANCE, 0x1008: REQUEST}
 """Requested SOP Class and Instance UID, and Action Type ID (PS3.4 J.3.2)."""
 
@@ -85,12 +82,12 @@ def ask(
         destination,
         calling_ae,
         [(STORAGE_COMMITMENT, [ExplicitVRLittleEndian, ImplicitVRLittleEndian])],
-        Terms(handlers={N_EVENT_REPORT: reported}),
+        Terms(handlers={command.N_EVENT_REPORT: reported}),
     )
     try:
         (context, *_) = association.accepted
-        request = _encoded(commitments.asked(store, destination.name, wanted), UID(context.transfer_syntax))
-        answer = association.ask(context, N_ACTION, _ABOUT, (request,), size=len(request))
+        request = datasets.encode(commitments.asked(store, destination.name, wanted), context.transfer_syntax)
+        answer = association.ask(context, command.N_ACTION, _ABOUT, (request,), size=len(request))
         status = command.number(answer, "Status")
         if status != commitments.SUCCESS:
             words = "no status" if status is None else f"0x{status:04X}"
@@ -101,7 +98,3 @@ def ask(
         raise NotNowError(Reason("association-ended", peer=destination.ae_title, why=why)) from error
     finally:
         association.release()
-
-
-def _encoded(request: Dataset, syntax: UID) -> bytes:
-    return dsutils.encode(request, syntax.is_implicit_VR, syntax.is_little_endian) or b""

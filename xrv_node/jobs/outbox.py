@@ -68,11 +68,11 @@ def run(
         Before anything is sent, when such a file is missing or wrong; not if `patient`.
     """
     calling_ae = settings.receive.ae_title
-    peers = {d.name: None if patient else sender(d, calling_ae) for d in settings.destinations}
+    if not patient:
+        for destination in settings.destinations:
+            sender(destination, calling_ae)
     threads = [
-        threading.Thread(
-            target=_deliver, args=(d, peers[d.name], calling_ae, store, spool, owner, stop), name=d.name
-        )
+        threading.Thread(target=_deliver, args=(d, calling_ae, store, spool, owner, stop), name=d.name)
         for d in settings.destinations
     ]
     threads += [
@@ -89,14 +89,13 @@ def run(
 
 def _deliver(
     destination: Destination,
-    made: Sender | None,
     calling_ae: str,
     store: Store,
     spool: Spool,
     owner: str,
     stop: threading.Event,
 ) -> None:
-    peer = made or _made(destination, calling_ae, stop)
+    peer = _made(destination, calling_ae, stop)
     if peer is None:
         return
     used = monotonic()

@@ -10,6 +10,14 @@ from typing import Any
 from pydicom import Dataset
 from pynetdicom import dsutils
 
+C_STORE, C_GET, C_FIND, C_ECHO, N_EVENT_REPORT, N_ACTION = 0x0001, 0x0010, 0x0020, 0x0030, 0x0100, 0x0130
+"""Command Fields (PS3.7 E.1)."""
+MEDIUM = 0
+"""Priority (PS3.7 9.1.1.1.4)."""
+UNRECOGNIZED_OPERATION = 0x0211
+"""A status (PS3.7 C.5.28)."""
+MAXIMUM = 65536
+"""Bytes of a command set; one of C-STORE has some two hundred."""
 NO_DATASET = 0x0101
 """Command Data Set Type of a message without a data set (PS3.7 E.1)."""
 

@@ -16,9 +16,6 @@ from xrv_node.network.terms import RELEASE_SECONDS, Terms
 from xrv_node.network.wire import BrokenOffError, Wire
 from xrv_node.reasons import Reason, as_is
 
-MAXIMUM_COMMAND = 65536
-"""Bytes of a command set; one of a response has some two hundred."""
-
 LAST_WORD_SECONDS = 1.0
 """How long a peer is listened to, or told why, when it is over."""
 
@@ -100,7 +97,7 @@ class Exchange:
             if not control & values.COMMAND:
                 return None  # of a response that was said to have no data set
             encoded += data
-            if len(encoded) > MAXIMUM_COMMAND:
+            if len(encoded) > command.MAXIMUM:
                 raise BrokenOffError("a command without end", pdus.INVALID_PARAMETER)
             if control & values.LAST:
                 return context_id, _read(bytes(encoded))
@@ -123,7 +120,7 @@ class Exchange:
         if not self.open:
             return
         with suppress(BrokenOffError), self.within(RELEASE_SECONDS):
-            self.wire.write(bytes((pdus.RELEASE_RQ, 0, 0, 0, 0, 4, 0, 0, 0, 0)))
+            self.wire.say(pdus.RELEASE_RQ)
             while (kind := self.wire.read()[0]) not in (pdus.RELEASE_RP, pdus.ABORT):
                 if kind == pdus.RELEASE_RQ:  # both at once (PS3.8 7.2.2.7)
                     self._confirm_release()
@@ -155,7 +152,7 @@ class Exchange:
                 yield piece[at : at + self.room]
 
     def _confirm_release(self) -> None:
-        self.wire.write(bytes((pdus.RELEASE_RP, 0, 0, 0, 0, 4, 0, 0, 0, 0)))
+        self.wire.say(pdus.RELEASE_RP)
 
     def _last_word(self) -> BrokenOffError | None:
         """An A-ABORT, or an alert of TLS, that lies there."""

@@ -20,9 +20,6 @@ from xrv_node.network.exchange import Exchange
 from xrv_node.network.terms import SLOWEST, Accepted, Context, RejectedError, Terms, accepted, proposal
 from xrv_node.network.wire import MAXIMUM_PDU, BrokenOffError
 
-UNRECOGNIZED_OPERATION = 0x0211
-"""PS3.7 C.5.28."""
-
 PENDING = (0xFF00, 0xFF01)
 """Statuses of an answer that more follow (PS3.4 table C.4-1)."""
 
@@ -222,7 +219,7 @@ class Association:
         has_data = request.CommandDataSetType != command.NO_DATASET
         fragments = self._exchange.dataset(context_id) if has_data else iter(())
         handler = self._terms.handlers.get(request.CommandField)
-        status = UNRECOGNIZED_OPERATION if handler is None else handler(context, request, fragments)
+        status = command.UNRECOGNIZED_OPERATION if handler is None else handler(context, request, fragments)
         for _ in fragments:
             pass
         self._exchange.send(context_id, command.response(request, status))

@@ -160,10 +160,20 @@ class Wire:
                 self._connection.settimeout(self.seconds)
         return True
 
+    def say(self, kind: int, last: tuple[int, int, int] = (0, 0, 0)) -> None:
+        """Send a PDU of three bytes: A-ASSOCIATE-RJ, A-RELEASE or A-ABORT (PS3.8 9.3.4, 9.3.6 to 9.3.8).
+
+        Raises
+        ------
+        BrokenOffError
+            As :meth:`write`.
+        """
+        self.write(_HEADER.pack(kind, 4) + bytes((0, *last)))
+
     def abort(self, reason: int, source: int = 2) -> None:
         """Tell the peer that this is the end, if it listens (A-ABORT, PS3.8 9.3.8)."""
         with suppress(BrokenOffError):
-            self.write(_HEADER.pack(ABORT, 4) + bytes((0, 0, source, reason)))
+            self.say(ABORT, (0, source, reason))
 
     def part(self, seconds: float = 1.0) -> None:
         """Let the peer close first: a connection that is closed on unread bytes may take the answer along."""

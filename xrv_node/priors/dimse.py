@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from io import BytesIO
 
 from pydicom import Dataset
-from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
-from pynetdicom import dsutils
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from xrv_node import reasons
 from xrv_node.deliver.association import NotNowError, open_peer
 from xrv_node.errors import DestinationError
+from xrv_node.network import command, datasets
 from xrv_node.network.outgoing import PENDING
 from xrv_node.network.terms import Accepted, Peer, Terms
 from xrv_node.network.wire import BrokenOffError
@@ -28,10 +27,6 @@ _SUCCESS = 0x0000
 _WARNING = 0xB000
 """Some of the objects could not be sent (PS3.4 table C.4-3); those that came are there."""
 _CANNOT_UNDERSTAND = 0xC000
-_MEDIUM = 0
-"""Priority (PS3.7 9.1.2.1.4)."""
-_C_STORE, _C_GET, _C_FIND = 0x0001, 0x0010, 0x0020
-"""Command Fields (PS3.7 E.1)."""
 
 
 class DimseArchive:
@@ -42,7 +37,7 @@ class DimseArchive:
         self._came: list[Dataset] = []
         reports = _REPORT.sop_classes
         seconds = section.timeout_seconds
-        terms = Terms(seconds, seconds, MAX_BYTES, {_C_STORE: self._stored}, reports)
+        terms = Terms(seconds, seconds, MAX_BYTES, {command.C_STORE: self._stored}, reports)
         try:
             # C-GET brings the objects on this association, so we are the SCP of their class (PS3.4 C.5.3).
             self._association = open_peer(
@@ -88,7 +83,7 @@ class DimseArchive:
 
     def _find(self, level: str, **keys: str) -> Iterator[Dataset]:
         answers = []
-        for status, identifier in self._send(_C_FIND, _FIND, level, keys):
+        for status, identifier in self._send(command.C_FIND, _FIND, level, keys):
             if status in PENDING and identifier is not None:
                 answers.append(identifier)
             elif status not in (_SUCCESS, *PENDING):
@@ -101,7 +96,7 @@ class DimseArchive:
     def _get(self, study: str, series: str) -> list[Dataset]:
         self._came = []
         keys = {"StudyInstanceUID": study, "SeriesInstanceUID": series}
-        for status, _ in self._send(_C_GET, _GET, "SERIES", keys):
+        for status, _ in self._send(command.C_GET, _GET, "SERIES", keys):
             if status not in (_SUCCESS, _WARNING, *PENDING):
                 raise self._answered("C-GET", status)
         return self._came
@@ -118,14 +113,13 @@ class DimseArchive:
         if not (contexts := self._association.contexts(model)):
             raise DestinationError(Reason("archive-without-query", archive=self._who))
         context = contexts[0]
-        syntax = UID(context.transfer_syntax)
-        encoded = dsutils.encode(query, syntax.is_implicit_VR, syntax.is_little_endian) or b""
-        elements: dict[int, str | int] = {0x0002: model, 0x0700: _MEDIUM}
+        elements: dict[int, str | int] = {0x0002: model, 0x0700: command.MEDIUM}
         try:
+            encoded = datasets.encode(query, context.transfer_syntax)
             for status, data in self._association.ask_many(context, field, elements, (encoded,)):
                 if status is None:
                     raise DestinationError(Reason("archive-ended-association", archive=self._who))
-                yield status, None if data is None else _decoded(data, context)
+                yield status, None if data is None else datasets.decode(data, context.transfer_syntax)
         except (BrokenOffError, ValueError) as error:
             why = reasons.of(error)
             raise DestinationError(Reason("archive-broke-off", archive=self._who, why=why)) from error
@@ -139,17 +133,7 @@ class DimseArchive:
         if len(encoded) > MAX_REPORT:
             return _CANNOT_UNDERSTAND  # before anything is made of it
         try:
-            self._came.append(_decoded(encoded, context))
+            self._came.append(datasets.decode(encoded, context.transfer_syntax))
         except ValueError:
             return _CANNOT_UNDERSTAND
         return _SUCCESS
-
-
-def _decoded(encoded: bytes, context: Accepted) -> Dataset:
-    """Read a data set; ValueError where it is none."""
-    syntax = UID(context.transfer_syntax)
-    try:
-        dataset: Dataset = dsutils.decode(BytesIO(encoded), syntax.is_implicit_VR, syntax.is_little_endian)
-    except Exception as error:  # bytes from outside: pydicom raises whatever they make it raise
-        raise ValueError("a data set that cannot be read") from error
-    return dataset

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pydicom import Dataset
 
-from xrv_node.attributes import numbers
+from xrv_node.attributes import SPACINGS, spacing
 
-_SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
 _SAME = 0.01
 """Spacings are typed and rounded: what is nearer to square than this is square."""
 _MOST = 4.0
@@ -28,9 +27,6 @@ def aspect(header: Dataset) -> float:
         10.7.1.3), else of Pixel Aspect Ratio (vertical and horizontal, C.7.6.3.1.7: only for images without a
         spacing); 1 where it is 1 to a hundredth, where nothing is said, or nothing that can be.
     """
-    for keyword in (*_SPACINGS, "PixelAspectRatio"):
-        said = numbers(header, keyword, 2)
-        if said is not None and min(said) > 0:
-            ratio = said[0] / said[1]
-            return ratio if 1 / _MOST <= ratio <= _MOST and abs(ratio - 1) > _SAME else 1.0
-    return 1.0
+    down, across = spacing(header, *SPACINGS, "PixelAspectRatio") or (1.0, 1.0)
+    ratio = down / across
+    return ratio if 1 / _MOST <= ratio <= _MOST and abs(ratio - 1) > _SAME else 1.0

@@ -43,8 +43,8 @@ _START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {_LS_FRAME
 _STANDALONE = frozenset(range(0xD0, 0xD9)) | {0x01}
 _START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
 _RLE_HEADER = struct.Struct("<16L")
-_JP2_SIGNATURE = b"\x00\x00\x00\x0cjP  "
-_J2K_START = b"\xff\x4f\xff\x51"
+JP2_SIGNATURE = b"\x00\x00\x00\x0cjP  "
+J2K_START = b"\xff\x4f\xff\x51"
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 JPEG_START = b"\xff\xd8"
 
@@ -67,7 +67,7 @@ def claim(data: bytes) -> ImageClaim | None:
     if data.startswith(PNG_SIGNATURE):
         return _claim_of_png(data)
     data = bare(data)
-    return _claim_of_jpeg_2000(data) if data.startswith(_J2K_START) else None
+    return _claim_of_jpeg_2000(data) if data.startswith(J2K_START) else None
 
 
 def bare(data: bytes) -> bytes:
@@ -83,7 +83,7 @@ def bare(data: bytes) -> bytes:
     bytes
         From the codestream's first marker on; `data` itself where it is no JP2 file or has no codestream.
     """
-    start = data.find(_J2K_START) if data.startswith(_JP2_SIGNATURE) else 0
+    start = data.find(J2K_START) if data.startswith(JP2_SIGNATURE) else 0
     return data[start:] if start > 0 else data
 
 

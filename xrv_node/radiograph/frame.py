@@ -15,7 +15,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from xrv_node.errors import ImageError
 from xrv_node.radiograph import decoder_check, decoders, depth
-from xrv_node.radiograph.codestream import Process, bare, claim, has_end, is_rle
+from xrv_node.radiograph.codestream import ImageClaim, Process, bare, claim, has_end, is_rle
 from xrv_node.radiograph.layout import Layout, check_bits
 from xrv_node.radiograph.lookup import Stored
 from xrv_node.radiograph.pixel_element import Frame, frame
@@ -54,31 +54,32 @@ def decode(dataset: Dataset, layout: Layout) -> Decoded:
         wrong here.
     """
     found = frame(dataset)
-    process = _process(found.data, layout)
+    size = claim(found.data)
+    if size and size.process == Process.PNG:
+        size = None
+    process = _process(found.data, size, layout)
     cautions = (*layout.cautions, *_cautions(found, process, layout))
     if process:
         decoder_check.require(layout.syntax, process)
     if process is None:
         decoded = _native(dataset, found.data, layout)
-    elif process == Process.RLE:
+    elif size is None:
         decoded = _rle(found.data, layout)
     else:
-        decoded = _codestream(dataset, found.data, layout)
+        decoded = _codestream(dataset, found.data, size, layout)
     return replace(decoded, cautions=(*cautions, *decoded.cautions))
 
 
-def _process(data: bytes, layout: Layout) -> Process | None:
-    """Tell how the frame is coded; None for native pixels."""
+def _process(data: bytes, size: ImageClaim | None, layout: Layout) -> Process | None:
+    """Tell how the frame is coded, by what a codestream says of itself; None for native pixels."""
     if not data:
         raise ImageError(Reason("no-pixel-data"))
     stated = PROCESSES.get(layout.syntax)
-    size = claim(data)
-    found = size.process if size and size.process != Process.PNG else None
     is_native = 0 <= len(data) - layout.native_length <= 1  # padded to an even length
-    if stated is None and (is_native or not (found or is_rle(data))):
+    if stated is None and (is_native or not (size or is_rle(data))):
         return None
-    if found:
-        return found
+    if size:
+        return size.process
     if is_native:
         return None
     if stated == Process.RLE or is_rle(data):
@@ -134,11 +135,8 @@ def _rle(data: bytes, layout: Layout) -> Decoded:
     return Decoded(samples, layout.stored, layout.photometric)
 
 
-def _codestream(dataset: Dataset, data: bytes, layout: Layout) -> Decoded:
+def _codestream(dataset: Dataset, data: bytes, size: ImageClaim, layout: Layout) -> Decoded:
     """Decode what says its size and depth itself."""
-    size = claim(data)
-    if size is None:
-        raise ImageError(Reason("pixels-of-other-syntax", syntax=layout.syntax.name))
     if (size.rows, size.columns, size.components) != (layout.rows, layout.columns, layout.samples):
         stated, found = f"{layout.rows} x {layout.columns}", f"{size.rows} x {size.columns}"
         counts = {"samples": layout.samples, "count": size.components}

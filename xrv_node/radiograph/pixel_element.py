@@ -14,6 +14,7 @@ from pydicom.dataelem import DataElement
 from pydicom.tag import Tag
 
 from xrv_node.errors import ImageError
+from xrv_node.radiograph.codestream import J2K_START, JP2_SIGNATURE, JPEG_START
 from xrv_node.radiograph.elements import ITEM, SEQUENCE_END, UNDEFINED
 from xrv_node.radiograph.extent import Encoding
 from xrv_node.reasons import Reason
@@ -24,8 +25,7 @@ _END = struct.pack("<HHL", SEQUENCE_END >> 16, SEQUENCE_END & 0xFFFF, 0)
 _BIG_ITEM = struct.pack(">HH", ITEM >> 16, ITEM & 0xFFFF)
 _MOST_FRAGMENTS = 100_000
 """One is usual; some encoders begin one every few kilobytes."""
-_CODESTREAMS = (b"\xff\xd8", b"\xff\x4f\xff\x51", b"\x00\x00\x00\x0cjP  ")
-"""What a JPEG, a JPEG 2000 codestream and a JP2 file begin with."""
+_CODESTREAMS = (JPEG_START, J2K_START, JP2_SIGNATURE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,9 +28,6 @@ SLOWEST = 1024
 """Bytes a second that an object must come with, the patience for one PDU aside: a peer that sends a byte a
 minute must not hold an association for ever."""
 
-MAXIMUM_COMMAND = 65536
-"""Bytes of a command set; one of C-STORE has some two hundred."""
-
 Rejection = tuple[int, int, int]
 """Result, source and reason of an A-ASSOCIATE-RJ (PS3.8 table 9-21)."""
 CALLING_AE_NOT_RECOGNIZED: Rejection = (1, 1, 3)
@@ -83,7 +80,7 @@ class Association:
 
     def reject(self, rejection: Rejection) -> None:
         """Refuse the association."""
-        self._wire.write(bytes((pdus.ASSOCIATE_RJ, 0, 0, 0, 0, 4, 0, *rejection)))
+        self._wire.say(pdus.ASSOCIATE_RJ, rejection)
 
     def accept(self, classes: Collection[str] | None = None) -> list[str]:
         """Accept the association and every presentation context for storage, private classes too, in the
@@ -143,7 +140,7 @@ class Association:
 
     def release(self) -> None:
         """Confirm the release that the peer asked for."""
-        self._wire.write(bytes((pdus.RELEASE_RP, 0, 0, 0, 0, 4, 0, 0, 0, 0)))
+        self._wire.say(pdus.RELEASE_RP)
 
     def _contexts(
         self, classes: Collection[str] | None
@@ -171,7 +168,7 @@ class Association:
             if monotonic() > end:
                 raise BrokenOffError(f"a command took more than {self._wire.seconds:g} s", pdus.NOT_SPECIFIED)
             encoded += data
-            if not control & values.COMMAND or len(encoded) > MAXIMUM_COMMAND:
+            if not control & values.COMMAND or len(encoded) > command.MAXIMUM:
                 raise BrokenOffError("a data set without its command", pdus.UNEXPECTED_PDU)
             if control & values.LAST:
                 return context_id, _fields(bytes(encoded))

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from io import BytesIO
 
 import structlog
-from pydicom import Dataset
-from pydicom.uid import UID
-from pynetdicom import dsutils
 
 from xrv_node.db import commitments
 from xrv_node.db.store import Store
+from xrv_node.network import datasets
 from xrv_node.network.wire import INVALID_PARAMETER, BrokenOffError
 
 log = structlog.get_logger("receive")
@@ -49,11 +46,8 @@ def take(store: Store, encoded: bytes, transfer_syntax: str, peer: str) -> int:
     int
         As `commitments.answered` has it; 0x0115 for what cannot be read, 0x0110 for what cannot be recorded.
     """
-    syntax = UID(transfer_syntax)
     try:
-        information: Dataset = dsutils.decode(
-            BytesIO(encoded), syntax.is_implicit_VR, syntax.is_little_endian
-        )
+        information = datasets.decode(encoded, transfer_syntax)
         for _ in information.iterall():  # values are parsed when they are looked at
             pass
     except Exception:  # the parser has no error class of its own

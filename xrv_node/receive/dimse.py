@@ -19,6 +19,7 @@ from xrv_node.db import progress
 from xrv_node.db.store import Store, is_busy
 from xrv_node.db.tables import Study
 from xrv_node.errors import RefusedError
+from xrv_node.network.command import C_ECHO, C_STORE, N_EVENT_REPORT, UNRECOGNIZED_OPERATION
 from xrv_node.network.wire import NOT_SPECIFIED, UNEXPECTED_PDU, BrokenOffError, Wire
 from xrv_node.reasons import Reason
 from xrv_node.receive import admission, commitment_report, intake
@@ -31,8 +32,6 @@ log = structlog.get_logger("receive")
 SUCCESS = 0x0000
 PROCESSING_FAILURE = 0x0110
 """PS3.7 C.5.18: something of ours broke; the sender keeps the object and may try again."""
-UNRECOGNIZED_OPERATION = 0x0211
-"""PS3.7 C.5.28."""
 
 _ON_RECORD = ("request-unreadable", "wire-not-dicom", "wire-too-long", "only-echoes", "idle-made-way")
 """Why we ended an association, where the peer must be seen to: the other ends may be a cable's."""
@@ -252,7 +251,7 @@ def unrecognized(_association: Association, message: Message, sender: Caller) ->
 
 
 Service = Callable[[Association, Message, Caller], int]
-SERVICES: dict[int, Service] = {0x0001: store, 0x0030: echo, 0x0100: event_report}
+SERVICES: dict[int, Service] = {C_STORE: store, C_ECHO: echo, N_EVENT_REPORT: event_report}
 """By Command Field (PS3.7 E.1)."""
 _WORK = (store, event_report)
 """What keeps an association: who does nothing else for ``idle_seconds`` is as good as silent."""

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
 
-from xrv_node.attributes import numbers, text
+from xrv_node.attributes import spacing, text
 from xrv_node.reasons import Reason
 from xrv_node.report import codes
 from xrv_node.report.laterality import doubt
@@ -219,12 +219,7 @@ def _scale(header: Dataset) -> tuple[tuple[float, ...] | None, Reason | None]:
     Pixel Spacing is that of the detector too, unless it differs or says how it was calibrated (PS3.3
     10.7.1.3).
     """
-    detector, stated = (_spacing(header, keyword) for keyword in ("ImagerPixelSpacing", "PixelSpacing"))
+    detector, stated = (spacing(header, keyword) for keyword in ("ImagerPixelSpacing", "PixelSpacing"))
     if stated is not None and (text(header, "PixelSpacingCalibrationType") or stated != detector):
         return stated, CALIBRATED
     return detector, AT_DETECTOR if detector else None
-
-
-def _spacing(header: Dataset, keyword: str) -> tuple[float, ...] | None:
-    spacing = numbers(header, keyword, 2)
-    return spacing if spacing is not None and min(spacing) > 0 else None

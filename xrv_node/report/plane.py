@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from pydicom import Dataset
 
-from xrv_node.attributes import numbers, text
+from xrv_node.attributes import SPACINGS, numbers, spacing, text
 from xrv_node.report.uids import frame_of_reference_uid
 
 _NOMINAL_POSITION, _NOMINAL_ORIENTATION = (0.0, 0.0, 0.0), (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
@@ -40,10 +40,10 @@ def plane(header: Dataset) -> Plane:
     uid = text(header, "FrameOfReferenceUID") or frame_of_reference_uid(text(header, "SOPInstanceUID"))
     position = numbers(header, "ImagePositionPatient", 3)
     orientation = numbers(header, "ImageOrientationPatient", 6)
-    spacing = _spacing(header)
+    between = spacing(header, *SPACINGS) or (1.0, 1.0)
     if position is None or orientation is None:
-        return Plane(uid, _NOMINAL_POSITION, _NOMINAL_ORIENTATION, spacing, nominal=True)
-    return Plane(uid, position, orientation, spacing, nominal=False)
+        return Plane(uid, _NOMINAL_POSITION, _NOMINAL_ORIENTATION, between, nominal=True)
+    return Plane(uid, position, orientation, between, nominal=False)
 
 
 def state(source: Dataset, stated: Plane) -> None:
@@ -56,11 +56,3 @@ def state(source: Dataset, stated: Plane) -> None:
     )
     source.PixelSpacing = list(stated.spacing)
     source.SliceThickness = 1.0  # highdicom copies it; a projection has none, and viewers do not look at it
-
-
-def _spacing(header: Dataset) -> tuple[float, ...]:
-    for keyword in ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing"):
-        spacing = numbers(header, keyword, 2)
-        if spacing is not None and min(spacing) > 0:
-            return spacing
-    return (1.0, 1.0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hmac
 import socket
 import threading
-from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
 from http import HTTPStatus
@@ -19,6 +18,7 @@ from prometheus_client import CollectorRegistry, make_wsgi_app
 from xrv_node import disk, role_locks
 from xrv_node.db.store import Store
 from xrv_node.errors import ConfigError
+from xrv_node.receive.peer_limits import Crowd
 from xrv_node.settings import Settings
 from xrv_node.web.metrics import NodeCollector
 
@@ -39,30 +39,22 @@ class WebServer(ThreadingMixIn, WSGIServer):
     daemon_threads = True
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
-        self._present: Counter[str] = Counter()
-        self._counting = threading.Lock()
+        self.crowd = Crowd()
         super().__init__(*arguments, **options)
 
-    def verify_request(self, request: Any, client_address: Any) -> bool:
-        """Whether there is a place for one more connection; it is taken then."""
-        address = str(client_address[0])
-        with self._counting:
-            free = self._present.total() < MOST and self._present[address] < MOST_OF_ONE
-            self._present[address] += free
-        return free
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Serve a connection, and end it when its time is over: a byte now and then ends no timeout."""
-        end = threading.Timer(RequestHandler.timeout, _shut, [request])
-        end.daemon = True
-        end.start()
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            end.cancel()
-            with self._counting:
-                self._present[str(client_address[0])] -= 1
-                self._present += Counter()  # without those that have none
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        """Serve a connection, if there is a place for it, and end it when its time is over: a byte now and
+        then ends no timeout."""
+        with self.crowd.visit(str(client_address[0]), _crowded) as refused:
+            if refused:
+                return
+            end = threading.Timer(RequestHandler.timeout, _shut, [request])
+            end.daemon = True
+            end.start()
+            try:
+                super().finish_request(request, client_address)
+            finally:
+                end.cancel()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that is too slow or goes away; what breaks in the application is answered there."""
@@ -76,6 +68,10 @@ class RequestHandler(WSGIRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         """Nothing: a request line may hold whatever a client wrote."""
+
+
+def _crowded(everybody: int, its_own: int) -> bool | None:
+    return everybody > MOST or its_own > MOST_OF_ONE or None
 
 
 def _shut(connection: socket.socket) -> None:
