@@ -38,6 +38,7 @@ def item(kind: int, *parts: bytes) -> bytes:
 LENGTH = item(0x51, struct.pack(">L", 16384))
 CLASS = item(0x52, b"1.2.3")
 CONTEXT = item(0x20, b"\1\0\0\0", item(0x30, CR.encode()), item(0x40, EXPLICIT))
+EVEN = item(0x20, b"\2\0\0\0", item(0x30, CR.encode()), item(0x40, EXPLICIT))
 APPLICATION = item(0x10, b"1.2.840.10008.3.1.1.1")
 
 
@@ -233,6 +234,7 @@ def test_another_called_title_is_refused_as_before(port: int) -> None:
     ("encoded_request", "why"),
     [
         (request(contexts=CONTEXT + CONTEXT), "two presentation contexts with one ID"),
+        (request(contexts=EVEN), "a presentation context whose ID, 2, is not odd"),
         (request(contexts=CONTEXT[:-3] + b""), "an item of type 0x"),
         (struct.pack(">BxL", 1, 20) + bytes(20), "shorter than its fixed part"),
         (request(user=item(0x51, struct.pack(">L", 6)) + CLASS), "no data value fits into a PDU"),

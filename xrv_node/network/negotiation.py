@@ -90,8 +90,8 @@ def read_request(body: bytes | memoryview) -> Request:
     Raises
     ------
     ValueError
-        Where items do not fit into one another, or two presentation contexts have one ID. Its text is for the
-        log.
+        Where items do not fit into one another, or presentation contexts have no ID of their own. Its text is
+        for the log.
     """
     body = bytes(body)
     contexts, user = [], b""
@@ -211,6 +211,8 @@ def _too_short() -> Iterator[tuple[int, bytes]]:
 def _proposed(data: bytes) -> Proposed:
     if len(data) < 4:
         raise ValueError("a presentation context without its ID")
+    if not data[0] & 1:
+        raise ValueError(f"a presentation context whose ID, {data[0]}, is not odd")  # PS3.8 9.3.2.2
     names: Sequence[tuple[int, bytes]] = tuple(_items(data[4:]))
     abstract = next((_uid(name) for kind, name in names if kind == _ABSTRACT), "")
     transfer = (_uid(name) for kind, name in names if kind == _TRANSFER)
