@@ -41,7 +41,7 @@ class Networks:
 
     scores: dict[str, float] = field(default_factory=lambda: {"Effusion": 0.25, "Mass": 0.75})
     classifier: str = CLASSIFIER
-    commissioning: bool = False
+    phantom: bool = False
     resampler: str = "linear"
     refused: Reason | None = None
     of_image: dict[str, dict[str, float]] = field(default_factory=dict)
@@ -53,7 +53,7 @@ class Networks:
         return ModelSet(
             ModelIdentity("classifier", "densenet121-res224-all", self.classifier, self.site_thresholds),
             *other,
-            commissioning=self.commissioning,
+            phantom=self.phantom,
         )
 
     def analyse(self, batch: Sequence[AnalysisInput]) -> list[Analysis | ImageError]:

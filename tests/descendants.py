@@ -19,9 +19,10 @@ _PARENT_DEATH_SIGNAL = 1
 def children(pid: int | str = "self") -> set[int]:
     """The living processes that a process started or adopted."""
     found = set[int]()
-    for listed in Path(f"/proc/{pid}/task").glob("*/children"):
-        with suppress(OSError):
-            found.update(map(int, listed.read_text().split()))
+    with suppress(OSError):  # it has ended meanwhile
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with suppress(OSError):  # its thread has
+                found.update(map(int, Path(f"/proc/{pid}/task/{task}/children").read_text().split()))
     return set(filter(alive, found))
 
 

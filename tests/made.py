@@ -10,6 +10,7 @@ from pydicom import Dataset, dcmwrite
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
+from xrv_node.phantom.mark import stamp
 from xrv_node.receive.instance_rows import Incoming
 
 CR = "1.2.840.10008.5.1.4.1.1.1"
@@ -46,6 +47,18 @@ def radiograph(number: int = 1, study: int = 1, **attributes: Any) -> Dataset:
             setattr(dataset, keyword, value)
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    return dataset
+
+
+def phantom(number: int = 1, study: int = 1, *, marked: bool = True, **attributes: Any) -> Dataset:
+    """What a digital phantom is to a node: a small frontal CR with the mark in it, for quality control."""
+    dataset = radiograph(number, study)
+    pixels = np.frombuffer(dataset.PixelData, "<u2").reshape(300, 260)
+    dataset.PixelData = (stamp(pixels, 4095.0) if marked else pixels).tobytes()
+    dataset.QualityControlImage = dataset.QualityControlSubject = "YES"
+    dataset.PatientName, dataset.PatientID = "PHANTOM^ONE", "PHANTOM-1"
+    for keyword, value in attributes.items():
+        setattr(dataset, keyword, value)
     return dataset
 
 

@@ -28,10 +28,12 @@ T = TypeVar("T")
 HERE = Path(__file__).parent
 
 
-def with_small_networks(environment: Mapping[str, str]) -> dict[str, str]:
-    """An environment in which a node's workers load networks of a few layers in place of the two large ones."""
+def with_networks(environment: Mapping[str, str], kind: str = "small") -> dict[str, str]:
+    """An environment in which a node's workers load untrained networks in place of the released ones: ``small``
+    ones of a few layers in place of the two large ones, or ``whole`` ones."""
     places = [HERE / "faults" / "injected", HERE, environment.get("PYTHONPATH")]
-    return {**environment, "PYTHONPATH": os.pathsep.join(str(place) for place in places if place)}
+    path = os.pathsep.join(str(place) for place in places if place)
+    return {**environment, "PYTHONPATH": path, "XRV_TEST_NETWORKS": kind}
 
 
 def wait(
@@ -78,7 +80,8 @@ def worked() -> float:
 class Node:
     """``xrv-node serve`` on a data directory of its own.
 
-    With `small`, networks of a few layers stand in for the two large ones: for what is about the node.
+    Untrained networks stand in for the released ones, and with `small`, networks of a few layers for the two large
+    ones: for what is about the node. Without `stand_ins` it has what is installed.
     """
 
     def __init__(
@@ -87,10 +90,11 @@ class Node:
         config: str = "",
         destinations: str | None = None,
         *,
-        commissioning: bool = True,
+        commissioning: bool = False,
         small: bool = False,
+        stand_ins: bool = True,
     ) -> None:
-        self.small = small
+        self.networks = ("small" if small else "whole") if stand_ins and not commissioning else ""
         self.options = ["--commissioning"] if commissioning else []
         self.directory = directory
         directory.mkdir(parents=True, exist_ok=True)
@@ -110,8 +114,8 @@ class Node:
     def start(self, *, seconds: float = 60) -> Node:
         """Start it and wait for its ready line."""
         environment = {k: v for k, v in os.environ.items() if not k.startswith("XRV_NODE__")}
-        if self.small:
-            environment = with_small_networks(environment)
+        if self.networks:
+            environment = with_networks(environment, self.networks)
         with self.log.open("ab") as log:
             self.process = forked.Popen(
                 [*forked.COMMAND, "serve", *self.options, "--config", str(self.config)],

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
 import torch
+import untrained
 from torch import nn
 
-from xrv_node import models
 from xrv_node.models import catalog, model
-from xrv_node.models.commissioning import UNTRAINED
 
 
 class Segmenter(nn.Module):
@@ -40,21 +38,11 @@ class Autoencoder(nn.Module):
         return self.decoder(latent)
 
 
-whole = models.get_model
-
-
 def get_model(name: str, directory: Path | None = None, device: str = "cpu", **options: Any) -> model.Model:
-    """As ``models.get_model``, but for these two; the classifier stays."""
+    """As ``untrained.get_model``, but for these two."""
     entry = catalog.find(name, directory=directory)
     if entry.role not in ("segmenter", "autoencoder"):
-        return whole(name, directory, device, **options)
+        return untrained.get_model(name, directory, device, **options)
     torch.manual_seed(0)
     network = Segmenter(len(entry.labels)) if entry.role == "segmenter" else Autoencoder()
-    if options.get("commissioning"):
-        entry = dataclasses.replace(entry, name=entry.name + UNTRAINED)
     return model.MODELS[entry.role](entry, network.eval(), "0" * 64).to(device)
-
-
-def install() -> None:
-    """Have a worker load these two, whatever weights there are."""
-    models.get_model = get_model

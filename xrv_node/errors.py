@@ -26,6 +26,10 @@ class XrvNodeError(Exception):
     """The base of all: one sentence that names the thing that is wrong and the remedy. No patient data."""
 
 
+class XrvNodeWarning(UserWarning):
+    """What a user should look at and may be right: one sentence, as of an error."""
+
+
 class ConfigError(XrvNodeError):
     """A configuration key, value or file."""
 
@@ -39,6 +43,22 @@ class ImageError(XrvNodeError):
 
     def __init__(self, reason: Worded) -> None:
         super().__init__(reason)
+
+
+class WithheldError(ImageError):
+    """An image that a set of networks must not answer: a phantom's that is a patient's, or the other way.
+
+    Parameters
+    ----------
+    reason
+        Why.
+    mark
+        The z of the phantoms' mark in its pixels (``phantom.mark``).
+    """
+
+    def __init__(self, reason: Worded, mark: float = 0.0) -> None:
+        super().__init__(reason)
+        self.mark = mark
 
 
 class RefusedError(XrvNodeError):

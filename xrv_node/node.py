@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 import structlog
 
-from xrv_node import stopping
+from xrv_node import machine, stopping
 from xrv_node.audit import changes, command_user
 from xrv_node.db import trail
 from xrv_node.db.store import Store
@@ -57,6 +57,7 @@ def run_worker(settings: Settings, stop: threading.Event, *, commissioning: bool
     from xrv_node import models
     from xrv_node.analyse import engine_choice, gate, view
     from xrv_node.analyse.analyser import Analyser
+    from xrv_node.constancy import measure
     from xrv_node.db import queue
     from xrv_node.jobs import analyse, report, worker
     from xrv_node.radiograph import decoder_check
@@ -67,35 +68,48 @@ def run_worker(settings: Settings, stop: threading.Event, *, commissioning: bool
         queue.recover(store, owner)
         for syntax in decoder_check.wrong():
             log.error("images are not decoded", why=str(decoder_check.fault(syntax)))
-        networks = models.load_set(
-            *settings.models.names,
-            settings.models_dir,
-            commissioning=commissioning,
-            device=settings.models.device,
-            thresholds=settings.models.thresholds,
-        )
-        directory, identity = settings.models_dir, networks.identity
-        engines = engine_choice.chosen(directory, networks)
-        limits = gate.load(directory, identity, RESAMPLER)
-        views = view.reader(settings.models.view, directory, networks.device)
-        analyser = Analyser(networks, engines, limits)
+        of_phantoms = models.phantom_set(settings.models.device)
+        phantoms, analyser, tested = Analyser(of_phantoms), None, None
+        directory, identity = settings.models_dir, of_phantoms.identity
+        if not commissioning:
+            networks = models.load_set(
+                *settings.models.names,
+                directory,
+                device=settings.models.device,
+                thresholds=settings.models.thresholds,
+            )
+            identity = networks.identity
+            engines = engine_choice.chosen(directory, networks)
+            analyser = Analyser(networks, engines, gate.load(directory, identity, RESAMPLER))
+            tested = Analyser(networks, engines, phantoms=True)
+        views = view.reader(settings.models.view, directory, of_phantoms.device)
         with store.begin() as db:
             changes.models_loaded(db, identity, owner=owner)
+            changes.runs_on(db, machine.facts(of_phantoms.device), owner=owner)
         log.info(
             "models loaded",
-            device=networks.device,
+            device=of_phantoms.device,
             models=[m.name for m in identity.models],
-            engines={role: engine.name for role, engine in engines.items()},
-            gate="fitted" if limits else "flags only",
+            engines={} if analyser is None else analyser.engines,
+            gate="fitted" if analyser is not None and analyser.fitted else "flags only",
             views="pixels" if views else "header",
         )
+
+        def analysed(claims: Sequence[queue.Claim]) -> None:
+            analyse.run(store, spool, analyser, claims, views, settings.frontal.unknown, phantoms)
+            if tested is not None:
+                measure.run(store, spool, tested, claims)
+
         handlers = [
             # Reports first: they are what somebody waits for, and take a fraction of a second.
-            worker.Handler("report", lambda c: report.run(settings, store, spool, identity, c)),
+            worker.Handler(
+                "report",
+                lambda c: report.run(settings, store, spool, identity, c, of_phantoms.identity),
+            ),
             worker.Handler(
                 "analyse",
-                lambda c: analyse.run(store, spool, analyser, c, views, settings.frontal.unknown),
-                limit=16 if networks.device.startswith("cuda") else 1,  # a CPU gains nothing from batches
+                analysed,
+                limit=16 if of_phantoms.device.startswith("cuda") else 1,  # a CPU gains nothing from batches
             ),
         ]
         worker.work(store, handlers, owner=owner, stop=stop)
@@ -212,7 +226,7 @@ def check_weights(settings: Settings) -> None:
     WeightsError
         Naming each missing model.
     ConfigError
-        Naming a finding that has no code.
+        Naming a finding that has no code, or a classifier that a node does not run.
     """
     from xrv_node import models
     from xrv_node.models import catalog
@@ -224,10 +238,11 @@ def check_weights(settings: Settings) -> None:
         raise WeightsError(
             f"no weights for {', '.join(missing)} in {settings.models_dir}. Get them with\n{pulls}\n"
             "or, without internet, `xrv-node models import FILE`. To set up routes and screens first, "
-            "`serve --commissioning` runs untrained networks and marks everything as no result."
+            "`serve --commissioning` answers for phantoms, and for nothing else."
         )
     # a network that was trained here may know findings without a code: found now, and not in its first report
-    for label, _ in catalog.find(settings.models.classifier, "classifier", settings.models_dir).trained_heads:
+    chosen = catalog.served(settings.models.classifier, "classifier", settings.models_dir)
+    for label, _ in chosen.trained_heads:
         codes.finding(label)
 
 

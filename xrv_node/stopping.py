@@ -4,10 +4,14 @@ A handler runs between two steps of the main thread, wherever that is. One that 
 thread waits on could meet it within the event's own lock, which is not reentrant, and never come back. So the
 handlers do nothing: the interpreter writes each signal's number to a pipe (``signal.set_wakeup_fd``), and a
 thread reads it.
+
+The interpreter puts the default action back as it ends, which takes a second with torch loaded: a signal then
+would end a node that has stopped in good order as one that was killed. It leaves alone what is ignored.
 """
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import threading
@@ -26,6 +30,7 @@ def on_signal() -> threading.Event:
     signal.set_wakeup_fd(telling, warn_on_full_buffer=False)
     for number in SIGNALS:
         signal.signal(number, _noticed)
+    atexit.register(_ignore)
     return stop
 
 
@@ -37,3 +42,8 @@ def _listen(told: int, stop: threading.Event) -> None:
 
 def _noticed(number: int, frame: FrameType | None) -> None:
     """In place of the default action, which would end the process at once."""
+
+
+def _ignore() -> None:
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)

@@ -16,6 +16,7 @@ import structlog
 
 from xrv_node import settings as configuration
 from xrv_node.settings import Settings
+from xrv_node.values import PHANTOM_WORDS
 
 log = structlog.get_logger("node")
 
@@ -131,7 +132,7 @@ class Supervisor:
                 self.announce(self._ready_line())
 
     def _ready_line(self) -> str:
-        mode = " COMMISSIONING - NOT A RESULT: untrained networks." if self.commissioning else ""
+        mode = f" {PHANTOM_WORDS}." if self.commissioning else ""
         receive = self.settings.receive
         who = ", ".join(receive.allowed_calling_ae) or "any AE title (receive.allowed_calling_ae)"
         return (

@@ -71,6 +71,21 @@ def client_context(
     return context
 
 
+def own_context(files: TlsSection, key: str = "receive.tls") -> ssl.SSLContext:
+    """The context of a connection to ourselves: it trusts our own certificate, for whatever name, and shows
+    it.
+
+    Raises
+    ------
+    ConfigError
+        As :func:`server_context`.
+    """
+    context = client_context(files.certificate, files.certificate, files.key, key)
+    context.check_hostname = False
+    context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN  # it need not be its own authority
+    return context
+
+
 def _hardened(context: ssl.SSLContext) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2  # RFC 8996 deprecates 1.0 and 1.1
     context.set_ciphers(CIPHERS)

@@ -29,6 +29,9 @@ VERIFICATION = "1.2.840.10008.1.1"
 STORAGE_COMMITMENT = "1.2.840.10008.1.20.1"
 """Storage Commitment Push Model SOP Class (PS3.4 J.3.5)."""
 
+PHANTOM_WORDS = "PHANTOM MODEL SET - NOT FOR PATIENT IMAGES"
+"""What every object, page and line says that comes from networks trained on phantoms."""
+
 Point = tuple[float, float]
 """(column, row) in pixels of the source image, as in DICOM Graphic Data: the top left pixel's centre is
 (0.5, 0.5), its outer corner (0, 0) (PS3.3 C.18.6.1.1)."""
@@ -42,6 +45,9 @@ class Verdict(StrEnum):
     NOT_CHEST = "not_chest"
     NOT_SUITABLE = "not_suitable"
     UNKNOWN = "unknown"
+    PHANTOM = "phantom"
+    """Frontal but for what it says of itself: that it is a phantom's, for quality control. It is refused as
+    not suitable where its pixels do not bear the phantoms' mark (``phantom.recognition``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +106,8 @@ class ModelSet:
     classifier: ModelIdentity
     segmenter: ModelIdentity
     autoencoder: ModelIdentity
-    commissioning: bool = False
-    """Untrained, seeded networks: nothing that comes out is a result."""
+    phantom: bool = False
+    """Networks that were trained on phantoms, and answer for those alone (`PHANTOM_WORDS`)."""
 
     @property
     def models(self) -> tuple[ModelIdentity, ...]:
@@ -194,7 +200,7 @@ class Analysis:
     reconstruction_error: float
     """Mean absolute difference between input and reconstruction on the [-1024, 1024] scale."""
     embedding: NDArray[np.float32]
-    """The autoencoder's latent averaged over space, ``[512]``."""
+    """The autoencoder's latent averaged over space, ``[C]``: 512 numbers of ``101-elastic``."""
     resampler: str
     """How the pixels were brought to the networks' sizes; it moves scores (say so with the result)."""
     ssim: float = float("nan")
@@ -208,6 +214,8 @@ class Analysis:
     the classifier's last layer; None in analyses of before they were kept."""
     picture: NDArray[np.uint8] | None = None
     """The whole image as it is displayed (0 black, 255 white), reduced; None like ``maps``."""
+    mark: float | None = None
+    """Of a phantom, the z of its mark (``phantom.mark``); not kept in the file."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -36,7 +36,7 @@ def an_analysis(side: int = 512, structures: int = 14) -> Analysis:
                 ModelIdentity(role, f"network-{role}", "ab" * 32)
                 for role in ("classifier", "segmenter", "autoencoder")
             ),
-            commissioning=True,
+            phantom=True,
         ),
         findings=findings,
         structures=tuple(f"Structure {k}" for k in range(structures)),

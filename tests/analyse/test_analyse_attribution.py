@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+import untrained
 from torch import Tensor, nn
 from torch.nn import functional
+from untrained import seeded_state
 
 from xrv_node.analyse.attribution import METHODS, grad_cam, guided_grad_cam, input_gradient
-from xrv_node.models import catalog, get_model
-from xrv_node.models.commissioning import seeded_state
+from xrv_node.models import catalog
 from xrv_node.models.model import Classifier
 
 xrv = pytest.importorskip("torchxrayvision")
@@ -25,7 +26,7 @@ def x() -> Tensor:
 
 @pytest.fixture(scope="module")
 def ours() -> Classifier:
-    model = get_model("all", commissioning=True)
+    model = untrained.get_model("all")
     assert isinstance(model, Classifier)
     return model
 

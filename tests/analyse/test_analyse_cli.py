@@ -9,19 +9,19 @@ import json
 from pathlib import Path
 
 import pytest
+import shapes
 import small_networks
 import torch
 from safetensors.torch import save_file
 from typer.testing import CliRunner
+from untrained import seeded_state
 
-from xrv_node import phantom
 from xrv_node.analyse import benchmark, engine_choice, gate
 from xrv_node.analyse.analyser import Analyser
 from xrv_node.analyse.engines import ENGINES
 from xrv_node.cli.models import app
 from xrv_node.errors import ConfigError, WeightsError
 from xrv_node.models import catalog, load_set
-from xrv_node.models.commissioning import seeded_state
 from xrv_node.models.convert import tensors_sha256
 from xrv_node.radiograph.prepare import RESAMPLER
 from xrv_node.values import Analysis, AnalysisInput
@@ -63,8 +63,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site")
     for seed in range(9):
-        phantom.dicom("PA", rows=200, seed=seed).save_as(folder / f"{seed}.dcm")
-    (folder / "notes.txt").write_text("not an image")
+        shapes.dicom("PA", rows=200, seed=seed).save_as(folder / f"{seed}.dcm")
+    (folder / "notes.png").write_text("not an image")
     return folder
 
 
@@ -75,7 +75,7 @@ def test_a_gate_is_fitted_and_used(models: Path, site: Path) -> None:
         run("fit-gate", site, "--dir", models)
     report = json.loads(run("fit-gate", site, "--quantile", "0.9", "--dir", models, "--json"))
     assert report["images"] == 9
-    assert [Path(unread["path"]).name for unread in report["left_out"]] == ["notes.txt"]
+    assert [Path(unread["path"]).name for unread in report["left_out"]] == ["notes.png"]
     networks = load_set(*NAMES, models)
     limits = gate.load(models, networks.identity, RESAMPLER)
     assert limits is not None

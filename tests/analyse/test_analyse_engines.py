@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 import torch
+import untrained
 from torch import Tensor, nn
 
 from xrv_node.analyse import benchmark, engine_choice, engines
 from xrv_node.analyse.engines import ENGINES, PLAIN, Engine, FoldedPyramid
 from xrv_node.errors import WeightsError
-from xrv_node.models import Networks, load_set
+from xrv_node.models import Networks
 from xrv_node.models.model import Autoencoder, Classifier, Segmenter
 from xrv_node.models.pspnet import PSPNet
 
@@ -26,20 +27,21 @@ EXACT = [e for e in ENGINES.values() if not e.half and e is not PLAIN]
 
 @pytest.fixture(scope="module")
 def networks() -> Networks:
-    return load_set("all", "chestx_det", "101-elastic", Path("unused"), commissioning=True)
+    return untrained.load_set("all", "chestx_det", "101-elastic", Path("unused"))
 
 
 @pytest.fixture(scope="module")
-def images() -> dict[int, Tensor]:
-    return benchmark.phantoms(2)
+def images(networks: Networks) -> dict[int, Tensor]:
+    return benchmark.phantoms(2, networks.sizes)
 
 
 @pytest.fixture(scope="module")
 def plain(networks: Networks, images: dict[int, Tensor]) -> dict[str, Tensor]:
     outputs = {}
     with torch.inference_mode():
-        for role, size in benchmark.SIZES.items():
-            output = getattr(networks, role).network(images[size])
+        for role in benchmark.CHECKS:
+            model = getattr(networks, role)
+            output = model.network(images[model.size])
             outputs[role] = output[0] if isinstance(output, tuple) else output
     return outputs
 
@@ -49,10 +51,11 @@ def plain(networks: Networks, images: dict[int, Tensor]) -> dict[str, Tensor]:
 def test_exact_engines_give_the_same_numbers(
     engine: Engine, role: str, networks: Networks, images: dict[int, Tensor], plain: dict[str, Tensor]
 ) -> None:
-    network = engine.prepare(copy.deepcopy(getattr(networks, role).network))
+    model = getattr(networks, role)
+    network = engine.prepare(copy.deepcopy(model.network))
     with torch.inference_mode(), engine.precision("cpu"):
-        output = network(images[benchmark.SIZES[role]].to(memory_format=torch.channels_last))
-        once = network(images[benchmark.SIZES[role]][:1].to(memory_format=torch.channels_last))
+        output = network(images[model.size].to(memory_format=torch.channels_last))
+        once = network(images[model.size][:1].to(memory_format=torch.channels_last))
     output, once = ((o[0] if isinstance(o, tuple) else o).float() for o in (output, once))
     check = benchmark.CHECKS[role]
     assert check.difference(networks, plain[role], output) <= check.exact
@@ -108,7 +111,7 @@ def test_sixteen_bits_come_near(
         pytest.skip(reason)
     network = engine.prepare(copy.deepcopy(networks.classifier.network))
     with torch.inference_mode(), engine.precision("cpu"):
-        output = network(images[benchmark.SIZES["classifier"]].to(memory_format=torch.channels_last)).float()
+        output = network(images[networks.classifier.size].to(memory_format=torch.channels_last)).float()
     difference = benchmark.CHECKS["classifier"].difference(networks, plain["classifier"], output)
     assert 0 < difference < 0.03  # with untrained weights, which amplify rounding
 

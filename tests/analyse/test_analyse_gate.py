@@ -9,17 +9,18 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import shapes
 import torch
+import untrained
 from torch import Tensor, nn
 from worded import said
 
-from xrv_node import phantom
 from xrv_node.analyse import gate
 from xrv_node.analyse.analyser import Analyser
 from xrv_node.errors import ConfigError, WeightsError
 from xrv_node.lab.images import fit_gate
 from xrv_node.lab.images.files import listed
-from xrv_node.models import Networks, load_set
+from xrv_node.models import Networks
 from xrv_node.models.model import Autoencoder, Segmenter
 from xrv_node.radiograph.prepare import RESAMPLER
 from xrv_node.values import Analysis, AnalysisInput, ModelIdentity, ModelSet
@@ -146,9 +147,9 @@ def test_a_quantile_is_a_part(quantile: float) -> None:
         gate.fit([1.0] * 200, [0.5] * 200, quantile, MODELS, RESAMPLER)
 
 
-def test_untrained_networks_are_not_fitted() -> None:
-    with pytest.raises(ConfigError, match="untrained"):
-        gate.check_fit(0.9, dataclasses.replace(MODELS, commissioning=True))
+def test_networks_for_phantoms_are_not_fitted() -> None:
+    with pytest.raises(ConfigError, match="networks for phantoms"):
+        gate.check_fit(0.9, dataclasses.replace(MODELS, phantom=True))
 
 
 def test_limits_are_kept_with_their_models(tmp_path: Path) -> None:
@@ -210,8 +211,8 @@ class TwoLungs(nn.Module):
 
 @pytest.fixture(scope="module")
 def networks() -> Networks:
-    made = load_set("all", "chestx_det", "101-elastic", Path("unused"), commissioning=True)
-    identity = dataclasses.replace(made.identity, commissioning=False)
+    made = untrained.load_set("all", "chestx_det", "101-elastic", Path("unused"))
+    identity = made.identity
     return dataclasses.replace(
         made,
         identity=identity,
@@ -225,9 +226,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twelve frontal radiographs, a lateral one, and a text."""
     place = tmp_path_factory.mktemp("site")
     for seed in range(12):
-        phantom.dicom(("PA", "AP")[seed % 2], rows=256, seed=seed).save_as(place / f"{seed}.dcm")
-    phantom.dicom("LATERAL", rows=256, seed=99).save_as(place / "lateral.dcm")
-    (place / "readme.txt").write_text("not an image")
+        shapes.dicom(("PA", "AP")[seed % 2], rows=256, seed=seed).save_as(place / f"{seed}.dcm")
+    shapes.dicom("LATERAL", rows=256, seed=99).save_as(place / "lateral.dcm")
+    (place / "readme.png").write_text("not an image")
     return place
 
 
@@ -238,7 +239,7 @@ def fitted(networks: Networks, folder: Path) -> fit_gate.Fitted:
 
 def test_a_folder_is_fitted_on_its_frontal_images(fitted: fit_gate.Fitted) -> None:
     assert fitted.limits.images == len(fitted.errors) == len(fitted.similarities) == 12
-    assert {unread.path.name for unread in fitted.left_out} == {"lateral.dcm", "readme.txt"}
+    assert {unread.path.name for unread in fitted.left_out} == {"lateral.dcm", "readme.png"}
     assert fitted.limits.error == max(fitted.errors)  # rank ceil(13 x 0.9) = 12
     assert fitted.limits.ssim == min(fitted.similarities)
     assert 0 < fitted.limits.error < 100
@@ -272,19 +273,5 @@ def test_an_image_of_something_else_is_refused(
     assert result.refused is not None
     assert result.refused == result.quality[0]
     (result,) = Analyser(networks).analyse([AnalysisInput("1", tmp_path / "noise.png")])
-    assert isinstance(result, Analysis)
-    assert (result.refused, result.quality) == (None, ())
-
-
-def test_untrained_networks_are_not_judged(
-    networks: Networks, tmp_path: Path, fitted: fit_gate.Fitted
-) -> None:
-    cv2.imwrite(str(tmp_path / "noise.png"), RNG.integers(0, 256, (300, 300), dtype=np.uint8))
-    untrained = dataclasses.replace(
-        networks, identity=dataclasses.replace(networks.identity, commissioning=True)
-    )
-    (result,) = Analyser(untrained, limits=fitted.limits).analyse(
-        [AnalysisInput("1", tmp_path / "noise.png")]
-    )
     assert isinstance(result, Analysis)
     assert (result.refused, result.quality) == (None, ())

@@ -7,19 +7,19 @@ import numpy as np
 import pytest
 import torch
 
-from xrv_node.analyse.heatmap import GRID, cam, region, smooth
+from xrv_node.analyse.heatmap import GRID, region, smooth
 from xrv_node.models.densenet import DenseNet
 from xrv_node.radiograph.prepare import frame
 from xrv_node.values import Frame
 
 
-def test_cam_is_grad_cam() -> None:
+def test_finding_maps_are_grad_cam() -> None:
     """Selvaraju et al. 2017, equations 1 and 2, with gradients taken through the network by autograd."""
     torch.manual_seed(0)
     network = DenseNet().eval()
     image = torch.rand(2, 1, 224, 224) * 2048 - 1024
     logits, activation = network.forward_with_map(image)
-    maps = cam(activation, network.classifier.weight).detach()
+    maps = network.finding_maps(activation).detach()
     assert maps.shape == (2, 18, 7, 7)
     for head in (0, 7, 17):
         (gradient,) = torch.autograd.grad(logits[:, head].sum(), activation, retain_graph=True)

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import shapes
 import torch
 from made import incoming, radiograph
 from sqlalchemy import select
 from worded import said
 
-from xrv_node import phantom
 from xrv_node.analyse import view
 from xrv_node.analyse.view import from_pixels
 from xrv_node.db import progress, queries, queue
@@ -251,11 +251,11 @@ def test_the_two_logits_decide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     reader = view.reader(NAME, tmp_path, "cpu")
     assert reader is not None
     path = tmp_path / "image.dcm"
-    phantom.dicom("PA", rows=300, seed=3).save_as(path)
+    shapes.dicom("PA", rows=300, seed=3).save_as(path)
 
     theirs = torchvision.models.resnet50()
     theirs.load_state_dict(state)
-    pixels = xrv.datasets.normalize(phantom.radiograph("PA", rows=300, seed=3), 4095)[None]
+    pixels = xrv.datasets.normalize(shapes.radiograph("PA", rows=300, seed=3), 4095)[None]
     small = xrv.datasets.XRayResizer(224)(xrv.datasets.XRayCenterCrop()(pixels))
     rgb = (torch.from_numpy(small)[None].float().repeat(1, 3, 1, 1) + 1024) / 2048
     normal = torchvision.transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])

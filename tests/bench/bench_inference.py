@@ -22,18 +22,19 @@ from pathlib import Path
 import benching
 import torch
 import torchxrayvision as xrv
+import untrained
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "models"))
 from parity import at_home, released
 from parity_cases import CASES
 from recipes import recipe
+from untrained import seeded_state
 
 from xrv_node.analyse.benchmark import CHECKS, phantoms
 from xrv_node.analyse.engines import ENGINES, PLAIN, available
-from xrv_node.models import get_model, inference, load_set
+from xrv_node.models import get_model, inference
 from xrv_node.models.architectures import assemble
 from xrv_node.models.catalog import find
-from xrv_node.models.commissioning import seeded_state
 
 NODE = {"densenet121-res224-all": "classifier", "chestx_det": "segmenter", "101-elastic": "autoencoder"}
 OTHERS = {
@@ -130,7 +131,7 @@ def compare(name: str, engines: list[str], x: torch.Tensor, rounds: int) -> tupl
     outputs: dict[str, torch.Tensor] = {}
     runs = {by: timed(made(name, by, device), x, outputs, by) for by in (THEIRS, *engines)}
     taken = benching.alternate(runs, rounds)
-    node = load_set(*NODE, Path("unused"), commissioning=True, device=device) if name in NODE else None
+    node = untrained.load_set(*NODE, Path("unused"), device=device) if name in NODE else None
     reference = outputs[THEIRS]
     rows = []
     for by, output in outputs.items():

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import tempfile
 from pathlib import Path
 
@@ -23,7 +24,9 @@ import numpy as np
 import torchxrayvision as xrv
 from pydicom import dcmread
 
-from xrv_node import phantom
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+import shapes
+
 from xrv_node.radiograph.prepare import prepare_all
 from xrv_node.radiograph.read import read
 
@@ -50,7 +53,7 @@ def files(folder: Path) -> dict[str, Path]:
 
     torchxrayvision applies no window; that one leaves every value as it is, but has to be applied.
     """
-    large = phantom.dicom("PA", rows=3000, columns=2500, seed=1)
+    large = shapes.dicom("PA", rows=3000, columns=2500, seed=1)
     large.BitsStored, large.HighBit = 16, 15
     large.PixelData = (np.frombuffer(large.PixelData, "<u2") * 16).tobytes()
     windowed, bare, png = folder / "windowed.dcm", folder / "bare.dcm", folder / "small.png"
@@ -58,7 +61,7 @@ def files(folder: Path) -> dict[str, Path]:
     large.save_as(windowed, enforce_file_format=True)
     del large.WindowCenter, large.WindowWidth
     large.save_as(bare, enforce_file_format=True)
-    cv2.imwrite(str(png), (phantom.radiograph("PA", seed=2) >> 4).astype(np.uint8))
+    cv2.imwrite(str(png), (shapes.radiograph("PA", seed=2) >> 4).astype(np.uint8))
     return {
         "DICOM 3000 x 2500, 16 bits": bare,
         "the same, with a window": windowed,

@@ -41,14 +41,15 @@ def dataset(folder: Path, count: int) -> None:
     import cv2
     import numpy as np
 
-    from xrv_node import phantom
+    sys.path.append(str(Path(__file__).resolve().parents[1]))
+    import shapes
 
     (folder / "images").mkdir(parents=True)
     rows = []
     for number in range(count):
         name = f"{number:08d}_000.png"
         if number < 8:  # drawing takes longer than what is measured: a turn of the grey scale makes others
-            drawn = (phantom.radiograph("PA", seed=number) >> 4).astype(np.uint8)
+            drawn = (shapes.radiograph("PA", seed=number) >> 4).astype(np.uint8)
         else:
             drawn = cv2.imread(str(folder / "images" / rows[number - 8][0]), cv2.IMREAD_GRAYSCALE)
             drawn = cv2.flip(drawn, 1) if number % 2 else np.maximum(drawn, 3)
@@ -67,8 +68,10 @@ def ours(folder: Path, workers: int, score: bool) -> Iterator[int]:
 
     if workers:
         read_images.begin()
+    import untrained
+
     table = load("nih", folder, views=("*",), unique_patients=False)
-    run = networks.load(("all", "chestx_det", "101-elastic"), Path(), "cpu", commissioning=True)
+    run = untrained.load_set("all", "chestx_det", "101-elastic")
     images = read_images.PreparedImages(table, np.arange(len(table)), run.sizes, "skimage")
     yield 0
     for batch in read_images.batches(images, BATCH, workers):
@@ -81,9 +84,9 @@ def theirs(folder: Path, workers: int, score: bool) -> Iterator[int]:
     """As `ours`."""
     import torch
     import torchxrayvision as xrv
+    from untrained import seeded_state
 
     from xrv_node.models import catalog
-    from xrv_node.models.commissioning import seeded_state
 
     crop, resize = xrv.datasets.XRayCenterCrop(), xrv.datasets.XRayResizer(224)
     images = xrv.datasets.NIH_Dataset(

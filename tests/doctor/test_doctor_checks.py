@@ -212,9 +212,9 @@ def test_an_operating_point_of_what_the_classifier_does_not_find(tmp_path: Path)
 
 def test_weights_that_were_changed(tmp_path: Path) -> None:
     from safetensors.numpy import save_file
+    from untrained import seeded_state
 
     from xrv_node.models import catalog
-    from xrv_node.models.commissioning import seeded_state
 
     entry = catalog.find("101-elastic")
     place = entry.weights_path(tmp_path / "models")

@@ -2,7 +2,7 @@
 
 ``python tests/faults/soak.py --studies 5000 --out table.md [--small] [--directory DIR] [--associations 3]``
 
-It starts ``xrv-node serve --commissioning`` (untrained networks of the real sizes; with ``--small`` the segmenter and
+It starts ``xrv-node serve`` (untrained networks of the real sizes; with ``--small`` the segmenter and
 the autoencoder are a few layers, for machines without a GPU) with the default result kinds, and an archive that only counts, each as processes of their own. It sends that many synthetic chest radiographs,
 each a study of a patient of its own, so that the worker always has a backlog and no room is ever idle. Every
 minute it takes a sample: what was done, memory, file descriptors and threads of each process, the database. At
@@ -32,12 +32,12 @@ from pydicom import Dataset
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import fault_archive
+import shapes
 from fault_sender import Sender
 from invariants import Scene, broken
 from serving import Node
 from sqlalchemy import func, select
 
-from xrv_node import phantom
 from xrv_node.db.store import Store
 from xrv_node.db.tables import AnalysisRow, Delivery, Instance, Job, Study
 from xrv_node.spool import Spool
@@ -78,12 +78,12 @@ class Sample:
 
 @cache
 def _pixels(seed: int) -> NDArray[np.uint16]:
-    return phantom.radiograph("PA", rows=ROWS, seed=seed)
+    return shapes.radiograph("PA", rows=ROWS, seed=seed)
 
 
 def study(number: int) -> Dataset:
     """The image of a study; every number gives another patient, other UIDs and other pixels."""
-    dataset = phantom.header("PA", rows=ROWS, patient=phantom.Patient(f"SOAK^{number}", f"SOAK-{number}"))
+    dataset = shapes.header("PA", rows=ROWS, patient=shapes.Patient(f"SOAK^{number}", f"SOAK-{number}"))
     noise = np.random.default_rng(number).integers(-8, 9, (ROWS, ROWS))
     pixels = np.clip(_pixels(number % CHESTS).astype(np.int32) + noise, 0, 4095)
     dataset.PixelData = pixels.astype("<u2").tobytes()

@@ -2,9 +2,10 @@
 
 from typing import Any
 
+import shapes
 from pydicom import Dataset
 
-from xrv_node import frontal, phantom
+from xrv_node import frontal
 from xrv_node.values import Verdict
 
 
@@ -16,7 +17,7 @@ def code(value: str, scheme: str = "SCT", meaning: str = "") -> Dataset:
 
 def header(**attributes: Any) -> Dataset:
     """A CR chest without any view; attributes set to None are taken out."""
-    ds = phantom.header("PA", modality="CR")
+    ds = shapes.header("PA", modality="CR")
     for keyword in ("ViewPosition", "PatientOrientation", "SeriesDescription"):
         delattr(ds, keyword)
     for keyword, value in attributes.items():

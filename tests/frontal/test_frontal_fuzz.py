@@ -4,6 +4,7 @@ import warnings
 from typing import Any
 
 import pytest
+import shapes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom import Dataset
@@ -11,7 +12,7 @@ from pydicom.datadict import tag_for_keyword
 from pydicom.dataelem import RawDataElement
 from pydicom.tag import Tag
 
-from xrv_node import frontal, phantom
+from xrv_node import frontal
 from xrv_node.values import Verdict
 
 KEYWORDS = [
@@ -75,7 +76,7 @@ elements = st.builds(
 @given(st.lists(elements, max_size=16), st.booleans())
 @settings(max_examples=400, deadline=None)
 def test_undecodable_bytes(found: list[RawDataElement], on_a_radiograph: bool) -> None:
-    ds = phantom.header("PA") if on_a_radiograph else Dataset()
+    ds = shapes.header("PA") if on_a_radiograph else Dataset()
     for element in found:
         ds[element.tag] = element
     with warnings.catch_warnings():
@@ -94,7 +95,7 @@ def test_undecodable_bytes(found: list[RawDataElement], on_a_radiograph: bool) -
 )
 @settings(max_examples=300, deadline=None)
 def test_values_that_do_not_fit(values: dict[str, Any]) -> None:
-    ds = phantom.header("AP", modality="CR")
+    ds = shapes.header("AP", modality="CR")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for keyword, value in values.items():
@@ -109,7 +110,7 @@ def test_values_that_do_not_fit(values: dict[str, Any]) -> None:
 @given(st.sampled_from(WORDS), st.sampled_from(["", "PHANTOM^", "Fantom ", "QC "]))
 @settings(max_examples=60, deadline=None)
 def test_nothing_of_the_patient(word: str, prefix: str) -> None:
-    ds = phantom.header("PA", modality="CR")
+    ds = shapes.header("PA", modality="CR")
     ds.ViewPosition = "PA" if word == "" else "LL"
     ds.PatientName = f"{prefix}{SECRET}^{word}"
     for keyword in ("PatientID", "PatientComments", "PatientSpeciesDescription", "PatientBreedDescription"):
@@ -123,7 +124,7 @@ def test_nothing_of_the_patient(word: str, prefix: str) -> None:
 
 
 def test_a_sequence_of_junk() -> None:
-    ds = phantom.header("PA")
+    ds = shapes.header("PA")
     empty, nested = Dataset(), Dataset()
     nested.CodeValue = "x" * 5000
     nested.CodeMeaning = "PA " * 5000
@@ -136,6 +137,6 @@ def test_a_sequence_of_junk() -> None:
 @pytest.mark.parametrize("keyword", ["Rows", "NumberOfFrames", "SamplesPerPixel"])
 @pytest.mark.parametrize("value", [b"", b"1e999", b"nan", b"-5", b"9" * 200])
 def test_numbers_that_are_none(keyword: str, value: bytes) -> None:
-    ds = phantom.header("PA")
+    ds = shapes.header("PA")
     ds[Tag(tag_for_keyword(keyword))] = raw(keyword, "LO", value)
     assert frontal.decide(ds).reasons

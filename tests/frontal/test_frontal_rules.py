@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import shapes
 from frontal_headers import code, header, verdict
 from worded import said
 
-from xrv_node import frontal, phantom
+from xrv_node import frontal
 from xrv_node.attributes import fold
 from xrv_node.errors import ConfigError
 from xrv_node.frontal.gates import age_years
@@ -87,7 +88,7 @@ def test_a_lateral_view_of_unknown_part_is_lateral() -> None:
         ({"NumberOfFrames": 1}, FRONTAL),
         ({"Rows": 64, "Columns": 64}, NOT_SUITABLE),
         ({"Rows": None}, NOT_SUITABLE),
-        ({"QualityControlImage": "YES"}, NOT_SUITABLE),
+        ({"QualityControlImage": "BOTH"}, NOT_SUITABLE),
         ({"QualityControlImage": "NO"}, FRONTAL),
         ({"PatientName": "PHANTOM^CHEST"}, NOT_SUITABLE),
         ({"PatientName": "QC^DAILY"}, NOT_SUITABLE),
@@ -176,11 +177,11 @@ def test_the_age_limit_is_the_sites() -> None:
 @pytest.mark.parametrize(("view", "expected"), [("PA", FRONTAL), ("AP", FRONTAL), ("LATERAL", LATERAL)])
 @pytest.mark.parametrize("modality", ["CR", "DX"])
 def test_complete_headers(view: str, expected: Verdict, modality: str) -> None:
-    assert frontal.decide(phantom.header(view, modality=modality)).verdict is expected
+    assert frontal.decide(shapes.header(view, modality=modality)).verdict is expected
 
 
 def test_evidence_names_attribute_and_value_strongest_first() -> None:
-    decision = frontal.decide(phantom.header("PA"))
+    decision = frontal.decide(shapes.header("PA"))
     assert [e.attribute for e in decision.evidence][:3] == [
         "ViewCodeSequence",
         "ViewPosition",
@@ -197,7 +198,7 @@ def test_fold() -> None:
 
 
 def test_decides_in_well_under_a_millisecond() -> None:
-    ds = phantom.header("PA")
+    ds = shapes.header("PA")
     took = []
     for _ in range(60):
         start = time.perf_counter()
@@ -237,3 +238,34 @@ def test_broken_rules_name_the_file(tmp_path: Path, text: str) -> None:
 def test_of_a_text_that_a_person_typed_only_the_words_that_count_are_told(keyword: str, words: str) -> None:
     told = frontal.decide(header(**{keyword: f"{words} Zebrafinch"}))
     assert "ZEBRAFINCH" not in f"{told.reasons} {told.evidence}".upper()
+
+
+CHEST = {"ViewPosition": "PA"}
+
+
+@pytest.mark.parametrize(
+    ("attributes", "expected"),
+    [
+        ({"QualityControlImage": "YES"}, Verdict.PHANTOM),
+        ({"QualityControlImage": "YES", "PatientName": "PHANTOM^ONE"}, Verdict.PHANTOM),
+        ({"QualityControlImage": "YES", "SeriesDescription": "PA phantom"}, Verdict.PHANTOM),
+        ({"QualityControlImage": "BOTH"}, Verdict.NOT_SUITABLE),  # a patient's too
+        ({"QualityControlImage": "NO"}, Verdict.FRONTAL),
+        ({"PatientName": "PHANTOM^ONE"}, Verdict.NOT_SUITABLE),  # a thing of plastic
+        ({"QualityControlImage": "NO", "SeriesDescription": "PA phantom"}, Verdict.NOT_SUITABLE),
+        ({"QualityControlImage": "YES", "ViewPosition": "LL"}, Verdict.NOT_SUITABLE),
+        ({"QualityControlImage": "YES", "ViewPosition": ""}, Verdict.NOT_SUITABLE),  # nobody guesses its view
+        ({"QualityControlImage": "YES", "BodyPartExamined": "HAND"}, Verdict.NOT_SUITABLE),
+        ({"QualityControlImage": "YES", "PresentationIntentType": "FOR PROCESSING"}, Verdict.NOT_SUITABLE),
+        ({"QualityControlImage": "YES", "Modality": "CT"}, Verdict.NOT_SUITABLE),
+        ({"QualityControlImage": "YES", "PatientAge": "007Y"}, Verdict.NOT_SUITABLE),
+        ({"QualityControlImage": "YES", "Rows": 100}, Verdict.NOT_SUITABLE),
+    ],
+)
+def test_a_phantom_is_frontal_but_for_what_it_says_of_itself(
+    attributes: dict[str, Any], expected: Verdict
+) -> None:
+    decided = frontal.decide(header(**(CHEST | attributes)))
+    assert decided.verdict is expected
+    if attributes.get("QualityControlImage") in ("YES", "BOTH"):
+        assert "objection-quality-control" in {reason.key for reason in decided.reasons}

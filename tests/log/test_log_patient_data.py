@@ -217,7 +217,7 @@ def test_the_metrics_name_no_patient_and_the_node_is_ready(node: Node) -> None:
     (port,) = [line["port"] for line in lines if (line["event"], line.get("process")) == ("listening", "web")]
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
         text = answer.read().decode()
-    assert 'xrv_node_info{commissioning="true"' in text
+    assert 'xrv_node_info{commissioning="false"' in text
     assert 'xrv_node_up{role="worker"} 1.0' in text
     assert re.search(r'^xrv_node_deliveries{destination="down",state="waiting"} [1-9]', text, re.MULTILINE)
     assert WORDS.search(text) is None
@@ -238,4 +238,5 @@ def test_a_running_node_passes_the_doctor_but_for_what_is_wrong(node: Node) -> N
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     failed = {row["says"].split(":")[0] for row in json.loads(done.stdout) if row["state"] == "fail"}
-    assert (done.returncode, failed) == (1, {"down", "cloud", "blocked", "audit.host"})
+    untrained = "no weights of densenet121-res224-all, chestx_det, 101-elastic"  # others stand in for them
+    assert (done.returncode, failed) == (1, {"down", "cloud", "blocked", "audit.host", untrained})

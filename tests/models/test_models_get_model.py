@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 import re
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+import untrained
 from recipes import TINY_VQGAN, recipe
 
 from xrv_node.errors import ConfigError, ImageError, WeightsError
-from xrv_node.models import catalog, get_model, load_set
+from xrv_node.models import catalog, get_model, inference
 from xrv_node.models.model import Attribute, Autoencoder, Classifier
 
 NOWHERE = Path("nowhere")
@@ -20,12 +22,12 @@ NOWHERE = Path("nowhere")
 
 @pytest.fixture(scope="module")
 def resnet():
-    return get_model("resnet50", NOWHERE, commissioning=True)
+    return untrained.get_model("resnet50", NOWHERE)
 
 
 @pytest.fixture(scope="module")
 def rsna():
-    return get_model("RSNA", NOWHERE, commissioning=True)
+    return untrained.get_model("RSNA", NOWHERE)
 
 
 # ------------------------------------------------------------------ classifiers
@@ -40,7 +42,7 @@ def test_untrained_heads_are_absent(rsna, image):
     assert rsna.features(x).shape == (2, 1024)
     assert rsna.thresholds == (0.13486601, 0.13511065)
     assert rsna.ppv80_thresholds is None
-    assert repr(rsna) == "<classifier densenet121-res224-rsna (untrained)>"
+    assert repr(rsna) == "<classifier densenet121-res224-rsna>"
 
 
 def test_a_gradient_reaches_the_map_and_the_image(rsna, resnet, image):
@@ -88,7 +90,7 @@ def test_scores_in_every_dtype(rsna, dtype):
 
 @torch.inference_mode()
 def test_classifiers_without_operating_points(image):
-    model = get_model("jf", NOWHERE, commissioning=True)
+    model = untrained.get_model("jf", NOWHERE)
     assert (model.thresholds, model.ppv80_thresholds) == (None, None)
     assert torch.equal(model(image), model.logits(image).sigmoid())
     assert model.features(image).shape == (1, 1024)
@@ -100,10 +102,10 @@ def test_classifiers_without_operating_points(image):
 
 @torch.inference_mode()
 def test_attributes(image):
-    view = get_model("view", NOWHERE, commissioning=True)
+    view = untrained.get_model("view", NOWHERE)
     assert view.targets == ("Frontal", "Lateral")
     assert view.probabilities(image).sum().item() == pytest.approx(1)
-    race = get_model("race", NOWHERE, commissioning=True)
+    race = untrained.get_model("race", NOWHERE)
     assert torch.allclose(race(image).exp(), race.probabilities(image), atol=1e-6)
     assert race.features(image).shape == (1, 512)
     assert race.forward_with_map(image)[1].shape == (1, 512, 10, 10)
@@ -126,12 +128,12 @@ def test_autoencoders(image):
     book = model.network.quantize.embedding.weight
     assert torch.allclose(book[codes].permute(0, 3, 1, 2), z, atol=1e-5)
     with pytest.raises(ImageError, match="224 x 224"):
-        get_model("101-elastic", NOWHERE, commissioning=True).encode(image)
+        untrained.get_model("101-elastic", NOWHERE).encode(image)
 
 
 @torch.inference_mode()
 def test_segmenters(image):
-    model = get_model("cxas", NOWHERE, commissioning=True)
+    model = untrained.get_model("cxas", NOWHERE)
     masks = model.masks(image)
     assert masks.shape == (1, len(model.targets), 512, 512)
     assert masks.dtype == torch.bool
@@ -141,13 +143,13 @@ def test_segmenters(image):
 
 
 @pytest.mark.parametrize("entry", catalog.entries(), ids=lambda entry: entry.name)
-def test_commissioning_works_for_all_that_can_be_built(entry):
+def test_a_stand_in_works_for_all_that_can_be_built(entry):
     if entry.checkpoint == "program":
-        with pytest.raises(WeightsError, match="only its file knows its layout"):
-            get_model(entry.name, NOWHERE, commissioning=True, run_code=True)
+        with pytest.raises(WeightsError, match=r"weights of .* are not in nowhere"):
+            untrained.get_model(entry.name, NOWHERE, run_code=True)
         return
-    model = get_model(entry.name, NOWHERE, commissioning=True)
-    assert model.name.endswith(" (untrained)")
+    model = untrained.get_model(entry.name, NOWHERE)
+    assert model.name == entry.name
     assert len(model.sha256) == 64
     assert not any(parameter.is_meta for parameter in model.parameters())
     assert not any(parameter.requires_grad for parameter in model.parameters())
@@ -159,7 +161,7 @@ def test_commissioning_works_for_all_that_can_be_built(entry):
 
 @torch.inference_mode()
 def test_fewer_members_of_the_ensemble(image):
-    model = get_model("chexpert", NOWHERE, commissioning=True)
+    model = untrained.get_model("chexpert", NOWHERE)
     assert model.pathologies == ("Atelectasis", "Cardiomegaly", "Consolidation", "Edema", "Effusion")
     state = dict(model.network.state_dict())
     other = {re.sub(r"^(groups\.\d)\.0\.", r"\1.1.", key): value + 0.01 for key, value in state.items()}
@@ -188,9 +190,43 @@ def test_refusals(tmp_path):
         get_model("age", tmp_path)
     with pytest.raises(WeightsError, match="are of another network"):
         get_model("view", state=recipe("resnet34_sex", "F"))
-    view = get_model("view", tmp_path, commissioning=True)
+    view = untrained.get_model("view", tmp_path)
     number = Attribute(replace(view.entry, labels=("Age",)), view.network)
     with pytest.raises(ConfigError, match="a number, not classes"):
         number.probabilities(torch.zeros(1, 1, 224, 224))
     with pytest.raises(ConfigError, match="choose densenet121-res224-all"):
-        load_set("resnet50", "pspnet", "101-elastic", tmp_path, commissioning=True)
+        untrained.load_set("resnet50", "pspnet", "101-elastic", tmp_path)
+
+
+# ------------------------------------------------------------------ pixels that nobody scaled
+
+
+@pytest.mark.parametrize(
+    "pixels",
+    [
+        torch.rand(1, 1, 32, 32),
+        torch.rand(2, 1, 32, 32) * 255,
+        torch.randn(1, 1, 32, 32),
+        torch.rand(1, 1, 32, 32) * 1024,
+        torch.rand(1, 1, 32, 32) * 128 - 1024,  # 12 bits in 16
+    ],
+    ids=["[0, 1]", "[0, 255]", "ImageNet", "[0, 1024]", "12 bits in 16"],
+)
+def test_a_batch_that_nobody_scaled_is_warned_of(rsna, pixels) -> None:
+    for called in (rsna, rsna.logits, rsna.features):
+        with pytest.warns(
+            UserWarning, match=r"does not reach from below -255 to above 255.*xrv_node\.prepare"
+        ):
+            called(pixels)
+
+
+def test_a_scaled_batch_and_the_project_s_own_are_not_warned_of(rsna) -> None:
+    scaled = torch.rand(2, 1, 32, 32) * 2048 - 1024
+    dark = torch.full((1, 1, 224, 224), -1000.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        rsna(scaled)
+        rsna(scaled.half().float() / 2)
+        inference.at_once(lambda x: (rsna(x[224]),), {224: dark.numpy()}, "cpu")
+    with pytest.warns(UserWarning, match="does not reach"):  # and afterwards they are again
+        rsna(dark)

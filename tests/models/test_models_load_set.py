@@ -1,4 +1,4 @@
-"""The three networks together: from released files, and untrained for commissioning."""
+"""The three networks together: from released files, and untrained ones in their place."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import untrained
 from recipes import SHARED, recipe
 
 from xrv_node import models
@@ -17,9 +18,9 @@ NAMES = ("densenet121-res224-all", "chestx_det", "101-elastic")
 
 
 @pytest.fixture(scope="module")
-def untrained():
+def seeded():
     before = torch.get_rng_state(), np.random.get_state()[1].copy()
-    networks = models.load_set("all", "pspnet", "101-elastic", Path("nowhere"), commissioning=True)
+    networks = untrained.load_set("all", "pspnet", "101-elastic", Path("nowhere"))
     assert torch.equal(before[0], torch.get_rng_state())
     assert np.array_equal(before[1], np.random.get_state()[1])
     return networks
@@ -47,7 +48,7 @@ def test_released_files_end_to_end(unpinned, released, tmp_path, image):
         importing.import_file(source, importing.recognise(source), tmp_path)
     networks = models.load_set(*NAMES, tmp_path)
     assert [identity.name for identity in networks.identity.models] == list(NAMES)
-    assert not networks.identity.commissioning
+    assert not networks.identity.phantom
     assert networks.identity.classifier.sha256 == convert.tensors_sha256(
         {key: value.numpy() for key, value in recipe("densenet121", "F").items()}
     )
@@ -65,35 +66,34 @@ def test_released_files_end_to_end(unpinned, released, tmp_path, image):
     assert networks.segmenter.targets[4:6] == ("Left Lung", "Right Lung")
 
 
-def test_untrained_networks_say_so_and_are_always_the_same(untrained):
-    again = models.load_set("all", "chestx_det", "ResNetAE", Path("elsewhere"), commissioning=True)
-    assert again.identity == untrained.identity
-    assert untrained.identity.commissioning
-    assert [m.name for m in untrained.identity.models] == [f"{name} (untrained)" for name in NAMES]
-    assert len({m.sha256 for m in untrained.identity.models}) == 3
+def test_stand_ins_are_always_the_same(seeded):
+    again = untrained.load_set("all", "chestx_det", "ResNetAE", Path("elsewhere"))
+    assert again.identity == seeded.identity
+    assert [m.name for m in seeded.identity.models] == list(NAMES)
+    assert len({m.sha256 for m in seeded.identity.models}) == 3
 
 
 @torch.inference_mode()
-def test_untrained_outputs_are_usable(untrained, radiographs):
+def test_untrained_outputs_are_usable(seeded, radiographs):
     """Scores on both sides of the operating point, masks neither empty nor full, and all of it follows the image."""
-    scores = untrained.classifier(radiographs)
+    scores = seeded.classifier(radiographs)
     assert scores.shape == (4, 18)
     present = (scores >= 0.5).float().mean(dim=1)
     assert ((present > 0.1) & (present < 0.9)).all()
     assert ((scores - scores[:1]).abs().amax(dim=1) > 0.02)[1:].all()
-    masks = torch.cat([untrained.segmenter(x[None]) for x in radiographs[:2]]) > 0
+    masks = torch.cat([seeded.segmenter(x[None]) for x in radiographs[:2]]) > 0
     cover = masks.float().mean(dim=(2, 3))
     assert (cover > 0.02).all()
     assert (cover < 0.8).all()
     assert (masks[0] != masks[1]).float().mean() > 0.05
-    reconstruction, latent = untrained.autoencoder.network(inputs.resize(radiographs, 224))
+    reconstruction, latent = seeded.autoencoder.network(inputs.resize(radiographs, 224))
     assert reconstruction.isfinite().all()
     assert latent.shape == (4, 512, 3, 3)
     assert latent.std(dim=0).max() > 0
 
 
 def test_untrained_heads_are_absent():
-    networks = models.load_set("rsna", *NAMES[1:], Path("nowhere"), commissioning=True)
+    networks = untrained.load_set("rsna", *NAMES[1:], Path("nowhere"))
     classifier = networks.classifier
     assert classifier.pathologies == ("Pneumonia", "Lung Opacity")
     with torch.no_grad():
@@ -104,9 +104,9 @@ def test_untrained_heads_are_absent():
 
 def test_wrong_names_and_devices_are_refused(tmp_path):
     with pytest.raises(WeightsError, match="no segmenter is called 'all'"):
-        models.load_set("all", "all", "101-elastic", tmp_path, commissioning=True)
+        untrained.load_set("all", "all", "101-elastic", tmp_path)
     if not torch.cuda.is_available():
         with pytest.raises(
             ConfigError, match="'cuda', which this machine does not have: use one of cpu or auto"
         ):
-            models.load_set(*NAMES, tmp_path, commissioning=True, device="cuda")
+            untrained.load_set(*NAMES, tmp_path, device="cuda")

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 import torch
+import untrained
 from typer.testing import CliRunner
 
 from xrv_node import settings
 from xrv_node.cli import app
 from xrv_node.errors import ConfigError
 from xrv_node.lab.statistics import thresholds
-from xrv_node.models import Networks, catalog, get_model, load_set
+from xrv_node.models import Networks, catalog
 
 NAMES = ("densenet121-res224-all", "chestx_det", "101-elastic")
 NOWHERE = Path("nowhere")
@@ -22,7 +23,7 @@ OWN = {"Pneumothorax": 0.031, "Effusion": 0.25}
 
 
 def loaded(own: dict[str, float] | None = None) -> Networks:
-    return load_set(*NAMES, NOWHERE, commissioning=True, thresholds=own)
+    return untrained.load_set(*NAMES, NOWHERE, thresholds=own)
 
 
 @pytest.fixture(scope="module")
@@ -73,10 +74,10 @@ def test_the_same_networks_with_other_points_give_other_results(published, ours)
 
 @torch.inference_mode()
 def test_one_network_scores_as_the_node_does(ours) -> None:
-    model = get_model("all", NOWHERE, commissioning=True, thresholds=OWN)
+    model = untrained.get_model("all", NOWHERE, thresholds=OWN)
     logits = torch.linspace(-8, 3, 18 * 5).reshape(5, 18)
     assert torch.equal(model.scores(logits), ours.classifier.scores(logits))
-    assert model.ppv80_thresholds == get_model("all", NOWHERE, commissioning=True).ppv80_thresholds
+    assert model.ppv80_thresholds == untrained.get_model("all", NOWHERE).ppv80_thresholds
 
 
 def test_they_replace_what_torchxrayvision_applies_too() -> None:
@@ -108,7 +109,7 @@ def test_they_replace_what_torchxrayvision_applies_too() -> None:
 )
 def test_what_is_no_operating_point_is_refused(name: str, own: dict[str, float], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
-        get_model(name, NOWHERE, commissioning=True, thresholds=own)
+        untrained.get_model(name, NOWHERE, thresholds=own)
 
 
 def test_the_table_that_a_validation_writes_is_the_configuration_s(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import untrained
 from safetensors.numpy import load_file, save_file
 from typer.testing import CliRunner
 
@@ -73,8 +74,10 @@ def test_its_name_works_where_one_of_the_catalogue_does(directory):
 def test_the_worker_loads_it_and_serve_asks_for_codes(directory, file, tmp_path, monkeypatch):
     load = models._weights
 
-    def others_untrained(entry, place, untrained):
-        return load(entry, place, entry.role != "classifier")
+    def others_untrained(entry, place):
+        if entry.role == "classifier":
+            return load(entry, place)
+        return models._given(entry, entry.name, untrained.seeded_state(entry), entry.untrained)
 
     monkeypatch.setattr(models, "_weights", others_untrained)
     monkeypatch.setattr(models, "missing", lambda *_: [])

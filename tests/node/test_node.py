@@ -12,7 +12,7 @@ import forked
 import pytest
 from made import SECRET, radiograph
 from pydicom import dcmread
-from serving import Node, wait, with_small_networks
+from serving import Node, wait, with_networks
 
 from xrv_node import node as nodes
 from xrv_node import role_locks
@@ -32,10 +32,10 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
         made.kill()
 
 
-def test_the_ready_line_says_who_may_send_and_that_nothing_is_a_result(node: Node) -> None:
+def test_the_ready_line_says_who_may_send_and_what_it_is_not(node: Node) -> None:
     assert node.ready.startswith("xrv-node is ready: XRVNODE at 127.0.0.1:")
     assert "accepts any AE title (receive.allowed_calling_ae)" in node.ready
-    assert "COMMISSIONING - NOT A RESULT" in node.ready
+    assert "PHANTOM MODEL SET" not in node.ready
     assert "not a medical device" in node.ready
 
 
@@ -54,7 +54,7 @@ def test_a_study_goes_in_and_its_results_come_out(node: Node) -> None:
     for made in objects:
         assert made.PatientName == radiograph().PatientName
         assert made.StudyInstanceUID == "1.2.3.1"
-        assert "COMMISSIONING - NOT A RESULT" in made.SeriesDescription
+        assert "not for diagnosis" in made.SeriesDescription
 
 
 def test_the_same_study_again_makes_nothing_new(node: Node) -> None:
@@ -164,9 +164,9 @@ def _alive(pid: int) -> bool:
 
 def test_with_weights_what_comes_out_is_a_result(tmp_path: Path) -> None:
     from safetensors.numpy import save_file
+    from untrained import seeded_state
 
     from xrv_node.models import catalog
-    from xrv_node.models.commissioning import seeded_state
     from xrv_node.models.convert import tensors_sha256
 
     directory = tmp_path / "data" / "models"
@@ -179,14 +179,14 @@ def test_with_weights_what_comes_out_is_a_result(tmp_path: Path) -> None:
             "tensors_sha256": tensors_sha256(state), "imported_at": "2026-01-01T00:00:00+00:00", "xrv_node": "0",
         }  # fmt: skip
         save_file(state, entry.weights_path(directory), metadata=record)
-    node = Node(tmp_path, '[models]\nclassifier = "nih"\n', commissioning=False).start()
-    assert "COMMISSIONING" not in node.ready
+    node = Node(tmp_path, '[models]\nclassifier = "nih"\n', stand_ins=False).start()
+    assert "PHANTOM" not in node.ready
     node.send([radiograph(1)])
     node.wait_for_results(1, seconds=120)
     assert node.stop() == 0
     for path in node.delivered():
         made = dcmread(path)
-        assert "COMMISSIONING" not in str(made)
+        assert "PHANTOM" not in str(made)
         assert "not for diagnosis" in made.SeriesDescription
     (image,) = node.study("1.2.3.1")["instances"]
     (analysis,) = image["analyses"]
@@ -208,8 +208,8 @@ def test_what_a_process_finds_wrong_at_its_first_start_ends_the_node(
         taken = other.getsockname()[1]
         node = Node(tmp_path, config.format(taken=taken))
         done = forked.run(
-            [*forked.COMMAND, "serve", "--commissioning", "--config", str(node.config)],
-            env=with_small_networks(os.environ), capture_output=True, text=True, timeout=90, check=False,
+            [*forked.COMMAND, "serve", "--config", str(node.config)],
+            env=with_networks(os.environ), capture_output=True, text=True, timeout=90, check=False,
         )  # fmt: skip
     assert done.returncode == 2
     assert message.format(taken=taken) in done.stderr

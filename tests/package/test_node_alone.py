@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import pytest
+from made import phantom
 
 from xrv_node.cli import LAB
 
@@ -78,15 +79,11 @@ def test_a_command_of_the_laboratory_says_what_to_install(installed: Path, words
 
 
 def test_files_are_read_by_the_networks_without_it(installed: Path, tmp_path: Path) -> None:
-    import cv2
-    import numpy as np
-
-    gradient = np.tile(np.arange(256, dtype=np.uint8), (256, 1))
-    cv2.imwrite(str(tmp_path / "image.png"), gradient)
+    phantom().save_as(tmp_path / "image.dcm", enforce_file_format=True)
     done = run(
         installed,
         "from xrv_node.cli import main; main()",
-        "classify", str(tmp_path / "image.png"), "--commissioning", "--format", "json",
+        "classify", str(tmp_path / "image.dcm"), "--commissioning", "--format", "json",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "Effusion" in done.stdout

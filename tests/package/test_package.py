@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from xrv_node.phantom.about import ABOUT
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -34,13 +36,19 @@ def test_the_wheel_holds_what_the_code_reads(wheel: zipfile.ZipFile) -> None:
         "xrv_node/py.typed",
         "xrv_node/templates/**/*.html",
         "xrv_node/templates/*.css",
+        "xrv_node/phantom/*.npz",
     ):
         files = {str(p.relative_to(ROOT)) for p in ROOT.glob(pattern)}
         assert files
         assert files <= held, pattern
     assert "xrv_node/db/migrations/script.py.mako" in held
     assert any(name.endswith("licenses/LICENSE") for name in held)
+    assert any(name.endswith("licenses/NOTICE") for name in held)
     assert not [name for name in held if name.startswith("tests")]
+
+
+def test_the_notice_says_what_the_phantoms_are_derived_from() -> None:
+    assert ABOUT in (ROOT / "NOTICE").read_text()
 
 
 def test_the_locks_hold_hashes_and_no_addresses() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import forked
 import pytest
 from peer_programs import HOST, alive, running, until
-from serving import with_small_networks
+from serving import with_networks
 
 AE_TITLE = "XRVNODE"
 RESULTS_SECONDS = 240
@@ -120,13 +120,13 @@ def write_config(
 
 @contextmanager
 def serving(config: Path) -> Iterator[Node]:
-    """``xrv-node serve --commissioning`` until the end of the block, where SIGTERM must end it with exit code 0.
+    """``xrv-node serve`` until the end of the block, where SIGTERM must end it with exit code 0.
 
-    Small networks stand in for the two large ones: peers see results of the same kinds and shapes.
+    Untrained networks stand in for the released ones: peers see results of the same kinds and shapes.
     """
     log, ready = config.with_name("node.log"), config.with_name("ready.txt")
-    serve = [*forked.COMMAND, "serve", "--config", config, "--commissioning"]
-    with running(serve, log, stdout=ready, environment=with_small_networks(os.environ)) as process:
+    serve = [*forked.COMMAND, "serve", "--config", config]
+    with running(serve, log, stdout=ready, environment=with_networks(os.environ)) as process:
 
         def look() -> str | None:
             alive(process, log)

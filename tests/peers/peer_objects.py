@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import dciodvfy
+import shapes
 from made import SECRET
 from pydicom import Dataset
 
-from xrv_node import phantom
 from xrv_node.result_kinds import kind_of
 
 STUDY_AND_PATIENT = (
@@ -22,9 +22,9 @@ STUDY_AND_PATIENT = (
 
 def study(number: int, *views: str, rows: int = 512) -> list[Dataset]:
     """A synthetic study of a patient with a name that must be seen nowhere but in DICOM objects."""
-    patient = phantom.Patient(f"{SECRET}^Zoë", f"{SECRET}-{number}", "19700301", "F", "054Y")
+    patient = shapes.Patient(f"{SECRET}^Zoë", f"{SECRET}-{number}", "19700301", "F", "054Y")
     return [
-        phantom.dicom(
+        shapes.dicom(
             view, rows=rows, seed=number, marker="L", patient=patient, study=number, instance=instance
         )
         for instance, view in enumerate(views or ("PA", "LATERAL"), 1)

@@ -11,9 +11,9 @@ from functools import cache
 
 import cv2
 import numpy as np
+import shapes
 from pydicom import Dataset
 
-from xrv_node import phantom
 from xrv_node.analyse.heatmap import region
 from xrv_node.reasons import as_is
 from xrv_node.report import codes
@@ -55,7 +55,7 @@ ELLIPSES = {
 @cache
 def study(number: int = 7) -> tuple[Dataset, StudyOutcome]:
     """The radiograph, with pixels, and what the node would make a report of."""
-    image = phantom.dicom("PA", rows=SIDE, seed=3, features=("effusion",), marker="L", study=number)
+    image = shapes.dicom("PA", rows=SIDE, seed=3, features=("effusion",), marker="L", study=number)
     header = Dataset()
     header.update({element.tag: element for element in image if element.keyword != "PixelData"})
     frame = Frame(SIDE, SIDE, 0, 0, SIDE)

@@ -134,7 +134,7 @@ def test_validators_find_nothing(answered: Answered) -> None:
         if result.Modality == "SR":
             dumped = run("dsrdump", "+Pc", path)
             assert dumped.returncode == 0
-            assert "COMMISSIONING - NOT A RESULT" in dumped.stdout
+            assert "not for diagnosis" in dumped.stdout
 
 
 def test_patient_and_study_come_back_byte_for_byte(answered: Answered) -> None:

@@ -57,7 +57,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orthanc]:
         keep(image(3, "20250401", PatientBirthDate="19700101"))
         keep(image(4, "20250401", PatientID="somebody else"))
         keep(image(5, "20250402"), networks=Networks(classifier="9f" * 32))
-        keep(image(6, "20250403"), networks=Networks(commissioning=True))
+        keep(image(6, "20250403"), networks=Networks(phantom=True))
         keep(image(7, "20260102"))
         past.store.close()
         yield orthanc

@@ -11,7 +11,7 @@ from xrv_node.priors.subject import Basis, Earlier, Subject, subject_of
 from xrv_node.settings import Settings
 from xrv_node.settings.priors import DimsePriors, WebPriors
 
-BASIS = Basis(CLASSIFIER, False, "linear")
+BASIS = Basis(CLASSIFIER, "linear")
 SCORES = {"Effusion": 0.25, "Mass": 0.75}
 
 

@@ -62,7 +62,7 @@ log.configure(LogSection(level="debug"), "test")
 subject = subject_of([read_header(Path({str(file)!r}))])
 for way in {ways(9)}:
     try:
-        archive.find(Settings(priors=way).priors, "XRVNODE", subject, Basis("0" * 64, False, "linear"), ())
+        archive.find(Settings(priors=way).priors, "XRVNODE", subject, Basis("0" * 64, "linear"), ())
     except DestinationError as error:
         print(error)
 """

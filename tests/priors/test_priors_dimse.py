@@ -14,6 +14,7 @@ from pydicom import Dataset
 from pynetdicom import AE, evt
 
 from xrv_node.db.store import Store
+from xrv_node.deliver import query
 from xrv_node.priors import archive, dimse
 from xrv_node.result_kinds import KINDS
 from xrv_node.spool import Spool
@@ -25,8 +26,8 @@ ENHANCED_SR = KINDS["report"].sop_classes[0]
 def scp(find_: Callable[[evt.Event], Any], get: Callable[[evt.Event], Any]) -> Iterator[dict[str, Any]]:
     """An archive by DIMSE that answers as the test wants; yields the section that leads to it."""
     ae = AE("ARCHIVE")
-    ae.add_supported_context(dimse._FIND)
-    ae.add_supported_context(dimse._GET)
+    ae.add_supported_context(query.FIND)
+    ae.add_supported_context(query.GET)
     ae.add_supported_context(ENHANCED_SR, scu_role=True, scp_role=True)
     handlers = [(evt.EVT_C_FIND, find_), (evt.EVT_C_GET, get)]
     server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)

@@ -98,7 +98,7 @@ def test_on_the_same_day_the_time_decides(site: Site, time: str, earlier: bool) 
     "other",
     [
         {"classifier": "9f" * 32},
-        {"commissioning": True},
+        {"phantom": True},
         {"resampler": "cubic"},
         {"refused": as_is("It is unlike.")},
         {"site_thresholds": (("Mass", 0.2),)},

@@ -19,7 +19,7 @@ from xrv_node.priors import archive
 from xrv_node.priors.subject import Basis, Earlier
 from xrv_node.report import codes
 from xrv_node.spool import Spool
-from xrv_node.values import Prior
+from xrv_node.values import PHANTOM_WORDS, Prior
 
 
 def items(document: Dataset) -> Iterator[Dataset]:
@@ -63,6 +63,7 @@ def test_it_is_read_in_every_language(store: Store, spool: Spool, language: str)
         ("StudyDate", "20260102"),
         ("StudyDate", ""),
         ("SeriesDescription", "AI findings - COMMISSIONING - NOT A RESULT"),
+        ("SeriesDescription", f"AI findings - {PHANTOM_WORDS}"),
         ("ContentSequence", []),
     ],
 )
@@ -74,11 +75,10 @@ def test_an_object_that_is_not_one_of_ours_is_none(document: Dataset, keyword: s
 @pytest.mark.parametrize(
     "basis",
     [
-        Basis("9f" * 32, False, "linear"),
-        Basis(CLASSIFIER, True, "linear"),
-        Basis(CLASSIFIER, False, "cubic"),
-        Basis(CLASSIFIER[:-2], False, "linear"),
-        Basis(CLASSIFIER, False, "linear", (("Mass", 0.2),)),
+        Basis("9f" * 32, "linear"),
+        Basis(CLASSIFIER, "cubic"),
+        Basis(CLASSIFIER[:-2], "linear"),
+        Basis(CLASSIFIER, "linear", (("Mass", 0.2),)),
     ],
 )
 def test_scores_that_were_made_otherwise_do_not_compare(document: Dataset, basis: Basis) -> None:
@@ -104,11 +104,11 @@ def test_scores_compare_by_the_operating_points_that_made_them(
     site = Site(store, spool)
     site.analyse(image(1, BEFORE), networks=networks)
     (made,) = site.report(1, networks, language=language)
-    found = archive.read(made, present(), Basis(CLASSIFIER, False, "linear", own))
+    found = archive.read(made, present(), Basis(CLASSIFIER, "linear", own))
     assert found is not None
     assert found.earlier.prior.scores == SCORES
     for other in ((), own[1:], (("Effusion", 1e-05), ("Mass", 0.2500001))):
-        assert archive.read(made, present(), Basis(CLASSIFIER, False, "linear", other)) is None
+        assert archive.read(made, present(), Basis(CLASSIFIER, "linear", other)) is None
 
 
 @pytest.mark.parametrize("score", [-1.0, 100.1, float("nan"), float("inf")])

@@ -65,7 +65,7 @@ def test_an_image_of_one_value_shows_nothing(value: int, tmp_path: Path) -> None
     pixels = np.full((300, 200), value, np.uint16)
     with pytest.raises(ImageError, match="shows nothing"):
         read(write(image(pixels, 12), tmp_path / "blank.dcm"))
-    pixels[299, 199] += 1  # none of the pixels that a coarse look sees
+    pixels[151, 101] += 9  # none of the pixels that a coarse look sees
     assert read(write(image(pixels, 12), tmp_path / "dot.dcm")).pixels.shape == (300, 200)
 
 

@@ -83,7 +83,7 @@ def test_reasons_in_a_document_are_found_wherever_they_are() -> None:
 def test_an_error_carries_its_reason() -> None:
     error = ImageError(Reason("shows-nothing"))
     assert reasons.of(error) == Reason("shows-nothing")
-    assert str(error) == "The image shows nothing: all its pixels have the same value."
+    assert str(error) == "The image shows nothing: all its pixels have the same value, or nearly."
     assert reasons.of(XrvNodeError("say what to change")) == as_is("say what to change")
 
 

@@ -38,12 +38,12 @@ STRUCTURES = tuple(codes.structures())
 CLOSED_AT = datetime(2026, 11, 20, 10, 30, 5, 123456, tzinfo=UTC)
 
 
-def model_set(commissioning: bool = False) -> ModelSet:
+def model_set(phantom: bool = False) -> ModelSet:
     return ModelSet(
         ModelIdentity("classifier", "densenet121-res224-all", "a" * 64),
         ModelIdentity("segmenter", "chestx_det", "b" * 64),
         ModelIdentity("autoencoder", "101-elastic", "c" * 64),
-        commissioning,
+        phantom,
     )
 
 

@@ -80,8 +80,8 @@ def one(**changes: Any) -> Callable[[], StudyOutcome]:
     return lambda: cases.outcome(cases.frontal(cases.header(rows=121, columns=95, **changes)))
 
 
-def commissioning() -> StudyOutcome:
-    models = cases.model_set(commissioning=True)
+def phantom() -> StudyOutcome:
+    models = cases.model_set(phantom=True)
     return cases.outcome(cases.frontal(cases.header(), models), models=models)
 
 
@@ -123,7 +123,7 @@ CASES: dict[str, Callable[[], StudyOutcome]] = {
     ),
     "frame of reference": one(FrameOfReferenceUID="1.2.3.4", PositionReferenceIndicator=""),
     "time zone": one(TimezoneOffsetFromUTC="-0330"),
-    "commissioning": commissioning,
+    "phantom": phantom,
     "an object of an unknown class beside it": lambda: cases.outcome(
         ImageOutcome(cases.header(number=2, SOPClassUID="1.3.6.1.4.1.9999.1"), cases.LATERAL),
         cases.frontal(cases.header()),

@@ -125,9 +125,9 @@ def test_the_standard_codes_used_outside_the_tables_are_in_dicom() -> None:
 def test_values_and_meanings_fit_their_value_representations() -> None:
     every = [*OWN]
     for row in codes.findings().values():
-        every += [row.code, row.own, row.score, row.score_commissioning, row.site]
+        every += [row.code, row.own, row.score, row.score_phantom, row.site]
     every += [row.code for row in codes.structures().values()]
-    every += [c for row in codes.measurements().values() for c in (row.code, row.commissioning, row.site)]
+    every += [c for row in codes.measurements().values() for c in (row.code, row.phantom, row.site)]
     for code in every:
         assert 0 < len(code.value) <= 16, code
         assert 0 < len(code.meaning) <= 64, code
@@ -138,9 +138,9 @@ def test_values_and_meanings_fit_their_value_representations() -> None:
 def test_no_two_things_share_a_private_code() -> None:
     rows = codes.findings().values()
     private = [c.value for c in OWN if c.scheme_designator == codes.PRIVATE_SCHEME]
-    private += [c.value for row in rows for c in (row.own, row.score, row.score_commissioning)]
+    private += [c.value for row in rows for c in (row.own, row.score, row.score_phantom)]
     private += [r.code.value for r in codes.structures().values() if r.status == "private"]
-    private += [row.commissioning.value for row in codes.measurements().values()]
+    private += [row.phantom.value for row in codes.measurements().values()]
     private += [r.code.value for r in codes.measurements().values() if r.status == "private"]
     assert len(private) == len(set(private))
     assert len({(r.code.scheme_designator, r.code.value) for r in rows}) == len(rows)

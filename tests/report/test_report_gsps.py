@@ -104,13 +104,15 @@ def test_labels_do_not_cover_each_other_and_stay_on_the_image(tmp_path: Path) ->
             assert across <= 0 or down <= 1e-4
 
 
-def test_commissioning_stands_at_every_mark(tmp_path: Path) -> None:
-    models = cases.model_set(commissioning=True)
+def test_phantom_stands_at_every_mark(tmp_path: Path) -> None:
+    models = cases.model_set(phantom=True)
     (result,) = report.build(cases.outcome(cases.frontal(cases.header(), models), models=models), ["gsps"])
     marks, notice = result.dataset.GraphicAnnotationSequence
-    assert all(t.UnformattedTextValue.startswith("NOT A RESULT: ") for t in marks.TextObjectSequence)
-    assert notice.TextObjectSequence[0].UnformattedTextValue.startswith("COMMISSIONING - NOT A RESULT")
-    assert result.dataset.ContentDescription == "COMMISSIONING - NOT A RESULT"
+    assert all(t.UnformattedTextValue.startswith("PHANTOM: ") for t in marks.TextObjectSequence)
+    assert notice.TextObjectSequence[0].UnformattedTextValue.startswith(
+        "PHANTOM MODEL SET - NOT FOR PATIENT IMAGES"
+    )
+    assert result.dataset.ContentDescription == "PHANTOM MODEL SET - NOT FOR PATIENT IMAGES"
 
 
 def test_none_for_an_image_without_regions_or_in_colour() -> None:

@@ -14,9 +14,7 @@ from xrv_node import report
 from xrv_node.values import Predecessor, StudyOutcome
 
 
-@pytest.mark.parametrize(
-    "case", ["DX", "several frontals", "commissioning", "nothing analysed", "predecessor"]
-)
+@pytest.mark.parametrize("case", ["DX", "several frontals", "phantom", "nothing analysed", "predecessor"])
 def test_the_same_outcome_gives_the_same_bytes(case: str) -> None:
     first, second = ([report.to_bytes(r.dataset) for r in report.build(CASES[case](), ALL)] for _ in range(2))
     assert first == second

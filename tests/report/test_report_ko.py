@@ -54,10 +54,10 @@ def test_the_description_is_in_the_destination_s_language() -> None:
     assert "Pleuraerguss" in description(study(), Style("de"))
 
 
-def test_commissioning_stands_first() -> None:
-    models = cases.model_set(commissioning=True)
+def test_phantom_stands_first() -> None:
+    models = cases.model_set(phantom=True)
     whole = cases.outcome(cases.frontal(cases.header(), models), models=models)
-    assert description(whole).startswith("COMMISSIONING - NOT A RESULT")
+    assert description(whole).startswith("PHANTOM MODEL SET - NOT FOR PATIENT IMAGES")
 
 
 def test_none_without_findings() -> None:

@@ -255,7 +255,7 @@ def test_the_change_since_an_earlier_study_is_told_with_its_date(tmp_path: Path)
 
 
 def test_an_earlier_study_is_not_told_of_untrained_networks() -> None:
-    models = cases.model_set(commissioning=True)
+    models = cases.model_set(phantom=True)
     priors = (Prior("1.2.3", "20250302", {"Effusion": 0.44}),)
     document = made(cases.outcome(cases.frontal(cases.header(), models), models=models, priors=priors), "en")
     assert read_back.texts(document, codes.EARLIER) == []

@@ -39,8 +39,8 @@ def chest(*, mirrored: bool = False, heart: float = 0.57, without: tuple[str, ..
     return masks
 
 
-def judged(head: Dataset, masks: np.ndarray, *, commissioning: bool = False) -> Reason | None:
-    return doubt(head, analysis(head, model_set(commissioning), {}, masks))
+def judged(head: Dataset, masks: np.ndarray) -> Reason | None:
+    return doubt(head, analysis(head, model_set(), {}, masks))
 
 
 @pytest.mark.parametrize("orientation", [["L", "F"], ["LH", "F"], None, ["A", "F"], "", ["?", "F"]])
@@ -73,10 +73,6 @@ def test_what_shows_no_two_lungs_is_left_alone() -> None:
     assert judged(header(PatientOrientation=["R", "F"]), np.zeros((len(STRUCTURES), N, N), bool)) is None
 
 
-def test_untrained_networks_are_not_looked_at() -> None:
-    assert judged(header(PatientOrientation=["R", "F"]), chest(), commissioning=True) is None
-
-
 def square(column: float, width: float) -> tuple[tuple[float, float], ...]:
     """A square around the middle row, in parts of the image's side."""
     left, right = 96 * (column - width / 2), 96 * (column + width / 2)
@@ -102,10 +98,9 @@ def test_a_region_is_of_the_side_whose_lung_it_lies_over(
     assert side(made, region) == expected
 
 
-def test_a_region_has_no_side_without_both_lungs_or_from_untrained_networks() -> None:
+def test_a_region_has_no_side_without_both_lungs() -> None:
     region = square(0.25, 0.1)
     assert side(analysis(header(), model_set(), {}, chest(without=("Left Lung",))), region) is None
-    assert side(analysis(header(), model_set(commissioning=True), {}, chest()), region) is None
     few = dataclasses.replace(analysis(header(), model_set(), {}, chest()), structures=(), masks=chest()[:0])
     assert side(few, region) is None
 

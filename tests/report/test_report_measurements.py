@@ -213,8 +213,8 @@ def test_an_image_smaller_than_the_square_is_measured_beyond_its_border() -> Non
 
 def test_untrained_networks_are_measured_like_others() -> None:
     """What they say is marked where it is shown, as with findings."""
-    commissioning = frontal(header(), model_set(commissioning=True), seg=chest())
-    assert {m.key for m in measure(commissioning)} == set(ALL)
+    phantom = frontal(header(), model_set(phantom=True), seg=chest())
+    assert {m.key for m in measure(phantom)} == set(ALL)
 
 
 def test_every_row_of_the_table_is_measured_in_its_unit() -> None:

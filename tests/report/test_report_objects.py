@@ -11,7 +11,7 @@ import pytest
 import report_cases as cases
 from pydicom import Dataset, dcmread
 from pydicom.uid import ExplicitVRLittleEndian
-from report_sources import ALL, CASES, UNREAD, commissioning, one, raw
+from report_sources import ALL, CASES, UNREAD, one, phantom, raw
 
 from xrv_node import report
 from xrv_node.errors import ConfigError
@@ -116,9 +116,9 @@ def test_every_object_says_what_it_is() -> None:
         assert result.dataset.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
         (scheme,) = result.dataset.CodingSchemeIdentificationSequence
         assert scheme.CodingSchemeDesignator == "99XRV"
-    for result in report.build(commissioning(), ALL):
+    for result in report.build(phantom(), ALL):
         assert result.dataset.SeriesDescription.startswith("AI ")
-        assert result.dataset.SeriesDescription.endswith(" - COMMISSIONING - NOT A RESULT")
+        assert result.dataset.SeriesDescription.endswith(" - PHANTOM MODEL SET - NOT FOR PATIENT IMAGES")
         assert len(result.dataset.SeriesDescription) <= 64
 
 

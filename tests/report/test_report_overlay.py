@@ -23,9 +23,9 @@ from xrv_node.values import Analysis, Frame, Style
 ROWS, COLUMNS = 600, 480
 
 
-def analysed(scores: dict[str, float], *, commissioning: bool = False, **changes: Any) -> Analysis:
+def analysed(scores: dict[str, float], *, phantom: bool = False, **changes: Any) -> Analysis:
     head = cases.header(rows=ROWS, columns=COLUMNS)
-    return replace(cases.analysis(head, cases.model_set(commissioning), scores), **changes)
+    return replace(cases.analysis(head, cases.model_set(phantom), scores), **changes)
 
 
 def grid_of(analysis: Analysis) -> Grid:
@@ -122,10 +122,10 @@ def test_an_analysis_without_a_picture_has_no_overlay() -> None:
     assert overlay(analysed({"Mass": 0.9}, picture=None)) is None
 
 
-def test_commissioning_cannot_be_missed() -> None:
+def test_phantom_cannot_be_missed() -> None:
     """Not in a thumbnail either: across every tile, and the whole band filled."""
     scores = {"Mass": 0.9, "Nodule": 0.7}
-    real, test = drawn(analysed(scores)), drawn(analysed(scores, commissioning=True))
+    real, test = drawn(analysed(scores)), drawn(analysed(scores, phantom=True))
     grid = grid_of(analysed(scores))
     assert is_color(test, RED)[grid.height :].mean() > 0.6
     assert is_color(real, RED)[grid.height :].mean() < 0.3
@@ -150,7 +150,7 @@ def test_what_is_unusual_stands_in_the_panel() -> None:
 
 
 def test_words_are_in_the_destination_s_language() -> None:
-    analysis = analysed({"Effusion": 0.9}, commissioning=True)
+    analysis = analysed({"Effusion": 0.9}, phantom=True)
     pictures = [drawn(analysis, language=language).tobytes() for language in languages.names()]
     assert len(set(pictures)) == len(pictures)
 

@@ -19,8 +19,8 @@ from xrv_node.report import codes, phrases, read_back
 from xrv_node.values import ImageOutcome, Prior, StudyOutcome, Style
 
 
-def study(*, commissioning: bool = False, picture: bool = True, **header: Any) -> StudyOutcome:
-    models = cases.model_set(commissioning)
+def study(*, phantom: bool = False, picture: bool = True, **header: Any) -> StudyOutcome:
+    models = cases.model_set(phantom)
     image = cases.frontal(cases.header(rows=600, columns=500, **header), models, seg=cases.chest())
     if picture:
         assert image.analysis is not None
@@ -128,9 +128,9 @@ def test_a_name_of_undeclared_bytes_is_not_printed(tmp_path: Path) -> None:
     assert "P-0815" in words
 
 
-def test_in_commissioning_nothing_can_be_taken_for_a_result(tmp_path: Path) -> None:
-    words = printed(made(study(commissioning=True)), tmp_path)
-    assert words.count("COMMISSIONING - NOT A RESULT") >= 3
+def test_in_phantom_nothing_can_be_taken_for_a_result(tmp_path: Path) -> None:
+    words = printed(made(study(phantom=True)), tmp_path)
+    assert words.count("PHANTOM MODEL SET - NOT FOR PATIENT IMAGES") >= 3
     assert "2025-03-02" not in words
 
 

@@ -91,13 +91,6 @@ def test_what_may_be_chance_is_not_flagged(where: dict[str, tuple[slice, slice]]
     assert [reason for reason in said if reason.key in never] == []
 
 
-def test_masks_of_untrained_networks_are_not_looked_at_and_the_header_is() -> None:
-    models = cases.model_set(commissioning=True)
-    seg = masks(Right_Lung=np.s_[16:48, 0:28])
-    shown = cases.frontal(cases.header(PatientAge="007Y"), models, seg=seg)
-    assert quality.flags(shown) == (Reason("quality-minor"),)
-
-
 def test_flags_stand_with_the_gate_s_in_the_reader_s_language() -> None:
     shown = image(PatientAge="007Y")
     assert shown.analysis is not None

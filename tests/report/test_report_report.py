@@ -223,16 +223,18 @@ def test_the_reconstruction_error_is_told() -> None:
     assert units == {"%", "[arb'U]"}  # viewers print the unit's code behind the number
 
 
-def test_in_commissioning_nothing_can_be_taken_for_a_result() -> None:
-    models = cases.model_set(commissioning=True)
+def test_of_a_phantom_nothing_can_be_taken_for_a_patient_s() -> None:
+    models = cases.model_set(phantom=True)
     made = built(cases.outcome(cases.frontal(cases.header(), models), models=models))
-    assert texts(made)[0].startswith("COMMISSIONING - NOT A RESULT")
-    assert not any("82.3" in t for t in texts(made))
+    assert texts(made)[0].startswith("PHANTOM MODEL SET - NOT FOR PATIENT IMAGES")
     values = {i.ConceptCodeSequence[0].CodeValue for i in walk(made) if i.ValueType == "CODE"}
-    assert "COMMISSIONING" in values
+    assert {"PHANTOM-PRESENT", "PHANTOM-BELOW"} <= values
     assert not values & {"52101004", "NOT-DETECTED"}
-    assert "111245" in values  # no algorithm succeeded
-    assert not values & {"111241", "111242", "111243", "111244"}
+    assert made.ConceptNameCodeSequence[0].CodeMeaning.startswith("PHANTOM MODEL SET")
+    assert "PHANTOM-SET" in {
+        i.ConceptNameCodeSequence[0].CodeValue for i in walk(made) if i.ValueType == "TEXT"
+    }
+    assert numbers(made)
     assert not [k for k in numbers(made) if k.endswith("-SCORE")]
 
 

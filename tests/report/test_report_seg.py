@@ -335,9 +335,10 @@ def test_a_source_with_a_plane_keeps_it() -> None:
     assert shared.PlaneOrientationSequence[0].ImageOrientationPatient == [1, 0, 0, 0, 0, -1]
 
 
-def test_in_commissioning_every_segment_says_so() -> None:
-    models = cases.model_set(commissioning=True)
+def test_in_phantom_every_segment_says_so() -> None:
+    models = cases.model_set(phantom=True)
     made = built(cases.outcome(cases.frontal(cases.header(), models), models=models))
     for segment in made.SegmentSequence:
-        assert segment.SegmentLabel.startswith("COMMISSIONING - NOT A RESULT: ")
+        assert segment.SegmentLabel.startswith("PHANTOM: ")
+        assert segment.SegmentDescription == "PHANTOM MODEL SET - NOT FOR PATIENT IMAGES"
         assert len(segment.SegmentLabel) <= 64

@@ -164,18 +164,17 @@ def test_what_is_measured_is_reported_without_a_finding_too(tmp_path: Path) -> N
     assert len(document(made, tmp_path).get_image_measurement_groups()) == 1
 
 
-def test_untrained_networks_measure_nothing_that_could_be_taken_for_a_result(tmp_path: Path) -> None:
-    models = cases.model_set(commissioning=True)
+def test_nothing_measured_on_a_phantom_can_be_taken_for_a_patient_s(tmp_path: Path) -> None:
+    models = cases.model_set(phantom=True)
     study = cases.outcome(cases.frontal(cases.header(), models, seg=cases.chest()), models=models)
     read = document(built(study), tmp_path)
     measured = [*read.get_image_measurement_groups(), *read.get_planar_roi_measurement_groups()]
     assert len(measured) == 2 + 3
     for group in measured:
-        assert group.tracking_identifier.startswith("COMMISSIONING - NOT A RESULT: ")
+        assert group.tracking_identifier.startswith("PHANTOM MODEL SET - NOT FOR PATIENT IMAGES: ")
         for number in group.get_measurements():
-            assert number.name.meaning.startswith("NOT A RESULT: ")
+            assert number.name.meaning.startswith("PHANTOM: ")
             assert number.name.scheme_designator == codes.PRIVATE_SCHEME
-        assert all(site.laterality is None for site in group.finding_sites if group.finding_type)
 
 
 def test_each_image_has_its_own_groups(tmp_path: Path) -> None:
@@ -347,12 +346,12 @@ def test_every_number_is_one_that_a_viewer_draws() -> None:
     assert undrawn(built(cases.outcome(cases.frontal(cases.header(), seg=cases.chest())))) == 0
 
 
-def test_in_commissioning_every_label_on_the_image_says_so(tmp_path: Path) -> None:
-    models = cases.model_set(commissioning=True)
+def test_in_phantom_every_label_on_the_image_says_so(tmp_path: Path) -> None:
+    models = cases.model_set(phantom=True)
     made = built(cases.outcome(cases.frontal(cases.header(), models), models=models))
     for group in groups(made, tmp_path):
-        assert group.tracking_identifier.startswith("COMMISSIONING - NOT A RESULT")
+        assert group.tracking_identifier.startswith("PHANTOM MODEL SET - NOT FOR PATIENT IMAGES")
         (score,) = group.get_measurements()
-        assert score.name.meaning.startswith("NOT A RESULT: ")
+        assert score.name.meaning.startswith("PHANTOM: ")
         (call,) = group.get_qualitative_evaluations(codes.CALL)
-        assert call.value == codes.NO_RESULT
+        assert call.value in (codes.PHANTOM_PRESENT, codes.PHANTOM_BELOW)

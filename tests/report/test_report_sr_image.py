@@ -147,14 +147,14 @@ def test_a_study_with_a_failure_is_partial() -> None:
 
 
 def test_untrained_networks_call_nothing(tmp_path: Path) -> None:
-    models = cases.model_set(commissioning=True)
+    models = cases.model_set(phantom=True)
     made = built(cases.outcome(cases.frontal(cases.header(), models), models=models))
     for group in read(made, tmp_path).get_image_measurement_groups():
-        assert group.tracking_identifier.startswith("COMMISSIONING - NOT A RESULT: ")
+        assert group.tracking_identifier.startswith("PHANTOM MODEL SET - NOT FOR PATIENT IMAGES: ")
         (score,) = group.get_measurements()
-        assert score.name.meaning.startswith("NOT A RESULT: ")
+        assert score.name.meaning.startswith("PHANTOM: ")
         (call,) = group.get_qualitative_evaluations(codes.CALL)
-        assert call.value == codes.NO_RESULT
+        assert call.value in (codes.PHANTOM_PRESENT, codes.PHANTOM_BELOW)
 
 
 REAL = sorted((cases.SHARED / "dicom" / "chest").glob("*.dcm"))[:3]

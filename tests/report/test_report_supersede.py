@@ -108,17 +108,17 @@ EXPOSURE = {"AcquisitionDate": "20260101", "AcquisitionTime": "101512", "Station
 
 def test_what_other_models_analysed_is_analysed_again_before_it_is_reported(site: Site) -> None:
     """A node that was set up with untrained networks goes live, and then a late image comes."""
-    site.analyse(image(1), networks=Networks({"Effusion": 0.9}, commissioning=True))
+    site.analyse(image(1), networks=Networks({"Effusion": 0.9}, phantom=True))
     now = Networks({"Effusion": 0.1}, classifier="3c" * 32)
     site.analyse(image(1, number=2), networks=now)
     assert site.report(1, now) == []
     site.analyse(networks=now)
     (report,) = site.report(1, now)
-    assert "COMMISSIONING" not in str(report)
+    assert "PHANTOM MODEL SET" not in str(report)
     assert [e["why"] for e in site.events("study.reprocessed")] == [plain(Reason("other-models"))]
     with site.store.read() as db:
         rows = db.scalars(select(AnalysisRow).order_by(AnalysisRow.id)).all()
-    assert [(row.instance_id, row.commissioning) for row in rows] == [(1, True), (2, False), (1, False)]
+    assert [(row.instance_id, row.phantom) for row in rows] == [(1, True), (2, False), (1, False)]
 
 
 def test_an_exposure_is_reported_once_and_the_report_and_the_trail_say_which(site: Site) -> None:

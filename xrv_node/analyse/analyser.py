@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
@@ -15,10 +14,12 @@ from torch import Tensor
 
 from xrv_node.analyse import gate
 from xrv_node.analyse.engines import PLAIN, Engine
-from xrv_node.analyse.heatmap import cam, region
+from xrv_node.analyse.heatmap import region
 from xrv_node.errors import ImageError
 from xrv_node.models import NodeNetworks, inference
+from xrv_node.phantom.recognition import see_that_it_may_be_answered
 from xrv_node.radiograph.display import LONGEST, display
+from xrv_node.radiograph.image import Radiograph
 from xrv_node.radiograph.prepare import RESAMPLER, frame, prepare_all
 from xrv_node.radiograph.read import read
 from xrv_node.reasons import Reason
@@ -33,9 +34,6 @@ from xrv_node.values import (
     SetRole,
 )
 
-if TYPE_CHECKING:
-    from xrv_node.models.densenet import DenseNet
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Prepared:
@@ -48,6 +46,8 @@ class _Prepared:
     """``[rows', columns']``, the whole image as displayed; results are drawn on it."""
     cautions: tuple[Reason, ...]
     """What its pixels were read in spite of."""
+    mark: float | None
+    """Of a phantom, the z of its mark."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,7 +78,10 @@ class Analyser:
     engines
         How each network is run; plain torch where nothing is said.
     limits
-        What the gate holds images to. Untrained networks have no gate.
+        What the gate holds images to. Networks for phantoms have no gate.
+    phantoms
+        Whether networks for patients may be shown phantoms too, for a test whose results go nowhere.
+        Those for phantoms are never shown a patient.
     readers
         Threads that read and prepare images; the decoders work outside Python's lock.
     """
@@ -89,13 +92,25 @@ class Analyser:
         engines: Mapping[SetRole, Engine] | None = None,
         limits: gate.Limits | None = None,
         readers: int = 4,
+        *,
+        phantoms: bool = False,
     ) -> None:
         self._networks = networks
         self._engines = {role: (engines or {}).get(role, PLAIN) for role in SET_ROLES}
         self._limits = limits
-        self._readers = readers
+        self._readers, self._phantoms = readers, phantoms
         for role, engine in self._engines.items():
             engine.prepare(getattr(networks, role).network)
+
+    @property
+    def engines(self) -> dict[str, str]:
+        """The name of each network's engine, by role."""
+        return {role: engine.name for role, engine in self._engines.items()}
+
+    @property
+    def fitted(self) -> bool:
+        """Whether the gate holds images to limits."""
+        return self._limits is not None
 
     @property
     def model_set(self) -> ModelSet:
@@ -115,19 +130,36 @@ class Analyser:
         -------
         list
             For each image, in the order of `batch`, its analysis, or the error for which it can never have
-            one; an image that fails leaves the others as they are.
+            one; an image that fails leaves the others as they are. Networks for phantoms answer those alone,
+            and other networks no phantom: a ``WithheldError``.
 
         Raises
         ------
         torch.OutOfMemoryError
             If the device has not enough memory for one image.
         """
-        sizes = self._networks.sizes
         with ThreadPoolExecutor(self._readers) as pool:
-            prepared = list(pool.map(lambda item: _prepare(item, sizes), batch))
+            prepared = list(pool.map(self._prepared, batch))
         pairs = zip(batch, prepared, strict=True)
         analyses = iter(self._analyses([(item, p) for item, p in pairs if isinstance(p, _Prepared)]))
         return [p if isinstance(p, ImageError) else next(analyses) for p in prepared]
+
+    def _prepared(self, item: AnalysisInput) -> _Prepared | ImageError:
+        try:
+            radiograph = read(item.path)
+            mark = self._mark(radiograph)
+        except ImageError as error:
+            return error
+        square = frame(radiograph.rows, radiograph.columns, radiograph.aspect)
+        inputs = prepare_all(radiograph, self._networks.sizes)
+        return _Prepared(square, inputs, display(radiograph, LONGEST), radiograph.cautions, mark)
+
+    def _mark(self, radiograph: Radiograph) -> float | None:
+        """See that the networks may answer an image; return the z of a phantom's mark."""
+        if self._phantoms and not self.model_set.phantom:
+            return None
+        match = see_that_it_may_be_answered(radiograph, by_phantom_set=self.model_set.phantom)
+        return match.z if self.model_set.phantom else None
 
     def _analyses(self, images: Sequence[tuple[AnalysisInput, _Prepared]]) -> list[Analysis | ImageError]:
         if not images:
@@ -150,7 +182,6 @@ class Analyser:
         with self._precision("classifier"):
             logits, activation = classifier.forward_with_map(laid_out[classifier.size])
         logits = logits.float()
-        weights = cast("DenseNet", classifier.network).classifier.weight[list(classifier.heads)]
         with self._precision("segmenter"):
             masks, mean_logits = segmenter.masks_and_mean(laid_out[segmenter.size])
         with self._precision("autoencoder"):
@@ -158,7 +189,7 @@ class Analyser:
         return (
             classifier.scores(logits),
             logits.sigmoid(),
-            cam(activation.float(), weights),
+            classifier.finding_maps(activation.float()),
             masks,
             errors,
             reconstruction[:, 0],
@@ -183,7 +214,7 @@ class Analyser:
         similarity = gate.ssim(prepared.inputs[self._networks.autoencoder.size], outputs.reconstructions[row])
         judged = (
             gate.NOT_JUDGED
-            if self.model_set.commissioning
+            if self.model_set.phantom
             else gate.judge(error, similarity, masks, structures, self._limits)
         )
         return Analysis(
@@ -201,14 +232,5 @@ class Analyser:
             refused=judged.refused,
             maps=outputs.maps[row],
             picture=prepared.picture,
+            mark=prepared.mark,
         )
-
-
-def _prepare(item: AnalysisInput, sizes: Sequence[int]) -> _Prepared | ImageError:
-    try:
-        radiograph = read(item.path)
-    except ImageError as error:
-        return error
-    square = frame(radiograph.rows, radiograph.columns, radiograph.aspect)
-    picture = display(radiograph, LONGEST)
-    return _Prepared(square, prepare_all(radiograph, sizes), picture, radiograph.cautions)

@@ -127,7 +127,10 @@ def _analysis(
     classifier, segmenter, autoencoder = (_identity(models[role]) for role in SET_ROLES)
     return Analysis(
         sop_instance_uid=words["sop_instance_uid"],
-        model_set=ModelSet(classifier, segmenter, autoencoder, models["commissioning"]),
+        # analyses of before there were networks for phantoms may be untrained ones': no patient's either
+        model_set=ModelSet(
+            classifier, segmenter, autoencoder, models.get("phantom", models.get("commissioning", True))
+        ),
         findings=tuple(
             Finding(
                 finding["label"],

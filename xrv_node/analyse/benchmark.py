@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 
 from xrv_node.analyse.engines import ENGINES, PLAIN, Engine, available
-from xrv_node.models import NodeNetworks, autoencoder, densenet, inference, pspnet
+from xrv_node.models import NodeNetworks, inference
 from xrv_node.models.model import Autoencoder, Classifier, Model, Segmenter
-from xrv_node.phantom import radiograph
+from xrv_node.phantom.phantom import WHITE, make
 from xrv_node.radiograph.image import Radiograph
 from xrv_node.radiograph.prepare import prepare_all
 from xrv_node.values import SetRole
@@ -84,18 +84,12 @@ CHECKS: dict[SetRole, Check] = {
 """By role. Scores are what is reported, so they have the tightest bound."""
 
 
-SIZES: dict[SetRole, int] = {
-    "classifier": densenet.SIZE,
-    "segmenter": pspnet.SIZE,
-    "autoencoder": autoencoder.SIZE,
-}
-"""Side of each network's input."""
-
-
-def phantoms(count: int, sizes: Iterable[int] = SIZES.values()) -> dict[int, Tensor]:
-    """Return synthetic radiographs of both views to measure on, by side, ``[count, 1, side, side]``."""
-    drawn = [Radiograph(radiograph(("PA", "AP")[k % 2], seed=k), 0, 4095) for k in range(count)]
-    inputs = [prepare_all(image, sorted(set(sizes))) for image in drawn]
+def phantoms(count: int, sizes: Iterable[int]) -> dict[int, Tensor]:
+    """Return phantoms of one person in both views to measure on, by side, ``[count, 1, side, side]``."""
+    sides = sorted(set(sizes))
+    made = [make(k, view=("PA", "AP")[k % 2], rows=sides[-1], person=0) for k in range(count)]
+    drawn = [Radiograph(phantom.pixels, 0, WHITE) for phantom in made]
+    inputs = [prepare_all(image, sides) for image in drawn]
     return {size: torch.stack([torch.from_numpy(i[size]) for i in inputs])[:, None] for size in inputs[0]}
 
 
@@ -129,7 +123,7 @@ def measure(
     """
     for role, check in CHECKS.items():
         network: Model = getattr(networks, role)
-        own = images[SIZES[role]].to(networks.device, memory_format=torch.channels_last)
+        own = images[network.size].to(networks.device, memory_format=torch.channels_last)
         runs: dict[str, Callable[[], Tensor]] = {}
         outputs, failures = dict[str, Tensor](), dict[str, str]()
         for engine in engines or available(networks.device):

@@ -66,7 +66,7 @@ class GateResult:
 
 
 NOT_JUDGED = GateResult((), None)
-"""Of untrained networks, whose reconstructions and masks mean nothing."""
+"""Of networks for phantoms: no image comes to them that is unlike a phantom."""
 
 
 def ssim(image: NDArray[np.float32], reconstruction: NDArray[np.float32]) -> float:
@@ -215,12 +215,12 @@ def check_fit(quantile: float, model_set: ModelSet) -> None:
     Raises
     ------
     ConfigError
-        A quantile that is none, or untrained networks.
+        A quantile that is none, or networks for phantoms.
     """
     if not 0 < quantile < 1:
         raise ConfigError(f"a quantile lies between 0 and 1, not at {quantile:g}: try 0.99")
-    if model_set.commissioning:
-        raise ConfigError("the gate is not fitted on untrained networks: get the weights first")
+    if model_set.phantom:
+        raise ConfigError("the gate is not fitted on networks for phantoms: get the weights first")
 
 
 def path(directory: Path, model_set: ModelSet) -> Path:

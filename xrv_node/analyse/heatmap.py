@@ -1,13 +1,7 @@
-"""Where in the image a finding's score comes from.
-
-The classifier ends in global average pooling and one linear layer. There the gradient of a logit by the last
-map is the head's row of weights divided by the number of the map's pixels, everywhere. So Grad-CAM (Selvaraju
-et al., ICCV 2017, section 3) is the class activation map (Zhou et al., CVPR 2016, equation 2) up to that
-constant, and takes no backward pass."""
+"""Where in the image a finding's score comes from: the classifier's maps (``model.Classifier.finding_maps``),
+enlarged and outlined."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -15,35 +9,12 @@ from numpy.typing import NDArray
 
 from xrv_node.values import Frame, Point
 
-if TYPE_CHECKING:
-    import torch
-
 GRID = 224
-"""Side of the grid on which a region is outlined: the classifier's input."""
+"""Side of the grid on which a region is outlined, whatever the map's."""
 _LEVEL = 0.5
 """A region holds what is above this part of the map's maximum."""
 _TOLERANCE = 1.0
 """Grid pixels by which the simplified outline may leave the exact one."""
-
-
-def cam(activation: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """Compute class activation maps.
-
-    Parameters
-    ----------
-    activation
-        The classifier's last map after its ReLU, ``[batch, channels, h, w]``.
-    weights
-        The rows of its linear layer, ``[heads, channels]``.
-
-    Returns
-    -------
-    torch.Tensor
-        ``[batch, heads, h, w]``, at least 0: Grad-CAM of each head's logit, times h w. The classifier's bias
-        has no place in it.
-    """
-    maps = weights @ activation.flatten(2)
-    return maps.relu().reshape(*maps.shape[:2], *activation.shape[2:])
 
 
 def smooth(cam: NDArray[np.float32], side: int = GRID, width: int | None = None) -> NDArray[np.float32]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -51,9 +52,15 @@ def models_loaded(db: Session, models: ModelSet, *, owner: str) -> None:
         models={m.role: m.name for m in models.models},
         weights={m.role: m.sha256 for m in models.models},
         site_thresholds=dict(models.classifier.site_thresholds),
-        commissioning=models.commissioning,
+        phantom=models.phantom,
         owner=owner,
     )
+
+
+def runs_on(db: Session, machine: Mapping[str, str], *, owner: str) -> None:
+    """Record what a worker runs on (`machine.facts`), where it is not what the last one ran on."""
+    if _last(db, "machine.changed").get("machine") != machine:
+        trail.record(db, "machine.changed", machine=dict(machine), owner=owner)
 
 
 def _last(db: Session, event: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from xrv_node import reasons
 from xrv_node.db.queries import Row, events
 from xrv_node.errors import XrvNodeError
+from xrv_node.values import PHANTOM_WORDS
 
 AROUND = ("configuration.changed", "models.changed")
 """Events of the whole node that a study's own are understood by."""
@@ -69,8 +70,9 @@ def _received(how: str) -> Callable[[Row], str]:
 
 def _analysed(detail: Row) -> str:
     found = "no findings are reported" if detail.get("refused") else _listed(detail.get("present")) or "none"
-    untrained = "; untrained networks, not a result" if detail.get("commissioning") else ""
-    return f"analysed by {_models(detail)}; at or over the operating point: {found}{untrained}"
+    by = f"; {PHANTOM_WORDS}" if detail.get("phantom") else ""
+    by = "; untrained networks, not a result" if detail.get("commissioning") else by  # of before
+    return f"analysed by {_models(detail)}; at or over the operating point: {found}{by}"
 
 
 def _models(detail: Row) -> str:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 
 import typer
 
-from xrv_node.cli import audit, config, datasets, destinations, jobs, models, monitor, node, studies
+from xrv_node.cli import audit, config, datasets, destinations, jobs, models, monitor, node, phantom, studies
+from xrv_node.cli.acceptance import acceptance
 from xrv_node.cli.classify import classify
 from xrv_node.cli.console import say
 from xrv_node.cli.demo import demo
@@ -22,7 +24,7 @@ from xrv_node.cli.segment import segment
 from xrv_node.cli.send import send
 from xrv_node.cli.train import train
 from xrv_node.cli.validate import validate
-from xrv_node.errors import XrvNodeError
+from xrv_node.errors import XrvNodeError, XrvNodeWarning
 from xrv_node.product import VERSION
 
 app = typer.Typer(
@@ -38,9 +40,10 @@ app.command()(node.status)
 app.command()(doctor)
 app.command()(send)
 app.command()(demo)
+app.command()(acceptance)
 for command in (classify, segment, explain, embed, reconstruct, validate, train):
     app.command()(command)
-for group in (config, jobs, studies, audit, models, destinations, datasets, monitor):
+for group in (config, jobs, studies, audit, models, destinations, datasets, monitor, phantom):
     app.add_typer(group.app, name=group.__name__.rpartition(".")[2])
 
 
@@ -67,10 +70,20 @@ LAB = {"pandas", "scipy", "sklearn", "matplotlib"}
 """What the extra ``lab`` installs: a hospital's node neither has it nor needs it."""
 
 
+def _quieten() -> None:
+    """Have libraries keep their warnings to themselves, which name no file, and tell ours in a line each."""
+    if sys.warnoptions:  # somebody wants to see them
+        return
+    warnings.simplefilter("ignore")
+    warnings.simplefilter("default", XrvNodeWarning)
+    warnings.showwarning = lambda message, *_, **__: say(f"warning: {message}", file=sys.stderr)
+
+
 def main() -> None:
     """Run the command line. Exit codes: 0 done, 1 it did not succeed, 2 something you gave it is wrong."""
     for variable, value in THREADS.items():
         os.environ.setdefault(variable, value)
+    _quieten()
     try:
         app()
     except XrvNodeError as error:

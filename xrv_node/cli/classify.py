@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -56,6 +57,7 @@ def classify(
     from xrv_node.lab.images import classify as images
 
     results: list[Classified] = []
+    passed_over: list[Path] = []
     with progress_bar("classifying") as progress:
         items = images.classify(
             paths,
@@ -65,11 +67,11 @@ def classify(
             thresholds=run.thresholds,
             xrv_compatible=xrv_compatible,
             run_code=run_code,
-            **run.options(progress),
+            **run.options(progress, passed_over),
         )
         count, unread = sorted_out(items, results.append)
     _PRINT[format_](results, unread)
-    conclude(count, unread)
+    conclude(count, unread, passed_over)
 
 
 def _json(results: Sequence[Classified], unread: Sequence[Unread]) -> None:

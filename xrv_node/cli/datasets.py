@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from xrv_node.cli.console import JsonOption, print_fields, print_json, print_table, say
 from xrv_node.cli.networks import conclude, progress_bar
+
+if TYPE_CHECKING:
+    from xrv_node.lab.datasets.table import LabelTable
 
 app = typer.Typer(help="Read, check, show and convert public datasets.", no_args_is_help=True)
 
@@ -77,8 +81,12 @@ def stats(
     if as_json:
         print_json(numbers)
         return
-    labels = numbers.pop("labels")
+    labels, notes = numbers.pop("labels"), numbers.pop("notes")
+    if numbers["patients"] is None:
+        numbers["patients"] = "not published"
     print_fields(numbers)
+    for note in notes:
+        say(f"note: {note}")
     print_table(
         labels,
         [
@@ -114,8 +122,11 @@ def verify(
     images = int(table.csv["image"].nunique())
     problems = [{"image": one.image, "problem": one.problem} for one in bad]
     if as_json:
-        print_json({"dataset": table.name, "images": images, "problems": problems})
+        print_json(
+            {"dataset": table.name, "images": images, "problems": problems, "notes": list(table.notes)}
+        )
     else:
+        _tell(table)
         for problem in problems:
             say(f"{problem['image']}: {problem['problem']}")
         say(f"{images - len(bad)} of {images} images are there and whole")
@@ -144,6 +155,7 @@ def sample(
 
     table = load(name, folder, part=part, views=view, unique_patients=unique_patients)
     require_images(table)
+    _tell(table)
     if with_masks:
         table = table.take(np.flatnonzero(table.csv["has_masks"]))
     save(out, sheet(table, count=count, seed=seed))
@@ -168,9 +180,16 @@ def to_dicom(
 
     table = load(name, folder, part=part, views=view, unique_patients=unique_patients)
     require_images(table)
+    _tell(table)
     if limit is not None:
         table = table.take(range(min(limit, len(table))))
     with progress_bar("converting") as progress:
         count, unread = export(table, out, workers=workers, progress=progress)
     say(f"{count} objects and labels.csv in {out}")
     conclude(count, unread)
+
+
+def _tell(table: LabelTable) -> None:
+    """Print what was passed over, missing or unknown in the owner's files."""
+    for note in table.notes:
+        say(f"note: {note}", file=sys.stderr)

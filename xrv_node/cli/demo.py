@@ -1,18 +1,22 @@
-"""``demo``: the whole way on sample images, without setup."""
+"""``demo``: the whole way, without setup: a node's acceptance in short, or the user's own files."""
 
 from __future__ import annotations
 
+import os
+import sys
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from xrv_node.cli.acceptance import show
 from xrv_node.cli.console import JsonOption, print_json, print_table, say
+from xrv_node.values import PHANTOM_WORDS
 
 if TYPE_CHECKING:
-    from xrv_node.demo import Outcome
+    from xrv_node.demo import Shown
 
 
 def demo(
@@ -26,7 +30,10 @@ def demo(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Run a node and an archive, send studies, and show what comes back."""
+    """Run a node and an archive, send phantoms, and show what comes back: `acceptance --short`.
+
+    Exit code 1 where the node is not accepted, or a file was not taken.
+    """
     from rich.console import Console
 
     from xrv_node import demo as demonstration
@@ -35,15 +42,59 @@ def demo(
     with Console(stderr=True).status("starting") as status:
         outcome = demonstration.run(directory.resolve(), images or [], say=status.update)
     if as_json:
-        print_json(asdict(outcome))
+        print_json(_plain(outcome))
     else:
         _show(outcome)
-    raise typer.Exit(1 if outcome.refused else 0)
+        if outcome.page and _has_display():
+            typer.launch(str(outcome.page))
+    raise typer.Exit(1 if outcome.refused or (outcome.protocol and not outcome.protocol.good) else 0)
 
 
-def _show(outcome: Outcome) -> None:
+def _plain(outcome: Shown) -> dict[str, Any]:
+    from dataclasses import replace
+
+    from xrv_node.acceptance.protocol import plain
+
+    told = asdict(replace(outcome, protocol=None))
+    return told | {"protocol": plain(outcome.protocol) if outcome.protocol else None}
+
+
+def _has_display() -> bool:
+    """Whether there is a screen on which somebody waits."""
+    return sys.stdout.isatty() and bool(
+        sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    )
+
+
+def _show(outcome: Shown) -> None:
     for study, report in outcome.reports.items():
         say(f"study {study}\n  {report.headline}\n  report: {report.path}")
+    analysed = [i for i in outcome.images if i.findings]
+    if outcome.protocol:
+        show(outcome.protocol)
+    else:
+        _scores(outcome)
+    for number, image in enumerate(analysed, 1):
+        say(f"picture {number}: {image.overlay}")
+    say(f"objects:   {outcome.directory / 'archive'} ({len(outcome.objects)} files)")
+    if outcome.page:
+        say(f"protocol:  {outcome.page}")
+    skipped = [i for i in outcome.images if not i.findings]
+    why = "; ".join(f"{i.view or i.verdict}: {i.why}" for i in skipped)
+    say(
+        f"sent {outcome.sent} images, analysed {len(analysed)}, skipped {len(skipped)}"
+        + (f" ({why})" if why else "")
+        + f", in {outcome.seconds:.0f} s"
+    )
+    for line in outcome.refused:
+        say(f"not sent: {line}")
+    if outcome.commissioning:
+        say(f"{PHANTOM_WORDS}: no weights for patients are installed.")
+    say("Research software, not a medical device.")
+
+
+def _scores(outcome: Shown) -> None:
+    """The scores of each image, side by side."""
     analysed = [i for i in outcome.images if i.findings]
     labels = {f.label for i in analysed for f in i.findings}
     heads = [f"{n} {i.view or 'view unknown'}" for n, i in enumerate(analysed, 1)]
@@ -61,18 +112,3 @@ def _show(outcome: Outcome) -> None:
         ),
         ["finding", *heads],
     )
-    for number, image in enumerate(analysed, 1):
-        say(f"picture {number}: {image.overlay}")
-    say(f"objects:   {outcome.directory / 'archive'} ({len(outcome.objects)} files)")
-    skipped = [i for i in outcome.images if not i.findings]
-    why = "; ".join(f"{i.view or i.verdict}: {i.why}" for i in skipped)
-    say(
-        f"sent {outcome.sent} images, analysed {len(analysed)}, skipped {len(skipped)}"
-        + (f" ({why})" if why else "")
-        + f", in {outcome.seconds:.0f} s"
-    )
-    for line in outcome.refused:
-        say(f"not sent: {line}")
-    if outcome.commissioning:
-        say("COMMISSIONING - NOT A RESULT: no weights are installed, the networks are untrained.")
-    say("Research software, not a medical device.")

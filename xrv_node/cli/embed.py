@@ -35,7 +35,7 @@ def embed(
 
     carry_out(
         "embedding",
-        lambda progress: images.embed(paths, run.weights, **run.options(progress)),
+        lambda *watch: images.embed(paths, run.weights, **run.options(*watch)),
         keep,
         finish,
     )

@@ -43,14 +43,14 @@ def explain(
 
     carry_out(
         "explaining",
-        lambda progress: images.explain(
+        lambda *watch: images.explain(
             paths,
             finding or (),
             run.weights,
             method=method,
             xrv_compatible=xrv_compatible,
             thresholds=run.thresholds,
-            **run.options(progress),
+            **run.options(*watch),
         ),
         keep,
     )

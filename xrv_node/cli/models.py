@@ -12,6 +12,7 @@ import typer
 
 from xrv_node.cli.console import ConfigOption, JsonOption, print_json, print_table, say
 from xrv_node.cli.networks import DirOption, model_directory, progress_bar
+from xrv_node.values import PHANTOM_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from xrv_node.models.weights import Installed
 
 app = typer.Typer(help="List, get and check the networks' weights.", no_args_is_help=True)
+
+_OWN = "A network of your own"
 
 ForceOption = Annotated[bool, typer.Option(help="Replace weights that were imported from another file.")]
 
@@ -74,9 +77,34 @@ def list_(config: ConfigOption = None, directory: DirOption = None, as_json: Jso
 
 @app.command("import")
 def import_(
-    file: Annotated[Path, typer.Argument(help="The file as it was released, or as `train` wrote it.")],
+    file: Annotated[
+        Path,
+        typer.Argument(help="As it was released, as `train` wrote it, or with --like a network of your own."),
+    ],
     name: Annotated[
-        str | None, typer.Option(help="The network, where the file's name does not tell.")
+        str | None,
+        typer.Option(help="The network, where the file's name does not tell; with --like what to call it."),
+    ] = None,
+    like: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NETWORK",
+            help="Of a network that you fine-tuned with torchxrayvision: from which one.",
+            rich_help_panel=_OWN,
+        ),
+    ] = None,
+    findings: Annotated[
+        str | None,
+        typer.Option(help="What its outputs are, in their order, with commas between.", rich_help_panel=_OWN),
+    ] = None,
+    thresholds: Annotated[
+        str | None,
+        typer.Option(
+            help="Its operating points: sigmoids in the same order with commas between, or a file with the "
+            "table models.thresholds.",
+            show_default="those of the file, if any",
+            rich_help_panel=_OWN,
+        ),
     ] = None,
     force: ForceOption = False,
     config: ConfigOption = None,
@@ -84,10 +112,13 @@ def import_(
     as_json: JsonOption = False,
 ) -> None:
     """Convert a weights file that is on this machine. Nothing in it is executed."""
+    from xrv_node.cli.own_network import import_own
     from xrv_node.models import catalog, importing, trained_here
 
     place = model_directory(directory, config)
-    if (described := trained_here.described(file)) is not None:
+    if like or findings or thresholds:
+        entry, record = import_own(file, like, findings, thresholds, place, name, force=force)
+    elif (described := trained_here.described(file)) is not None:
         entry = trained_here.entry(described)
         record = importing.import_trained(file, described, place, force=force)
     else:
@@ -204,7 +235,7 @@ def benchmark(
     batch: Annotated[int, typer.Option(min=1, help="Images that go through a network at a time.")] = 1,
     rounds: Annotated[int, typer.Option(min=1, help="Of which the medians are taken.")] = 5,
     commissioning: Annotated[
-        bool, typer.Option("--commissioning", help="Time untrained networks; nothing is kept.")
+        bool, typer.Option("--commissioning", help="Time the networks for phantoms; nothing is kept.")
     ] = False,
     config: ConfigOption = None,
     directory: DirOption = None,
@@ -214,15 +245,19 @@ def benchmark(
     from xrv_node import settings
     from xrv_node.analyse import benchmark as bench
     from xrv_node.analyse import engine_choice, engines
-    from xrv_node.models import load_set, model_dir
+    from xrv_node.models import load_set, model_dir, phantom_set
 
     chosen, place = settings.load(config).models, model_directory(directory, config)
-    networks = load_set(*chosen.names, place, commissioning=commissioning, device=chosen.device)
+    networks = (
+        phantom_set(chosen.device) if commissioning else load_set(*chosen.names, place, device=chosen.device)
+    )
     if not commissioning:
         model_dir.make_ready(place)
     timings = []
     with progress_bar("measuring") as show:
-        for timing in bench.measure(networks, bench.phantoms(batch), half=half, rounds=rounds):
+        for timing in bench.measure(
+            networks, bench.phantoms(batch, networks.sizes), half=half, rounds=rounds
+        ):
             timings.append(timing)
             show(len(timings), len(bench.CHECKS) * len(engines.available(networks.device)))
     file = None if commissioning else engine_choice.save(timings, place, networks)
@@ -232,7 +267,7 @@ def benchmark(
     columns = ["network", "engine", "ms", "cpu ms", "speed", "difference", "allowed", "chosen"]
     print_table([bench.row(timing) for timing in timings], columns)
     kept = f"{file}. A worker uses it from its next start."
-    say("nothing kept: untrained networks" if file is None else kept)
+    say(f"nothing kept: {PHANTOM_WORDS}" if file is None else kept)
 
 
 def _announce(records: list[tuple[ModelEntry, Installed]], as_json: bool) -> None:
@@ -243,6 +278,8 @@ def _announce(records: list[tuple[ModelEntry, Installed]], as_json: bool) -> Non
     for entry, record in records:
         known = "as published" if entry.sha256 else "not published: trusted and recorded on first use"
         say(f"{entry.name}: {record.path}\n  SHA-256 of the file {record.source_sha256} ({known})")
+        if record.source_dtype:
+            say(f"  its numbers were {record.source_dtype}: converted to float32")
         for caution in entry.cautions:
             say(f"  note: {caution}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,7 +36,15 @@ ResamplerOption = Annotated[
     str, typer.Option(help="skimage (torchxrayvision's default), area or antialias. Moves the numbers.")
 ]
 CommissioningOption = Annotated[
-    bool, typer.Option("--commissioning", help="Run an untrained network; all is marked as no result.")
+    bool, typer.Option("--commissioning", help="Run the network for phantoms; it answers for nothing else.")
+]
+MaxValueOption = Annotated[
+    float | None,
+    typer.Option(
+        "--max-value",
+        help="What white is in PNG and JPEG, where that is not the largest value: 4095 for 12 bits in 16.",
+        show_default="255 or 65535",
+    ),
 ]
 CompatibleOption = Annotated[
     bool,
@@ -52,6 +61,7 @@ class Run:
     resampler: ResamplerOption = "skimage"
     device: DeviceOption = "auto"
     batch: BatchOption = 8
+    max_value: MaxValueOption = None
     directory: DirOption = None
     config: ConfigOption = None
 
@@ -65,7 +75,7 @@ class Run:
         """The configured operating points of these weights."""
         return site_thresholds(self.weights, self.place, self.config)
 
-    def options(self, progress: Progress) -> Options:
+    def options(self, progress: Progress, passed_over: list[Path]) -> Options:
         """As the functions of ``lab.images`` take them."""
         return {
             "directory": self.place,
@@ -74,6 +84,8 @@ class Run:
             "resampler": self.resampler,
             "commissioning": self.commissioning,
             "progress": progress,
+            "max_value": self.max_value,
+            "passed_over": passed_over,
         }
 
 
@@ -185,12 +197,15 @@ def sorted_out(items: Iterator[Result | Unread], use: Callable[[Result], Any]) -
 
 def carry_out(
     words: str,
-    start: Callable[[Callable[[int, int], None]], Iterator[Result | Unread]],
+    start: Callable[[Progress, list[Path]], Iterator[Result | Unread]],
     keep: Callable[[Result], str],
     finish: Callable[[], None] = lambda: None,
 ) -> NoReturn:
-    """Run a network and keep each result, then finish; `keep` returns a line. Exit codes as `conclude`."""
+    """Run a network and keep each result, then finish; `keep` returns a line. Exit codes as `conclude`.
+
+    `start` is given what it tells of its progress, and the list for files that are plainly no images."""
     lines: list[str] = []
+    passed_over: list[Path] = []
     notices: dict[str, None] = {}
 
     def use(result: Result) -> None:
@@ -200,19 +215,25 @@ def carry_out(
         notices[result.by.notice] = None
 
     with progress_bar(words) as progress:
-        count, unread = sorted_out(start(progress), use)
+        count, unread = sorted_out(start(progress, passed_over), use)
     finish()
     for line in (*lines, *filter(None, notices)):
         say(line)
-    conclude(count, unread)
+    conclude(count, unread, passed_over)
 
 
-def conclude(count: int, unread: Sequence[Unread]) -> NoReturn:
-    """Name the files that gave no result; exit code 1 where there are any, or no files at all."""
+def conclude(count: int, unread: Sequence[Unread], passed_over: Sequence[Path] = ()) -> NoReturn:
+    """Name the files that gave no result; exit code 1 where there are any, or no images at all."""
+    if passed_over:
+        kinds = Counter(path.suffix.lower() or "without a suffix" for path in passed_over)
+        most = sorted(kinds.items(), key=lambda kind: (-kind[1], kind[0]))
+        counts = ", ".join(f"{number} {kind}" for kind, number in most)
+        files = "file" if len(passed_over) == 1 else "files"
+        say(f"{len(passed_over)} other {files} passed over: {counts}", file=sys.stderr)
     for file in unread:
         say(f"{file.path}: {file.why}", file=sys.stderr)
     if unread:
         say(f"{len(unread)} of {count + len(unread)} gave no result", file=sys.stderr)
     elif not count:
-        say("there are no files", file=sys.stderr)
+        say("there are no images", file=sys.stderr)
     raise typer.Exit(1 if unread or not count else 0)

@@ -24,7 +24,7 @@ def serve(
     config: ConfigOption = None,
     commissioning: Annotated[
         bool,
-        typer.Option("--commissioning", help="Run untrained networks; everything is marked as no result."),
+        typer.Option("--commissioning", help="Without weights: answer for phantoms, and for nothing else."),
     ] = False,
     only: Annotated[
         Only | None, typer.Option(help="Run one process of the node; a second machine joins with a worker.")

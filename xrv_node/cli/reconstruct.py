@@ -22,6 +22,6 @@ def reconstruct(run: Run, paths: PathsArgument, out: FolderOption = Path("recons
 
     carry_out(
         "reconstructing",
-        lambda progress: images.reconstruct(paths, run.weights, **run.options(progress)),
+        lambda *watch: images.reconstruct(paths, run.weights, **run.options(*watch)),
         keep,
     )

@@ -33,6 +33,6 @@ def segment(
 
     carry_out(
         "segmenting",
-        lambda progress: images.segment(paths, run.weights, **run.options(progress)),
+        lambda *watch: images.segment(paths, run.weights, **run.options(*watch)),
         keep,
     )

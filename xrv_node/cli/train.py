@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from xrv_node.cli.console import ConfigOption, print_table
+from xrv_node.cli.console import ConfigOption, print_table, say
 from xrv_node.cli.datasets import UniqueOption, ViewOption
 from xrv_node.cli.networks import DeviceOption, DirOption, model_directory, progress_bar
 
@@ -19,13 +19,19 @@ COLUMNS = ("stage", "epoch", "loss", "valid_loss", "auc", "best", "rate")
 
 
 def train(
-    datasets: Annotated[list[str], typer.Argument(help="As `datasets list` names them.")],
-    images: Annotated[
-        list[Path], typer.Option(help="The dataset's folder; again for each dataset, in their order.")
-    ],
     out: Annotated[Path, typer.Option(help="Folder of the run and of what comes out.")],
+    datasets: Annotated[
+        list[str] | None, typer.Argument(help="As `datasets list` names them; none to train on phantoms.")
+    ] = None,
+    images: Annotated[
+        list[Path] | None, typer.Option(help="The dataset's folder; again for each dataset, in their order.")
+    ] = None,
     recipe: Annotated[
-        Path | None, typer.Option(help="TOML with the keys of a recipe; options win over it.")
+        Path | None,
+        typer.Option(
+            help="TOML with the keys of a recipe, or phantom-classifier, phantom-segmenter, "
+            "phantom-autoencoder; options win over it."
+        ),
     ] = None,
     init: Annotated[
         str | None,
@@ -37,6 +43,7 @@ def train(
         typer.Option(help="Findings, with commas between.", show_default="all that can be learned"),
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="At most so many with all layers.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Of a small network, which has no epochs.")] = None,
     batch: Annotated[int | None, typer.Option(help="Images of a step.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of split, new weights, order and augmentation.")] = None,
     name: Annotated[
@@ -45,20 +52,41 @@ def train(
     view: ViewOption = None,
     unique_patients: UniqueOption = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
+    measure: Annotated[
+        Path | None,
+        typer.Option(
+            help="Train nothing: measure this file, or an installed network by name, as the recipe says."
+        ),
+    ] = None,
     device: DeviceOption = "auto",
     directory: DirOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Fine-tune a classifier on one or more datasets; `models import` takes what comes out."""
+    """Fine-tune a classifier on one or more datasets; `models import` takes what comes out.
+
+    With a recipe that has a `kind`: train a small classifier, segmenter or autoencoder from nothing.
+    """
+    from xrv_node.cli import train_small
     from xrv_node.errors import ConfigError
     from xrv_node.lab.datasets.load import load
     from xrv_node.lab.train import recipe as recipes
     from xrv_node.lab.train.run import train as run
     from xrv_node.lab.train.splits import PARTS
 
+    datasets, images = datasets or [], images or []
+    wanted = None if labels is None else tuple(label.strip() for label in labels.split(","))
+    if recipe is not None and train_small.is_one(recipe):
+        train_small.no_fine_tuning(init=init, task=task, epochs=epochs)
+        given = {"labels": wanted, "steps": steps, "batch": batch, "seed": seed}
+        data = train_small.Data(datasets, images, view)
+        train_small.train(recipe, given, data, out, name=name, device=device, resume=resume, measure=measure)
+        return
+    if not datasets:
+        raise ConfigError("name a dataset to fine-tune with, or a recipe that has a kind (docs/training.md)")
+    if steps is not None or measure is not None:
+        raise ConfigError("--steps and --measure are for recipes that have a kind: leave them out")
     if len(images) != len(datasets):
         raise ConfigError(f"{len(datasets)} datasets and {len(images)} folders: give --images once for each")
-    wanted = None if labels is None else tuple(label.strip() for label in labels.split(","))
     chosen = recipes.load(recipe, init=init, task=task, labels=wanted, epochs=epochs, batch=batch, seed=seed)
     for key, value in chosen.model_dump().items():
         print(f"{key} = {value}", file=sys.stderr)
@@ -66,6 +94,9 @@ def train(
         load(dataset, folder, views=view, unique_patients=unique_patients)
         for dataset, folder in zip(datasets, images, strict=True)
     ]
+    for table in tables:
+        for note in table.notes:
+            say(f"{table.name}: {note}", file=sys.stderr)
     rows: list[dict[str, Any]] = []
 
     def on_epoch(row: dict[str, Any]) -> None:
@@ -111,6 +142,10 @@ def _conclude(done: Trained) -> None:
     ]
     print("\nOn the test part:")
     print_table(rows, ["finding", "images", "present", "AUC", "from", "to"])
+    for finding, why in done.without_point.items():
+        print(f"{finding}: no operating point: {why}")
+    if all(one.at_operating_point is None for one in done.evaluation.findings):
+        print("No finding is told from chance: nothing is called by its scores, and a node does not run it.")
     for image, why in sorted(done.unread.items()):
         print(f"{image}: left out: {why}", file=sys.stderr)
     print(f"{done.card}: the model card")

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from xrv_node.cli.console import ConfigOption, JsonOption, print_table
+from xrv_node.cli.console import ConfigOption, JsonOption, print_table, say
 from xrv_node.cli.datasets import CompatibleOption, PartOption, UniqueOption, ViewOption
 from xrv_node.cli.networks import (
     CommissioningOption,
@@ -23,6 +23,7 @@ from xrv_node.cli.networks import (
 from xrv_node.cli.send import peer
 from xrv_node.product import NOTICE
 
+_LEFT_OUT = ("empty maps", "outside", "not scored")
 _MEASURED, _NODE = "What is measured", "Through a node"
 
 
@@ -125,12 +126,12 @@ def validate(
     dataset = find(dataset).name
     classifier = catalog.find(weights or configured.classifier, directory=place).name
     site = peer("--through-node", through_node) if through_node else None
-    untrained = "-untrained" if commissioning else ""
-    folder = out or Path("validation") / f"{dataset}-{classifier}{untrained}"
+    phantom = "-phantom" if commissioning else ""
+    folder = out or Path("validation") / f"{dataset}-{classifier}{phantom}"
     # torch takes seconds to load: what is wrong with the above is said before, and what is waited for
     print(f"reading labels, loading networks; results go to {folder}", file=sys.stderr)
 
-    from xrv_node.lab.validate import metrics_json
+    from xrv_node.lab.validate import metrics_json, output_files
     from xrv_node.lab.validate.run import validate as carry_out
     from xrv_node.lab.validate.score_dataset import Plan
     from xrv_node.lab.validate.through_node import Way
@@ -173,6 +174,9 @@ def validate(
         print(metrics_json.text(told))
     else:
         _print(told, written)
+        if write_thresholds:
+            for why, names in output_files.without_threshold(told.evaluation, write_thresholds).items():
+                print(f"no threshold: {why}: {', '.join(names)}")
         if localise and not told.localisation:
             print("no image that was scored is marked: no heat map was compared")
 
@@ -180,15 +184,37 @@ def validate(
 def _print(told: Any, written: list[Path]) -> None:
     about = told.about
     if about.commissioning:
-        from xrv_node.report.summary import COMMISSIONING
+        from xrv_node.values import PHANTOM_WORDS
 
-        print(f"{COMMISSIONING}: the networks are untrained, every figure is chance")
+        print(PHANTOM_WORDS)
     network = about.networks[0].rpartition(" ")[0]
     print(f"{about.used} of {about.rows} images scored by {network}: {about.choice}")
+    for note in about.notes:
+        say(note)
+    if told.evaluation.patients is None:
+        print(f"patients are {about.patients}")
     for why, count in about.left_out.items():
         print(f"{count} left out: {why}")
     if told.evaluation.findings:
         _print_findings(told)
+    if told.localisation:
+        print_table(
+            [
+                {
+                    "marked finding": one.finding,
+                    "images": one.number,
+                    "hits": _shown(one.hits.value),
+                    "95 %": _interval(one.hits),
+                    "IoU": _shown(one.iou),
+                    "energy": _shown(one.energy),
+                    "empty maps": one.empty,
+                    "outside": one.outside,
+                    "not scored": one.not_scored,
+                }
+                for one in told.localisation
+            ],
+            ["marked finding", "images", "hits", "95 %", "IoU", "energy", *_LEFT_OUT],
+        )
     if told.structures:
         print_table(
             [

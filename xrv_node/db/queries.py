@@ -207,7 +207,7 @@ def _instance(db: Session, row: Instance) -> Row:
         "analyses": [
             {
                 "models": {role: m["name"] for role, m in a.models.items()},
-                "commissioning": a.commissioning,
+                "phantom": a.phantom,
                 "scores": a.scores,
                 "reconstruction_error": a.reconstruction_error,
             }

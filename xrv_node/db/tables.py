@@ -186,7 +186,8 @@ class AnalysisRow(Base):
     """Digest of the model set."""
     models: Mapped[dict[str, Any]]
     """Name and digest by role."""
-    commissioning: Mapped[bool]
+    phantom: Mapped[bool]
+    """Whether networks for phantoms made it, or untrained ones of before there were such: no patient's."""
     scores: Mapped[dict[str, Any]]
     """Score by label, so that a study can be read without its files."""
     reconstruction_error: Mapped[float]

@@ -36,7 +36,8 @@ def matches(when: WhenSection, images: Sequence[ImageOutcome], callers: Collecti
 
 
 def _present(image: ImageOutcome) -> list[str]:
-    """The findings that are reported as present: none of an image whose findings are withheld."""
-    if image.analysis is None or image.analysis.refused is not None:
+    """The findings that are reported as present: none of an image whose findings are withheld, and none of a
+    phantom, which belongs into nobody's worklist."""
+    if image.analysis is None or image.analysis.refused is not None or image.analysis.model_set.phantom:
         return []
     return [finding.label for finding in image.analysis.findings if finding.present]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,9 +15,11 @@ from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEnd
 from xrv_node import reasons
 from xrv_node.deliver.association import NotNowError, open_peer, store
 from xrv_node.errors import DestinationError, XrvNodeError
+from xrv_node.folders import below
 from xrv_node.network.outgoing import Association
 from xrv_node.network.terms import Peer
 from xrv_node.network.wire import BrokenOffError
+from xrv_node.reasons import Reason
 from xrv_node.spool import is_uid
 
 __all__ = ["Peer", "Sent", "files_in", "send"]
@@ -47,18 +50,24 @@ def files_in(paths: Sequence[Path]) -> list[Path]:
     Raises
     ------
     XrvNodeError
-        When one is not there.
+        When one is not there, a folder cannot be listed, or a link leads nowhere.
     """
     files: list[Path] = []
     for path in paths:
         if not path.exists():
             raise XrvNodeError(f"{path}: there is no such file")
-        files += sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+        files += [path / name for name in below(path, _not_looked_into)] if path.is_dir() else [path]
     return files
 
 
-def send(peer: Peer, files: Sequence[Path], *, calling_ae: str) -> Iterator[Sent]:
-    """C-STORE each file as it is, over one association.
+def _not_looked_into(path: Path, why: Reason) -> None:
+    raise XrvNodeError(f"{path}: {why}")
+
+
+def send(
+    peer: Peer, files: Sequence[Path], *, calling_ae: str, context: ssl.SSLContext | None = None
+) -> Iterator[Sent]:
+    """C-STORE each file as it is, over one association; over TLS where a context is given.
 
     Yields
     ------
@@ -75,7 +84,7 @@ def send(peer: Peer, files: Sequence[Path], *, calling_ae: str) -> Iterator[Sent
         for path in files:
             yield Sent(path, False, "not a DICOM file")
         return
-    association = _associate(peer, contexts, calling_ae)
+    association = _associate(peer, contexts, calling_ae, context)
     try:
         for path in files:
             yield _send(association, path)
@@ -83,11 +92,13 @@ def send(peer: Peer, files: Sequence[Path], *, calling_ae: str) -> Iterator[Sent
         association.release()
 
 
-def _associate(peer: Peer, contexts: Iterable[tuple[str, str]], calling_ae: str) -> Association:
+def _associate(
+    peer: Peer, contexts: Iterable[tuple[str, str]], calling_ae: str, context: ssl.SSLContext | None
+) -> Association:
     # One context a transfer syntax of the files: the peer picks one of each context's list.
     offered = [(uid, _OFFERED.get(UID(s), [UID(s)])) for uid, s in sorted(contexts)[:MAXIMUM_CONTEXTS]]
     try:
-        return open_peer(peer, calling_ae, offered)
+        return open_peer(peer, calling_ae, offered, context=context)
     except NotNowError as error:
         raise DestinationError(reasons.of(error)) from error
 

@@ -1,7 +1,7 @@
 """The main job end to end, on one machine: a node and an archive, studies by C-STORE, results back.
 
 Everything goes over real associations between separate processes, and what is shown is read from the
-objects that came back to the archive.
+objects that came back to the archive. Without files of the user's own it is the short form of `acceptance`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,10 @@ from pathlib import Path
 from time import monotonic, sleep
 
 from xrv_node import models, settings
+from xrv_node.acceptance import facts, output
+from xrv_node.acceptance import run as acceptance
+from xrv_node.acceptance.archive import Receiver, receiving
+from xrv_node.acceptance.protocol import Protocol
 from xrv_node.db import queries
 from xrv_node.db.store import Store
 from xrv_node.deliver import scu
@@ -23,13 +27,16 @@ from xrv_node.errors import XrvNodeError
 from xrv_node.settings import Settings
 
 SENDER_AE = "DEMOPACS"
+ARCHIVE_AE = "DEMOARCHIVE"
 QUIET_SECONDS = 2
+SETTLE_SECONDS = 5.0
+"""Waited for what must not come: more than twice the time after which a study is closed."""
 MOST_SECONDS = 900
 """Longer than the slowest machine needs; then something is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Shown:
     """What the demo did."""
 
     directory: Path
@@ -42,10 +49,14 @@ class Outcome:
     """What the archive received."""
     reports: dict[str, StudyReport]
     """By Study Instance UID."""
+    protocol: Protocol | None
+    """Of the phantoms that were sent; None where files of the user's own were."""
+    page: Path | None
+    """The protocol, to be read."""
     seconds: float
 
 
-def run(directory: Path, images: Sequence[Path] = (), say: Callable[[str], None] = lambda _: None) -> Outcome:
+def run(directory: Path, images: Sequence[Path] = (), say: Callable[[str], None] = lambda _: None) -> Shown:
     """Send studies through a node of its own and collect what comes back.
 
     Parameters
@@ -53,7 +64,7 @@ def run(directory: Path, images: Sequence[Path] = (), say: Callable[[str], None]
     directory
         For all that the demo writes; made when it is not there.
     images
-        The user's own PNG, JPEG or DICOM files, or folders of them; synthetic radiographs when empty.
+        The user's own PNG, JPEG or DICOM files, or folders of them; phantoms when empty.
     say
         Gets a line as each step begins.
 
@@ -65,33 +76,53 @@ def run(directory: Path, images: Sequence[Path] = (), say: Callable[[str], None]
     began = monotonic()
     directory.mkdir(parents=True, exist_ok=True)
     archived = directory / "archive"
-    say("making the images")
     inputs, refused = samples.write(directory / "sent", images)
-    with peers.archive(archived) as port:
-        config = _config(directory, port, unknown="analyse" if images else "skip")
+    with receiving(archived, ARCHIVE_AE) as receiver:
+        config = _config(directory, receiver.port, unknown="analyse" if images else "skip")
         loaded = settings.load(config)
         commissioning = bool(models.missing(loaded.models.names, loaded.models_dir))
         say("starting the node")
         with peers.node(config, directory / "node.log", commissioning=commissioning) as node_port:
-            say(f"sending {len(inputs)} images to {loaded.receive.ae_title} at 127.0.0.1:{node_port}")
             peer = scu.Peer(loaded.receive.ae_title, "127.0.0.1", node_port)
-            sent = list(scu.send(peer, inputs, calling_ae=SENDER_AE))
-            say("waiting for the results")
-            _wait(loaded)
+            if images:
+                protocol = None
+                say(f"sending {len(inputs)} images to {loaded.receive.ae_title} at 127.0.0.1:{node_port}")
+                out = list(scu.send(peer, inputs, calling_ae=SENDER_AE))
+                sent, refused = sum(row.good for row in out), [*refused, *_not_taken(out)]
+                say("waiting for the results")
+                _wait(loaded)
+            else:
+                protocol = _phantoms(directory, loaded, peer, receiver, say)
+                sent = sum(len(row.images) for row in protocol.rows)
         with _database(loaded) as store, store.read() as db:
             studies = [queries.study(db, row["study"]) for row in reversed(queries.studies(db, limit=None))]
-    objects = tuple(sorted(archived.rglob("*.dcm")))
+    objects = tuple(receiver.files)
     back = returned(objects)
-    return Outcome(
+    return Shown(
         directory=directory,
         commissioning=commissioning,
-        sent=sum(row.good for row in sent),
-        refused=(*refused, *(f"{row.path.name}: {row.says}" for row in sent if not row.good)),
+        sent=sent,
+        refused=tuple(refused),
         images=image_results(studies, back, directory / "overlays"),
         objects=objects,
         reports=back.reports,
+        protocol=protocol,
+        page=output.write(protocol, directory)[0] if protocol else None,
         seconds=monotonic() - began,
     )
+
+
+def _phantoms(
+    directory: Path, loaded: Settings, peer: scu.Peer, receiver: Receiver, say: Callable[[str], None]
+) -> Protocol:
+    plan = acceptance.Plan(
+        peer, short=True, settle_seconds=SETTLE_SECONDS, facts=lambda: facts.of_node(loaded)
+    )
+    return acceptance.run(plan, receiver, directory / "sent", say)
+
+
+def _not_taken(sent: Sequence[scu.Sent]) -> list[str]:
+    return [f"{row.path.name}: {row.says}" for row in sent if not row.good]
 
 
 def _config(directory: Path, archive_port: int, unknown: str) -> Path:
@@ -117,7 +148,7 @@ dir = {json.dumps(str(settings.load().models_dir))}
 [[destinations]]
 name = "archive"
 kind = "dimse"
-ae_title = "{peers.ARCHIVE_AE}"
+ae_title = "{ARCHIVE_AE}"
 host = "127.0.0.1"
 port = {archive_port}
 """,

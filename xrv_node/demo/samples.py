@@ -1,4 +1,4 @@
-"""What the demo sends: synthetic radiographs, or the user's own files."""
+"""The user's own files, as the demo sends them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
-from xrv_node import phantom
 from xrv_node.deliver import scu
 from xrv_node.errors import ImageError
 from xrv_node.radiograph.read import read
 
 
 def write(directory: Path, images: Sequence[Path]) -> tuple[list[Path], list[str]]:
-    """Write what is to be sent: the user's files, or without any the synthetic studies.
+    """Make what can be sent of the user's files: DICOM as it is, pictures wrapped.
 
     Returns
     -------
@@ -26,19 +25,6 @@ def write(directory: Path, images: Sequence[Path]) -> tuple[list[Path], list[str
         What can be sent, and a line for each file that cannot.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    return _own(directory, images) if images else (_synthetic(directory), [])
-
-
-def _synthetic(directory: Path) -> list[Path]:
-    paths = []
-    for number, sample in enumerate(phantom.samples(), 1):
-        paths.append(directory / f"{number}-{sample.ViewPosition}.dcm")
-        sample.save_as(paths[-1], enforce_file_format=True)
-    return paths
-
-
-def _own(directory: Path, images: Sequence[Path]) -> tuple[list[Path], list[str]]:
-    """DICOM as it is, pictures wrapped."""
     good, bad = [], []
     for number, path in enumerate(scu.files_in(images), 1):
         if _is_dicom(path):

@@ -12,7 +12,7 @@ from contextlib import closing
 import structlog
 
 from xrv_node.db.store import Store
-from xrv_node.doctor import configuration, database, decoders, files, machine, networks, peers
+from xrv_node.doctor import configuration, constancy, database, decoders, files, machine, networks, peers
 from xrv_node.doctor.diagnosis import Diagnosis, Examined, Found, State
 from xrv_node.settings import Settings
 
@@ -30,6 +30,7 @@ CHECKS: dict[str, Callable[[Examined], Found]] = {
     "decoders": decoders.decoders,
     "models": networks.models,
     "devices": networks.devices,
+    "constancy": constancy.constancy,
     "destinations": peers.destinations,
 }
 """What is looked at, in this order."""

@@ -19,7 +19,7 @@ def models(node: Examined) -> Found:
     if missing:
         commissioning = node.has_record and _commissioning(node.store)
         says = f"no weights of {', '.join(missing)}" + (
-            "; it runs untrained networks" if commissioning else ""
+            "; it answers for phantoms alone" if commissioning else ""
         )
         remedy = catalog.remedy(*(catalog.find(name, directory=place) for name in missing))
         yield State.WARN if commissioning else State.FAIL, says, remedy
@@ -34,16 +34,16 @@ def models(node: Examined) -> Found:
         else:
             yield State.OK, f"{name} is as it was imported", ""
     try:
-        catalog.find(chosen.classifier, "classifier", place).with_thresholds(chosen.thresholds)
+        catalog.served(chosen.classifier, "classifier", place).with_thresholds(chosen.thresholds)
     except ConfigError as error:
-        yield State.FAIL, str(error), "correct it under [models.thresholds]"
+        yield State.FAIL, str(error), "correct it under [models]"
 
 
 def devices(node: Examined) -> Found:
     """What the networks would run on."""
     import torch
 
-    from xrv_node.models import resolve_device
+    from xrv_node.models.device import resolve_device
 
     try:
         device = resolve_device(node.settings.models.device)
@@ -56,7 +56,7 @@ def devices(node: Examined) -> Found:
 
 
 def _commissioning(store: Store) -> bool:
-    """Whether it was last started with untrained networks."""
+    """Whether it was last started to answer for phantoms alone."""
     with store.read() as db:
         return any(
             e["detail"].get("commissioning") for e in queries.events(db, event="node.started", limit=1)

@@ -5,7 +5,7 @@ view), ``decision`` (what follows). Every rule and every word is data, in ``dico
 """
 
 from xrv_node.frontal.decision import attributes, decide
-from xrv_node.frontal.gates import ADULT_YEARS
+from xrv_node.frontal.gates import ADULT_YEARS, says_quality_control
 from xrv_node.frontal.rules import Rules, load_rules
 
-__all__ = ["ADULT_YEARS", "Rules", "attributes", "decide", "load_rules"]
+__all__ = ["ADULT_YEARS", "Rules", "attributes", "decide", "load_rules", "says_quality_control"]

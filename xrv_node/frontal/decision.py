@@ -7,7 +7,7 @@ from functools import reduce
 from pydicom import Dataset
 
 from xrv_node.frontal.evidence import TOLD_BY, Sign, part_signs, view_signs
-from xrv_node.frontal.gates import ADULT_YEARS, BARRED_BY, age_years, barriers
+from xrv_node.frontal.gates import ADULT_YEARS, BARRED_BY, Barrier, age_years, barriers, says_quality_control
 from xrv_node.frontal.rules import PART_KINDS, Rules, load_rules
 from xrv_node.reasons import Reason
 from xrv_node.values import FrontalDecision, Verdict
@@ -41,6 +41,9 @@ def decide(
     weaker frontal one is lateral, because frontal is what devices write by default and lateral is only
     written on purpose; a frontal sign against a weaker lateral one is unknown, because the flag of a protocol
     outlives its use.
+
+    What a digital phantom says of itself rules out every image but its own, which the mark in its pixels
+    tells: ``phantom`` is a frontal chest radiograph but for that, and is refused where the mark is missing.
     """
     rules = rules or load_rules()
     out = barriers(header, rules, min_age_years)
@@ -48,7 +51,10 @@ def decide(
     plain = [sign for sign in views if sign.kind in rules.projections]
     part_verdict, part_reasons = _part([sign for sign in parts if sign.kind in PART_KINDS])
     view_verdict, view_reasons = _view(plain, rules)
-    verdict = out[0].verdict if out else _verdict(part_verdict, view_verdict)
+    verdict = _verdict(part_verdict, view_verdict)
+    if out:
+        phantom = verdict is Verdict.FRONTAL and _phantom_alone(header, out)
+        verdict = Verdict.PHANTOM if phantom else out[0].verdict
     reasons = [barrier.reason for barrier in out]
     body = (
         [*part_reasons, *view_reasons]
@@ -84,6 +90,11 @@ def attributes(rules: Rules | None = None) -> frozenset[str]:
         rules.portable_attributes,
     )
     return frozenset({*BARRED_BY, *TOLD_BY, *objections, *(keyword for table in named for keyword in table)})
+
+
+def _phantom_alone(header: Dataset, out: tuple[Barrier, ...]) -> bool:
+    """Tell whether nothing rules an image out but that it calls itself a phantom's, for quality control."""
+    return all(barrier.phantom for barrier in out) and says_quality_control(header)
 
 
 def _verdict(part: Verdict, view: Verdict) -> Verdict:

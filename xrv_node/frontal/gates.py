@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from pydicom import Dataset
@@ -38,6 +38,8 @@ class Barrier:
     verdict: Verdict
     reason: Reason
     evidence: Evidence
+    phantom: bool = False
+    """Whether it is what a digital phantom says of itself."""
 
 
 def barriers(header: Dataset, rules: Rules, min_age_years: float) -> tuple[Barrier, ...]:
@@ -61,6 +63,12 @@ def age_years(header: Dataset) -> float | None:
     if not age:
         age = _age_from_dates(header) or age
     return age if age is not None and age <= OLDEST_YEARS else None
+
+
+def says_quality_control(header: Dataset) -> bool:
+    """Whether a header says that its image is one for quality control, and no patient's: Quality Control
+    Image (0028,0300) is YES (PS3.3 C.8.1.1)."""
+    return fold(text(header, "QualityControlImage")) == "YES"
 
 
 def _age_from_dates(header: Dataset) -> float | None:
@@ -127,7 +135,7 @@ def _objection_barriers(header: Dataset, row: Objection) -> Iterator[Barrier]:
         value = "(not shown)" if row.private else shown(found)
         name = spaced(keyword)
         told = name if row.private else Reason("attribute-says", attribute=name, value=value)
-        yield _barrier(keyword, value, Reason(row.because, told=told))
+        yield replace(_barrier(keyword, value, Reason(row.because, told=told)), phantom=row.phantom)
         return
 
 

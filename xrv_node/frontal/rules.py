@@ -44,6 +44,8 @@ class Objection:
     because: str
     """Key of the reason, filled in with what is `told`."""
     private: bool
+    phantom: bool
+    """Whether it is what a digital phantom says of itself."""
     pattern: re.Pattern[str] | None
     codes: frozenset[str]
     codes_other_than: frozenset[str] | None
@@ -154,6 +156,7 @@ def _objection(row: Mapping[str, Any]) -> Objection:
         attributes=tuple(row["attributes"]),
         because=str(row["because"]),
         private=bool(row.get("private", False)),
+        phantom=bool(row.get("phantom", False)),
         pattern=re.compile(row["pattern"]) if "pattern" in row else None,
         codes=frozenset(row.get("codes", ())),
         codes_other_than=None if allowed is None else frozenset(allowed),

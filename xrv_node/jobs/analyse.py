@@ -19,8 +19,9 @@ from xrv_node.db import progress, queue, trail
 from xrv_node.db.queue import Claim, LeaseLostError
 from xrv_node.db.store import Store
 from xrv_node.db.tables import AnalysisRow, Instance, InstanceState, JobState
-from xrv_node.errors import ImageError
+from xrv_node.errors import ImageError, WithheldError
 from xrv_node.jobs.worker import ProcessSpoiledError
+from xrv_node.phantom.recognition import MARKED, NOT_A_PHANTOM
 from xrv_node.priors.local import remember
 from xrv_node.radiograph.header import read_header
 from xrv_node.reasons import Reason
@@ -33,38 +34,58 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("analyse")
 
+_MARK = "mark of phantoms, z"
+EVENTS = {NOT_A_PHANTOM.key: "instance.not_a_phantom", MARKED.key: "instance.marked_otherwise"}
+"""By the reason for which no network answers an image: what the trail says of it."""
+
 
 def run(
     store: Store,
     spool: Spool,
-    analyser: Analyser,
+    analyser: Analyser | None,
     claims: Sequence[Claim],
     views: Reader | None = None,
     unknown: Literal["skip", "analyse"] = "analyse",
+    phantoms: Analyser | None = None,
 ) -> None:
     """Analyse a batch of images; each ends its own job, so one that cannot be read harms no other.
 
     Parameters
     ----------
+    analyser
+        With networks for patients; None where their weights are not installed: then no image gets
+        findings but a phantom's.
     views
         Tells the view of an image from its pixels, where the header left it open.
     unknown
         What becomes of such an image where there is no such reader.
+    phantoms
+        With the networks for phantoms; None: none is analysed.
 
     Raises
     ------
     ProcessSpoiledError
         The device failed under the networks.
     """
-    wanted = []
+    patients: list[Claim] = []
+    marked: list[Claim] = []
     with _device():
         for claim in claims:
             with _own_job(store, claim):
                 _see_that_it_is_whole(store, spool, claim)
-                if _frontal(store, spool, claim, views, unknown):
-                    wanted.append(claim)
-        if wanted:
-            _analyse(store, spool, analyser, wanted)
+                if _says_phantom(store, claim):
+                    marked.append(claim)
+                elif analyser is None:
+                    _withhold(store, claim, WithheldError(NOT_A_PHANTOM))
+                elif _frontal(store, spool, claim, views, unknown):
+                    patients.append(claim)
+        for wanted, by in ((patients, analyser), (marked, phantoms)):
+            if wanted and by is not None:
+                _analyse(store, spool, by, wanted)
+            else:
+                for claim in wanted:
+                    with _own_job(store, claim):
+                        _withhold(store, claim, WithheldError(NOT_A_PHANTOM))
 
 
 @contextmanager
@@ -89,6 +110,9 @@ def _analyse(store: Store, spool: Spool, analyser: Analyser, claims: Sequence[Cl
     seconds = round((perf_counter() - began) / len(claims), 3)
     for claim, outcome in zip(claims, outcomes, strict=True):
         with _own_job(store, claim):
+            if isinstance(outcome, WithheldError):
+                _withhold(store, claim, outcome)
+                continue
             if isinstance(outcome, ImageError):
                 raise outcome
             _keep(store, spool, claim, outcome, seconds)
@@ -137,8 +161,42 @@ def _frontal(
     return decision.verdict == Verdict.FRONTAL
 
 
-def _decided(store: Store, claim: Claim, decision: FrontalDecision) -> None:
-    analyse = decision.verdict == Verdict.FRONTAL
+def _says_phantom(store: Store, claim: Claim) -> bool:
+    with store.read() as db:
+        return db.get_one(Instance, claim.instance_id).verdict == Verdict.PHANTOM
+
+
+def _withhold(store: Store, claim: Claim, error: WithheldError) -> None:
+    """End the job of an image that no network may answer: it is skipped, and why is on record.
+
+    Of a phantom that is none, the reason remains what its header says, as where no mark is looked for. A
+    patient's image remains what it is, for the day on which there are weights.
+    """
+    with store.read() as db:
+        instance = db.get_one(Instance, claim.instance_id)
+    why, verdict, told = reasons.of(error), Verdict(instance.verdict), instance.reasons
+    if verdict is not Verdict.PHANTOM:
+        told = (why, *(reason for reason in told if reason.key != why.key))
+    if verdict is Verdict.PHANTOM or why.key == MARKED.key:
+        verdict = Verdict.NOT_SUITABLE
+    evidence = (*_mark(error.mark, verdict), *_others(instance))
+    _decided(store, claim, FrontalDecision(verdict, instance.view, told, evidence), EVENTS[why.key])
+    log.warning("no findings", instance=claim.instance_id, why=str(error))
+
+
+def _mark(z: float, indicates: Verdict) -> tuple[Evidence, ...]:
+    return (Evidence("pixels", f"{_MARK} {z:.1f}", indicates.value),) if z else ()
+
+
+def _others(instance: Instance) -> Iterator[Evidence]:
+    """What spoke for a verdict beside the mark, which is looked for each time."""
+    return (Evidence(**e) for e in instance.evidence if not e["value"].startswith(_MARK))
+
+
+def _decided(
+    store: Store, claim: Claim, decision: FrontalDecision, event: str = "instance.view_decided"
+) -> None:
+    analyse = event not in EVENTS.values() and decision.verdict == Verdict.FRONTAL
     with store.begin() as db:
         job = queue.hold(db, claim)
         study = progress.study_of(db, claim.study_id)
@@ -147,7 +205,7 @@ def _decided(store: Store, claim: Claim, decision: FrontalDecision) -> None:
         instance.evidence = [asdict(e) for e in decision.evidence]
         trail.record(
             db,
-            "instance.view_decided",
+            event,
             study=study.study_instance_uid,
             instance=instance.sop_instance_uid,
             verdict=decision.verdict,
@@ -172,7 +230,12 @@ def _keep(store: Store, spool: Spool, claim: Claim, analysis: Analysis, seconds:
         job = queue.hold(db, claim)
         study = progress.study_of(db, claim.study_id)
         instance = db.get_one(Instance, claim.instance_id)
-        remember(study, header, spool.root)
+        if analysis.mark is None:
+            remember(study, header, spool.root)
+            instance.reasons = tuple(r for r in instance.reasons if r.key != NOT_A_PHANTOM.key)
+        else:  # nobody's study: it is no patient's prior
+            found = (*_mark(analysis.mark, Verdict.PHANTOM), *_others(instance))
+            instance.evidence = [asdict(e) for e in found]
         known = _known(db, instance, digest)
         if known is None:
             db.add(_row(analysis, instance, spool.relative(path)))
@@ -194,7 +257,8 @@ def _told(analysis: Analysis) -> dict[str, Any]:
         "models": {m.role: m.name for m in models.models},
         "model_set": models.digest,
         "site_thresholds": dict(models.classifier.site_thresholds),
-        "commissioning": models.commissioning,
+        "phantom": models.phantom,
+        **({} if analysis.mark is None else {"mark": round(analysis.mark, 1)}),
         "resampler": analysis.resampler,
         "reconstruction_error": round(analysis.reconstruction_error, 4),
         "ssim": round(analysis.ssim, 5),
@@ -218,7 +282,7 @@ def _row(analysis: Analysis, instance: Instance, path: str) -> AnalysisRow:
         instance_id=instance.id,
         model_set=analysis.model_set.digest,
         models={m.role: asdict(m) for m in analysis.model_set.models},
-        commissioning=analysis.model_set.commissioning,
+        phantom=analysis.model_set.phantom,
         scores=_scores(analysis),
         reconstruction_error=analysis.reconstruction_error,
         path=path,

@@ -18,6 +18,7 @@ from xrv_node.db.store import Store
 from xrv_node.db.tables import AnalysisRow, Delivery, Instance, InstanceState, ResultRow, Study
 from xrv_node.errors import XrvNodeError
 from xrv_node.frontal.repeats import Repeat, repeats
+from xrv_node.phantom.recognition import NOT_A_PHANTOM
 from xrv_node.radiograph.header import read_header
 from xrv_node.reasons import Reason
 from xrv_node.report import source
@@ -121,8 +122,17 @@ def outdated(db: Session, study: Study, model_set: ModelSet) -> list[Instance]:
         Instance.state == InstanceState.ANALYSED,
         Instance.purged_at.is_(None),
         ~by_it.exists(),
+        (Instance.verdict == Verdict.PHANTOM) == model_set.phantom,
     )
     return list(db.scalars(images.order_by(Instance.id)))
+
+
+def of_phantoms(db: Session, study_id: int) -> bool:
+    """Whether a study has images of phantoms, and none of a patient that is to be reported."""
+    due = select(Instance.verdict).where(
+        Instance.study_id == study_id, Instance.state != InstanceState.SKIPPED, Instance.purged_at.is_(None)
+    )
+    return set(db.scalars(due)) == {Verdict.PHANTOM}
 
 
 def by_patient(images: Sequence[ImageOutcome]) -> list[tuple[ImageOutcome, ...]]:
@@ -243,6 +253,9 @@ def _image(db: Session, spool: Spool, row: Instance, model_set: ModelSet) -> Ima
     verbatim.remember(header)  # the results have the patient's and the study's text as it came
     if row.state != InstanceState.ANALYSED:
         return ImageOutcome(header, decision, error=row.error if row.state == InstanceState.FAILED else None)
+    if (row.verdict == Verdict.PHANTOM) != model_set.phantom:  # what others have answered
+        told = (NOT_A_PHANTOM, *decision.reasons) if model_set.phantom else decision.reasons
+        return ImageOutcome(header, replace(decision, reasons=told))
     analysis = db.scalars(
         select(AnalysisRow)
         .where(AnalysisRow.instance_id == row.id, AnalysisRow.purged_at.is_(None))

@@ -10,6 +10,7 @@ import structlog
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from xrv_node.constancy import record as constancy
 from xrv_node.db import progress, queue, trail
 from xrv_node.db.queue import Claim, LeaseLostError
 from xrv_node.db.store import Store
@@ -41,18 +42,41 @@ class _Report:
     made: Results
 
 
-def run(settings: Settings, store: Store, spool: Spool, model_set: ModelSet, claims: Sequence[Claim]) -> None:
-    """Report each study: make its objects, keep them, and put them into the outbox."""
+def run(
+    settings: Settings,
+    store: Store,
+    spool: Spool,
+    model_set: ModelSet,
+    claims: Sequence[Claim],
+    phantoms: ModelSet | None = None,
+) -> None:
+    """Report each study: make its objects, keep them, and put them into the outbox.
+
+    Parameters
+    ----------
+    model_set
+        That answers for patients; of a node without such networks the one for phantoms.
+    phantoms
+        That answers for phantoms; None where there is none. A study of phantoms alone is its report's; of one
+        with a patient's image in it, the phantoms are images that were not analysed.
+    """
     for claim in claims:
-        if not _analysed_anew(store, model_set, claim):
-            _report_study(settings, store, spool, model_set, claim)
+        with store.read() as db:
+            alone = phantoms is not None and outcomes.of_phantoms(db, claim.study_id)
+        by = phantoms if alone and phantoms is not None else model_set
+        if not _analysed_anew(store, by, claim):
+            _report_study(settings, store, spool, by, claim)
 
 
 def _report_study(settings: Settings, store: Store, spool: Spool, model_set: ModelSet, claim: Claim) -> None:
     closed = outcomes.read(store, spool, claim.study_id, model_set)
     destinations = takers(settings, closed.images, closed.callers, closed.informed)
+    with store.read() as db:
+        if constancy.is_test(db, closed.uid):
+            destinations = [d for d in settings.destinations if d.name in settings.constancy.destinations]
     styles = wanted(destinations)
-    priors = _priors(settings, store, spool, closed) if styles else search.Found()
+    compared = bool(styles) and not model_set.phantom
+    priors = _priors(settings, store, spool, closed) if compared else search.Found()
     patients = results.by_patient(spool, model_set, closed, priors)
     made = results.make(spool, closed, patients, styles)
     try:
@@ -167,7 +191,7 @@ def _tell(db: Session, study: Study, report: _Report) -> None:
         revision=report.revision,
         results={row.sop_instance_uid: row.kind for row in report.made.new},
         model_set=report.model_set.digest,
-        commissioning=report.model_set.commissioning,
+        phantom=report.model_set.phantom,
         destinations=[d.name for d in report.destinations],
         patients=len(report.patients),
         priors=[

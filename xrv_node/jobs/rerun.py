@@ -27,6 +27,7 @@ from xrv_node.db.tables import (
     StudyState,
 )
 from xrv_node.errors import XrvNodeError
+from xrv_node.phantom.recognition import NOT_A_PHANTOM
 from xrv_node.reasons import Reason
 from xrv_node.result_kinds import KINDS, variant
 from xrv_node.settings.destinations import DestinationSection
@@ -122,7 +123,7 @@ def reprocess(db: Session, spool: Spool, study_instance_uid: str) -> int:
             f"{gone} of {len(images)} objects of study {study_instance_uid} are no longer here ([retention] "
             "inputs_days): have them sent again, then reprocess"
         )
-    due = [i for i in images if i.state in (InstanceState.ANALYSED, InstanceState.FAILED)]
+    due = [i for i in images if i.state in (InstanceState.ANALYSED, InstanceState.FAILED) or _waits(i)]
     for image in due:
         _drop(db, Job.instance_id == image.id, Job.kind == "analyse")
         progress.analyse_again(db, image)
@@ -132,6 +133,11 @@ def reprocess(db: Session, spool: Spool, study_instance_uid: str) -> int:
     trail.record(db, "study.reprocessed", study=study_instance_uid, revision=study.revision, images=uids)
     progress.report_when_ready(db, study)
     return len(due)
+
+
+def _waits(image: Instance) -> bool:
+    """Whether an image was left out for want of weights for patients."""
+    return any(reason.key == NOT_A_PHANTOM.key for reason in image.reasons)
 
 
 def choose(

@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from datetime import time as time_of_day
 from time import monotonic, sleep, time
 from typing import Any
 
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.cron import CronTrigger
 from sqlalchemy import select, update
 
 from xrv_node import disk
@@ -23,6 +25,11 @@ from xrv_node.spool import Spool
 
 log = structlog.get_logger("schedule")
 
+SETTLED_SECONDS = 120
+"""After a start, for a worker to load its networks, before a phantom is sent that should have been sent
+before."""
+TESTED_LATE_SECONDS = 3600
+"""How late the phantom of the day may be: a busy machine does not skip it."""
 CLOCK_SECONDS = 5.0
 """Between two looks at whether the clock was put back, and how far back is worth a word."""
 
@@ -43,9 +50,27 @@ def start(settings: Settings, store: Store, spool: Spool) -> BackgroundScheduler
         (orphans.sweep, store, spool),
     ):
         scheduler.add_job(_safely, "interval", hourly, hours=1, next_run_time=soon)
+    if (at := settings.constancy.time) is not None:
+        _test_daily(scheduler, at, settings, store, spool)
     scheduler.start()
     threading.Thread(target=_follow_the_clock, args=(scheduler,), name="clock", daemon=True).start()
     return scheduler
+
+
+def _test_daily(
+    scheduler: BackgroundScheduler, at: time_of_day, settings: Settings, store: Store, spool: Spool
+) -> None:
+    """Send a phantom a day at the same time of the machine's day, and soon after the start where none was
+    sent for a day."""
+    from xrv_node.constancy import check, record
+
+    test = (check.run, settings, store, spool)
+    local = CronTrigger(hour=at.hour, minute=at.minute)  # in the machine's time zone, not in the scheduler's
+    scheduler.add_job(_safely, local, test, misfire_grace_time=TESTED_LATE_SECONDS)
+    with store.read() as db:
+        if record.is_due(db):
+            soon = datetime.now(UTC) + timedelta(seconds=SETTLED_SECONDS)
+            scheduler.add_job(_safely, "date", test, run_date=soon)
 
 
 def _follow_the_clock(scheduler: BackgroundScheduler) -> None:

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from xrv_node.errors import ConfigError, WeightsError
+from xrv_node.errors import WeightsError
 from xrv_node.models import catalog, weights
+from xrv_node.models.device import resolve_device
 from xrv_node.models.weights import missing, not_there
 from xrv_node.values import SET_ROLES, ModelIdentity, ModelSet
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from xrv_node.models.entry import ModelEntry
     from xrv_node.models.model import Autoencoder, Classifier, Model, Segmenter
 
-__all__ = ["Networks", "NodeNetworks", "get_model", "load_set", "missing"]
+__all__ = ["Networks", "NodeNetworks", "get_model", "load_set", "missing", "phantom_set", "phantom_stand_in"]
 
-NODE_NETWORKS = ("densenet121", "pspnet", "resnet_autoencoder")
-"""The architectures that the worker runs; the others are for the command line and for programs."""
+PHANTOM_SET = Path(__file__).parent / "phantom"
+"""Where the networks for phantoms lie, within the program."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,7 +71,6 @@ def load_set(
     autoencoder: str,
     directory: Path,
     *,
-    commissioning: bool = False,
     device: str = "cpu",
     thresholds: Mapping[str, float] | None = None,
 ) -> NodeNetworks:
@@ -81,9 +81,7 @@ def load_set(
     classifier, segmenter, autoencoder
         Names or aliases of the catalogue, e.g. ``densenet121-res224-all``, ``chestx_det``, ``101-elastic``.
     directory
-        The model directory; not looked at when commissioning.
-    commissioning
-        Build untrained networks in place of trained ones (see ``commissioning``); their names say so.
+        The model directory.
     device
         ``cpu``, ``cuda``, ``cuda:N``, ``mps``, or ``auto`` for the best that is there.
     thresholds
@@ -94,49 +92,88 @@ def load_set(
     WeightsError
         An unknown name, missing weights (with the command that gets them), or damaged ones.
     ConfigError
-        A device that this machine does not have; as ``entry.ModelEntry.with_thresholds``.
+        A device that this machine does not have; as ``catalog.served`` and
+        ``entry.ModelEntry.with_thresholds``.
     """
     names = (classifier, segmenter, autoencoder)
-    entries = [catalog.find(name, role, directory) for name, role in zip(names, SET_ROLES, strict=True)]
-    for entry in entries:
-        if entry.network not in NODE_NETWORKS:
-            choice = [
-                e.name for e in catalog.entries() if e.role == entry.role and e.network in NODE_NETWORKS
-            ]
-            raise ConfigError(
-                f"the node does not run {entry.name} on what it receives: choose {', '.join(choice)} as its "
-                f"{entry.role}"
-            )
-    absent = [] if commissioning else missing(names, directory)
+    entries = [catalog.served(name, role, directory) for name, role in zip(names, SET_ROLES, strict=True)]
+    absent = missing(names, directory)
     if absent:
         raise not_there(absent, directory)
     place = resolve_device(device)
-    loaded = [
+    loaded: list[Model] = [
         get_model(
             entry.name,
             directory,
             place,
-            commissioning=commissioning,
             thresholds=thresholds if entry.role == "classifier" else None,
         )
         for entry in entries
     ]
+    return _node_networks(loaded, place)
+
+
+def _node_networks(loaded: list[Model], place: str, *, phantom: bool = False) -> NodeNetworks:
     first, second, third = (model.identity for model in loaded)
     return NodeNetworks(
         cast("Classifier", loaded[0]),
         cast("Segmenter", loaded[1]),
         cast("Autoencoder", loaded[2]),
-        ModelSet(first, second, third, commissioning),
+        ModelSet(first, second, third, phantom),
         place,
     )
 
 
+def phantom_set(device: str = "cpu") -> NodeNetworks:
+    """Load the three networks that answer for phantoms, which are installed with the program.
+
+    Parameters
+    ----------
+    device
+        As for `load_set`.
+
+    Returns
+    -------
+    NodeNetworks
+        Its ``identity.phantom`` is true: nothing that it says may stand beside a patient's image.
+
+    Raises
+    ------
+    WeightsError
+        A file of the program is missing or damaged.
+    ConfigError
+        A device that this machine does not have.
+    """
+    from xrv_node.models import trained_here
+
+    place = resolve_device(device)
+    loaded: list[Model] = []
+    for role in SET_ROLES:
+        entry = trained_here.find(f"{trained_here.PHANTOM}{role}", PHANTOM_SET)
+        if entry is None:
+            raise WeightsError(f"the networks for phantoms are not in {PHANTOM_SET}: install xrv-node anew")
+        loaded.append(_model(entry, _weights(entry, PHANTOM_SET), place))
+    return _node_networks(loaded, place, phantom=True)
+
+
+def phantom_stand_in(name: str, directory: Path | str | None = None, device: str = "cpu") -> Model:
+    """Load the network for phantoms that does what one of the catalogue does for patients; the arguments are
+    those of `get_model`, and a ``WeightsError`` says that there is none."""
+    entry = catalog.find(name, directory=None if directory is None else Path(directory))
+    ours = phantom_set(device)
+    found = [model for model in ours.running if model.entry.role == entry.role]
+    if not found:
+        raise WeightsError(
+            f"there is no network for phantoms that does what {entry.name} ({entry.role}) does"
+        )
+    return found[0]
+
+
 def get_model(
     name: str,
-    directory: Path | None = None,
+    directory: Path | str | None = None,
     device: str = "cpu",
     xrv_compatible: bool = False,
-    commissioning: bool = False,
     *,
     state: Mapping[str, Tensor] | None = None,
     settings: Mapping[str, Any] | None = None,
@@ -151,15 +188,14 @@ def get_model(
     name
         Name or alias of the catalogue, in any case: ``densenet121-res224-all``, ``all``, ``chestx_det``.
     directory
-        The model directory; None for the configured one. Not looked at with `state` or `commissioning`.
+        The model directory; None for the configured one. Not looked at with `state`.
     device
         ``cpu``, ``cuda``, ``cuda:N``, ``mps``, or ``auto`` for the best that is there.
     xrv_compatible
         Apply torchxrayvision's operating points also where they are on the wrong scale (the ResNet's).
-    commissioning
-        Build an untrained network (see ``commissioning``); its name says so.
     state
-        Weights to use in place of those in `directory`: the network's state dict, on the CPU.
+        Weights to use in place of those in `directory`: the network's state dict, on the CPU. Floating
+        numbers of another precision become float32.
     settings
         With `state`, the network's dimensions where they are not fixed: those of ``vqgan.VQGAN``, ``members``
         of the ensemble.
@@ -187,11 +223,10 @@ def get_model(
         A device that this machine does not have; as ``entry.ModelEntry.with_thresholds``.
     """
     from xrv_node import settings as configuration
-    from xrv_node.models.baselines.torchscript import Program
-    from xrv_node.models.model import MODELS, Classifier
 
     if directory is None and state is None:
         directory = configuration.load().models_dir
+    directory = None if directory is None else Path(directory)
     entry = catalog.find(name, directory=directory).with_thresholds(thresholds or {})
     place = resolve_device(device)
     if entry.checkpoint == "program" and not run_code:
@@ -202,10 +237,19 @@ def get_model(
     if state is not None:
         found = _given(entry, entry.name, state, settings or {})
     else:
-        found = _weights(entry, cast("Path", directory), commissioning)
+        found = _weights(entry, cast("Path", directory))
     if members is not None and entry.checkpoint == "members":
         found = _fewer(found, members)
-    network = _network(entry, found, place)
+    return _model(entry, found, place, xrv_compatible=xrv_compatible)
+
+
+def _model(entry: ModelEntry, found: _Weights, place: str, *, xrv_compatible: bool = False) -> Model:
+    """Put a network together with its weights and what its outputs mean."""
+    from xrv_node.models.architectures import assemble
+    from xrv_node.models.baselines.torchscript import Program
+    from xrv_node.models.model import MODELS, Classifier
+
+    network = assemble(entry, found.state, found.settings).to(place)
     if isinstance(network, Program):
         network.start(place)
     entry = replace(entry, name=found.identity.name)
@@ -224,11 +268,7 @@ class _Weights:
     """Its dimensions, where they are not fixed."""
 
 
-def _weights(entry: ModelEntry, directory: Path, untrained: bool) -> _Weights:
-    from xrv_node.models.commissioning import UNTRAINED, seeded_state
-
-    if untrained:
-        return _given(entry, entry.name + UNTRAINED, seeded_state(entry), entry.untrained)
+def _weights(entry: ModelEntry, directory: Path) -> _Weights:
     state, record = weights.load(entry, directory)
     identity = ModelIdentity(entry.role, entry.name, record.tensors_sha256, entry.site_thresholds)
     return _Weights(identity, state, record.dimensions)
@@ -239,6 +279,7 @@ def _given(
 ) -> _Weights:
     from xrv_node.models.convert import tensors_sha256
 
+    state = {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
     digest = tensors_sha256({key: value.numpy() for key, value in state.items()})
     return _Weights(ModelIdentity(entry.role, name, digest, entry.site_thresholds), state, settings)
 
@@ -254,32 +295,3 @@ def _fewer(found: _Weights, members: int) -> _Weights:
         )
     state = first(found.state, members)
     return _Weights(found.identity, state, {"members": members})
-
-
-def _network(entry: ModelEntry, found: _Weights, device: str) -> nn.Module:
-    from xrv_node.models.architectures import assemble
-
-    return assemble(entry, found.state, found.settings).to(device)
-
-
-def resolve_device(wanted: str) -> str:
-    """Resolve ``auto`` and refuse a device that is not there.
-
-    Raises
-    ------
-    ConfigError
-        Naming the devices that this machine has.
-    """
-    import torch
-
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if wanted == "auto":
-        return next(kind for kind, available in there.items() if available)
-    kind, _, number = wanted.partition(":")
-    numbers = map(str, range(torch.cuda.device_count()))
-    if not there.get(kind) or (kind == "cuda" and number and number not in numbers):
-        raise ConfigError(
-            f"the device (models.device or --device) is {wanted!r}, which this machine does not have: use "
-            f"one of {', '.join(kind for kind, available in there.items() if available)} or auto"
-        )
-    return wanted

@@ -19,6 +19,9 @@ from xrv_node.models.baselines.vqgan import VQGAN
 from xrv_node.models.catalog import remedy
 from xrv_node.models.densenet import DenseNet
 from xrv_node.models.pspnet import PSPNet
+from xrv_node.models.pyramid import PyramidClassifier
+from xrv_node.models.small_autoencoder import SmallAutoencoder
+from xrv_node.models.unet import UNet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -42,9 +45,14 @@ ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
     "cxas": CXAS,
     "resnet_autoencoder": ResNetAE,
     "vqgan": VQGAN,
+    "pyramid_classifier": PyramidClassifier,
+    "unet": UNet,
+    "small_autoencoder": SmallAutoencoder,
 }
 """By the name that the catalogue uses."""
 
+HEAD = {"densenet121": "classifier", "resnet50_classifier": "fc"}
+"""By architecture that can be trained, here or with torchxrayvision: its last layer."""
 
 SETTINGS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "chexpert_ensemble": lambda source: {"members": chexpert_members.count(source)},

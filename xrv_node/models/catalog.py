@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from xrv_node.errors import WeightsError
+from xrv_node.errors import ConfigError, WeightsError
 from xrv_node.models import trained_here
 from xrv_node.models.entry import ModelEntry, released
 
@@ -12,6 +12,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from xrv_node.values import Role
+
+
+NODE_NETWORKS = (
+    "densenet121",
+    "pspnet",
+    "resnet_autoencoder",
+    "pyramid_classifier",
+    "unet",
+    "small_autoencoder",
+)
+"""The architectures that the worker runs; the others are for the command line and for programs."""
 
 
 def entries(directory: Path | None = None) -> tuple[ModelEntry, ...]:
@@ -34,18 +45,52 @@ def find(name: str, role: Role | None = None, directory: Path | None = None) -> 
     Raises
     ------
     WeightsError
-        No such network; the sentence lists those that there are.
+        No such network; the sentence lists those that there are. One that was trained on phantoms: those are
+        no networks to choose, but the set that ``models.phantom_set`` loads.
     """
     candidates = [entry for entry in entries() if role in (None, entry.role)]
     for entry in candidates:
         if name.lower() in {known.lower() for known in (entry.name, *entry.aliases)}:
             return entry
-    if directory is not None and role in (None, "classifier"):
-        if (made := trained_here.find(name, directory)) is not None:
+    if directory is not None:
+        made = trained_here.find(name, directory)
+        if made is not None and made.phantom:
+            raise WeightsError(f"{made.name} was trained on phantoms and answers for them alone: use another")
+        if made is not None and role in (None, made.role):
             return made
-        candidates += trained_here.entries(directory)
+        candidates += [e for e in trained_here.entries(directory) if role in (None, e.role) and not e.phantom]
     kind = role or "model"
     raise WeightsError(f"no {kind} is called {name!r}: use one of {', '.join(e.name for e in candidates)}")
+
+
+def served(name: str, role: Role, directory: Path | None = None) -> ModelEntry:
+    """Look up a network that a node may run on what it receives.
+
+    Parameters
+    ----------
+    name, role, directory
+        As for `find`.
+
+    Raises
+    ------
+    WeightsError
+        No such network.
+    ConfigError
+        One for the command line and for programs alone, or one by which nothing is called.
+    """
+    entry = find(name, role, directory)
+    if entry.network not in NODE_NETWORKS:
+        choice = [e.name for e in entries() if e.role == role and e.network in NODE_NETWORKS]
+        raise ConfigError(
+            f"the node does not run {entry.name} on what it receives: choose {', '.join(choice)} as its "
+            f"{role}"
+        )
+    if not entry.calls:
+        raise ConfigError(
+            f"the node does not run {entry.name}: it told no finding from chance where it was trained, and "
+            "has no operating points; train it with more images, or choose another classifier"
+        )
+    return entry
 
 
 def remedy(*entries: ModelEntry) -> str:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from xrv_node.errors import WeightsError
-from xrv_node.models import pickles
+from xrv_node.models import numbers, pickles, safetensors_file
 from xrv_node.models.baselines import chexpert_members
 
 if TYPE_CHECKING:
@@ -45,8 +45,11 @@ THRESHOLDS = "op_threshs"
 CPU_SECONDS = 300
 """PSPNet takes two, the 90 networks of the ensemble a minute."""
 
-SAFE_DTYPES = {"float32": "F32", "int64": "I64", "uint8": "U8"}
-"""How safetensors calls what the networks hold."""
+SAFE_DTYPES = {np.dtype(kind).name: name for name, kind in numbers.SAFETENSORS.items() if name != "BF16"}
+"""How safetensors calls numpy's kinds of numbers."""
+
+_LONGEST = 80  # characters that are kept free in a header for the kinds of numbers of the source
+_OTHER = "say with --name which it is, or with --like from which one you fine-tuned it"
 
 
 def tensors_sha256(tensors: Mapping[str, NDArray[Any]]) -> str:
@@ -76,7 +79,10 @@ def renamed(tensors: Mapping[str, NDArray[Any]], layout: Layout) -> dict[str, ND
 
 
 def checked(
-    tensors: Mapping[str, NDArray[Any]], layout: Layout, thresholds: Sequence[float] = ()
+    tensors: Mapping[str, NDArray[Any]],
+    layout: Layout,
+    thresholds: Sequence[float] = (),
+    kinds: set[str] | None = None,
 ) -> dict[str, NDArray[Any]]:
     """Return the tensors of a network, once they are exactly those.
 
@@ -84,11 +90,13 @@ def checked(
     ----------
     tensors
         As read; names are brought to the network's own (``renamed``), and torchxrayvision's operating points
-        are compared and left out.
+        are compared and left out. Floating numbers of other precisions become float32.
     layout
         What the network needs.
     thresholds
         The operating points of the weights that these should be.
+    kinds
+        Gets the names of the kinds of numbers that were converted, e.g. ``float16``.
 
     Raises
     ------
@@ -103,32 +111,66 @@ def checked(
         example = min(missing or unknown)[:80]
         raise WeightsError(
             f"this is another network: {len(missing)} of its {len(layout)} tensors are missing and "
-            f"{len(unknown)} are unknown, {example!r} among them; say with --name which it is"
+            f"{len(unknown)} are unknown, {example!r} among them; {_OTHER}"
         )
     for key, (dtype, shape) in layout.items():
-        if found[key].dtype.name != dtype or found[key].shape != shape:
+        kind = numbers.name(found[key])
+        if found[key].shape != shape:
             raise WeightsError(
-                f"this is another network: {key!r} is {found[key].dtype.name} {list(found[key].shape)}, "
-                f"not {dtype} {list(shape)}; say with --name which it is"
+                f"this is another network: {key!r} is {kind} {list(found[key].shape)}, not {dtype} "
+                f"{list(shape)}; {_OTHER}"
             )
-    if own_thresholds is not None and not np.allclose(own_thresholds, thresholds, rtol=1e-5, equal_nan=True):
+        found[key] = numbers.converted(found[key], dtype)
+        if found[key].dtype.name != dtype:
+            raise WeightsError(
+                f"{key!r} holds {kind}, not {dtype}: import the weights as they were before they were "
+                "quantised"
+            )
+        if kind != dtype and kinds is not None:
+            kinds.add(kind)
+    if own_thresholds is not None and not _alike(own_thresholds, thresholds):
         raise WeightsError("the operating points in the file are those of other weights: choose another name")
     if damaged := [key for key in layout if not np.isfinite(found[key]).all()]:
         raise WeightsError(f"values of {damaged[0]!r} are not finite: the file is damaged, download it again")
     return found
 
 
-def pieces(job: Mapping[str, Any], layout: Layout) -> Iterator[dict[str, NDArray[Any]]]:
+def _alike(found: NDArray[Any], thresholds: Sequence[float]) -> bool:
+    """Whether operating points are those that are known, to the precision that they were saved in."""
+    eps = {"float16": 2**-10, "bfloat16": 2**-7}.get(numbers.name(found), 1e-5)
+    values = numbers.as_float32(found)
+    return values.shape == np.shape(thresholds) and np.allclose(values, thresholds, rtol=eps, equal_nan=True)
+
+
+def pieces(job: Mapping[str, Any], layout: Layout, kinds: set[str]) -> Iterator[dict[str, NDArray[Any]]]:
     """Read and check a released file, in parts where it has parts, in the order of their keys."""
     source, checkpoint = Path(job["source"]), job["checkpoint"]
     if checkpoint == "members":
         for prefix, tensors in chexpert_members.read(source, job["settings"]["members"]):
-            yield checked(tensors, {key: value for key, value in layout.items() if key.startswith(prefix)})
+            part = {key: value for key, value in layout.items() if key.startswith(prefix)}
+            yield checked(tensors, part, kinds=kinds)
     elif checkpoint == "program":
         yield checked({"archive": pickles.read_program(source)}, layout)
     else:
-        tensors = pickles.read_tensors(source, lenient=checkpoint == "lightning")
-        yield checked(tensors, layout, job["thresholds"])
+        yield checked(read(source, lenient=checkpoint == "lightning"), layout, job["thresholds"], kinds)
+
+
+def read(source: Path, *, lenient: bool = False) -> dict[str, NDArray[Any]]:
+    """Return the tensors of a PyTorch or a safetensors file (``pickles.read_tensors``)."""
+    if source.suffix == ".safetensors":
+        return safetensors_file.read_tensors(source)
+    return pickles.read_tensors(source, lenient=lenient)
+
+
+def whatever(source: Path, kinds: set[str]) -> tuple[dict[str, NDArray[Any]], Layout]:
+    """Return all tensors of a file of a network that is not known, floating ones as float32, and their
+    layout."""
+    found = {}
+    for key, value in read(source, lenient=True).items():
+        found[key] = numbers.converted(value, "float32")
+        if numbers.name(found[key]) != numbers.name(value):
+            kinds.add(numbers.name(value))
+    return found, {key: (value.dtype.name, value.shape) for key, value in found.items()}
 
 
 def run(job: dict[str, Any]) -> dict[str, str]:
@@ -139,27 +181,46 @@ def run(job: dict[str, Any]) -> dict[str, str]:
     job
         ``source`` and ``target`` (paths), ``checkpoint`` (``entry.Checkpoint``), ``settings`` (the
         network's dimensions), ``layout``, ``thresholds`` (as ``checked``) and ``metadata`` (strings for the
-        target's header, to which the digest is added as ``tensors_sha256``).
+        target's header, to which the digest is added as ``tensors_sha256``, and where numbers were converted
+        their kinds as ``source_dtype``). Without ``layout`` all tensors are written as they are found
+        (``whatever``).
 
     Returns
     -------
     dict
-        ``tensors_sha256``; or ``error``, the one sentence of a ``WeightsError``.
+        ``tensors_sha256`` and ``source_dtype``; or ``error``, the one sentence of a ``WeightsError``.
     """
     source, target = Path(job["source"]), Path(job["target"])
-    layout = {key: (dtype, tuple(shape)) for key, (dtype, shape) in job["layout"].items()}
-    written = sum(_bytes(dtype, shape) for dtype, shape in layout.values())
-    _limit("RLIMIT_AS", 2**31 + 4 * (source.stat().st_size + written))
+    layout = {key: (dtype, tuple(shape)) for key, (dtype, shape) in (job["layout"] or {}).items()}
+    size, kinds = source.stat().st_size, set[str]()
+    # half precision becomes twice as large
+    written = sum(_bytes(dtype, shape) for dtype, shape in layout.values()) or 2 * size
+    _limit("RLIMIT_AS", 2**31 + 4 * (size + written))
     _limit("RLIMIT_CPU", CPU_SECONDS)
     _limit("RLIMIT_FSIZE", written + 2**26)
     try:
-        return {"tensors_sha256": write(pieces(job, layout), layout, target, job["metadata"])}
+        if layout:
+            parts = pieces(job, layout, kinds)
+        else:
+            tensors, layout = whatever(source, kinds)
+            parts = iter([tensors])
+        digest = write(parts, layout, target, job["metadata"], kinds)
+        return {"tensors_sha256": digest, "source_dtype": listed(kinds)}
     except WeightsError as error:
         return {"error": str(error)}
 
 
+def listed(kinds: Iterable[str]) -> str:
+    """Return kinds of numbers as the header of a file names them."""
+    return ", ".join(sorted(kinds))[:_LONGEST]
+
+
 def write(
-    parts: Iterable[Mapping[str, NDArray[Any]]], layout: Layout, target: Path, metadata: Mapping[str, str]
+    parts: Iterable[Mapping[str, NDArray[Any]]],
+    layout: Layout,
+    target: Path,
+    metadata: Mapping[str, str],
+    kinds: Iterable[str] = (),
 ) -> str:
     """Write tensors as safetensors, one part after the other: the ensemble's are larger than some memories.
 
@@ -175,13 +236,16 @@ def write(
         Written anew.
     metadata
         For the header.
+    kinds
+        Of numbers that were converted while `parts` were made: for the header, where there are any.
 
     Returns
     -------
     str
         ``tensors_sha256`` of all tensors, which is put into the header too.
     """
-    header: dict[str, Any] = {"__metadata__": {**metadata, "tensors_sha256": "0" * 64}}
+    told = {**metadata, "tensors_sha256": "0" * 64, "source_dtype": " " * _LONGEST}
+    header: dict[str, Any] = {"__metadata__": told}
     starts, end = {}, 0
     for key in sorted(
         layout, key=lambda key: (-np.dtype(layout[key][0]).itemsize, key)
@@ -198,15 +262,16 @@ def write(
                 _digest(digest, key, value)
                 file.seek(data + starts[key])
                 file.write(value.data)
-        header["__metadata__"]["tensors_sha256"] = digest.hexdigest()
+        del told["source_dtype"]
+        told |= {"tensors_sha256": digest.hexdigest()} | ({"source_dtype": listed(kinds)} if kinds else {})
         file.seek(0)
-        _write_header(file, header)
+        _write_header(file, header, data - 8)
     return digest.hexdigest()
 
 
-def _write_header(file: BinaryIO, header: Mapping[str, Any]) -> int:
-    """Write length and header, padded to eight bytes, and return where the tensors begin."""
-    text = json.dumps(header, separators=(",", ":")).encode()
+def _write_header(file: BinaryIO, header: Mapping[str, Any], length: int = 0) -> int:
+    """Write length and header, padded to eight bytes and to `length`, and return where the tensors begin."""
+    text = json.dumps(header, separators=(",", ":")).encode().ljust(length)
     text += b" " * (-len(text) % 8)
     file.write(len(text).to_bytes(8, "little") + text)
     return 8 + len(text)

@@ -84,3 +84,14 @@ class DenseNet(nn.Module):
         """
         activation = self.activation_map(x)
         return self.classifier(activation.mean(dim=(2, 3))), activation
+
+    def finding_maps(self, activation: Tensor) -> Tensor:
+        """Return the class activation map of every head, ``[B, heads, h, w]``, at least 0.
+
+        The network ends in global average pooling and one linear layer. There the gradient of a logit by the
+        last map is the head's row of weights divided by the number of the map's pixels, everywhere. So
+        Grad-CAM (Selvaraju et al., ICCV 2017, section 3) is the class activation map (Zhou et al., CVPR 2016,
+        equation 2) up to that constant, and takes no backward pass. The bias has no place in it.
+        """
+        maps: Tensor = self.classifier.weight @ activation.flatten(2)
+        return maps.relu().reshape(*maps.shape[:2], *activation.shape[2:])

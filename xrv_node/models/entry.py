@@ -66,6 +66,11 @@ class ModelEntry:
     """``thresholds`` as torchxrayvision applies them, where those are on the wrong scale."""
     published_ppv80: tuple[float, ...] = ()
     """``ppv80``, likewise."""
+    calls: bool = True
+    """Whether a score says that a finding is there. False for a network that was trained here and told none
+    from chance: its scores are plain sigmoids, nothing is called by them, and no node runs it."""
+    phantom: bool = False
+    """Whether it was trained on phantoms: it answers for those alone, and only as part of the phantom set."""
     site_thresholds: tuple[tuple[str, float], ...] = ()
     """As in ``ModelIdentity``; empty in the catalogue."""
     checkpoint: Checkpoint = "tensors"
@@ -73,7 +78,7 @@ class ModelEntry:
     settings_url: str | None = None
     """Of a second file, beside the first, that holds the network's dimensions."""
     untrained: Mapping[str, Any] = field(default_factory=dict, hash=False)
-    """Dimensions of the network that stands in while commissioning, where the released file holds them."""
+    """Dimensions of an untrained network that stands in for it in tests, where the file holds them."""
     status: str = ""
     """What is special about getting, running or using it; mostly nothing."""
     mirror: str | None = None

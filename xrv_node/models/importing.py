@@ -9,6 +9,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -53,7 +54,8 @@ def recognise(source: Path) -> ModelEntry:
             return entry
     raise WeightsError(
         f"{source.name} is not a file of the catalogue: say with --name which network it is, see `xrv-node "
-        "models list`"
+        "models list`; of one that you fine-tuned with torchxrayvision, say with --like from which network, "
+        "and with --findings what its outputs are"
     )
 
 
@@ -104,29 +106,32 @@ def import_file(source: Path, entry: ModelEntry, directory: Path, *, force: bool
         "settings": json.dumps(settings),
     }
     try:
-        tensors_sha256 = _convert(source, part, entry, record)
+        answer = _convert(source, part, f"used as {entry.name}", _job(entry, record))
         with part.open("rb+") as file:
             os.fsync(file.fileno())
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
-    return Installed(path=target, tensors_sha256=tensors_sha256, **record)
+    return Installed(path=target, **answer, **record)
 
 
-def _convert(source: Path, target: Path, entry: ModelEntry, record: dict[str, str]) -> str:
-    """Run ``convert`` in a process of its own and return the digest of the tensors."""
+def _job(entry: ModelEntry, record: dict[str, str]) -> dict[str, Any]:
+    """What ``convert`` is told of a network of the catalogue."""
     from xrv_node.models.architectures import layout
 
     settings = json.loads(record["settings"])
-    job = {
-        "source": str(source.resolve()),
-        "target": str(target.resolve()),
+    return {
         "checkpoint": entry.checkpoint,
         "settings": settings,
         "layout": layout(entry.network, settings),
         "thresholds": entry.operating_points(published=True).thresholds,
         "metadata": record,
     }
+
+
+def _convert(source: Path, target: Path, use: str, told: Mapping[str, Any]) -> dict[str, str]:
+    """Run ``convert`` in a process of its own and return what it says of the tensors."""
+    job = {"source": str(source.resolve()), "target": str(target.resolve()), **told}
     # OpenBLAS reserves address space for every core, which the memory limit would count.
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OPENBLAS_NUM_THREADS": "1"}
     try:
@@ -139,14 +144,32 @@ def _convert(source: Path, target: Path, entry: ModelEntry, record: dict[str, st
             timeout=CONVERSION_SECONDS,
             check=True,
         )
-        answer = json.loads(done.stdout)
+        answer: dict[str, str] = json.loads(done.stdout)
     except (subprocess.SubprocessError, ValueError) as error:
         raise WeightsError(
             f"{source.name} could not be converted: it took too much time or memory, or the disk is full"
         ) from error
     if "error" in answer:
-        raise WeightsError(f"{source.name} cannot be used as {entry.name}: {answer['error']}")
-    return str(answer["tensors_sha256"])
+        raise WeightsError(f"{source.name} cannot be {use}: {answer['error']}")
+    return answer
+
+
+def everything(source: Path) -> tuple[dict[str, NDArray[Any]], str]:
+    """Return all tensors of a file of a network that is not known, and the kinds of numbers that were
+    converted (``convert.whatever``). The file is read in a process of its own.
+
+    Raises
+    ------
+    WeightsError
+        It cannot be read.
+    """
+    from xrv_node.models.safetensors_file import read_tensors
+
+    file_sha256(source)  # which says why a file cannot be read
+    with TemporaryDirectory() as folder:
+        part = Path(folder) / "tensors.safetensors"
+        answer = _convert(source, part, "read", {"layout": None, "metadata": {}})
+        return read_tensors(part), answer["source_dtype"]
 
 
 def write_trained(
@@ -202,32 +225,61 @@ def import_trained(
     Raises
     ------
     WeightsError
-        Damaged, not the network that it says, another one of that name is there, or the directory cannot be
-        written.
+        Damaged, not the network that it says, one that was trained on phantoms, another one of that name is
+        there, or the directory cannot be written.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
+    if known.phantom:
+        raise WeightsError(
+            f"{known.name} was trained on phantoms and answers for them alone: no node takes it; those "
+            "for its phantoms are installed with it"
+        )
     from xrv_node.models.architectures import layout
-    from xrv_node.models.convert import checked
+    from xrv_node.models.convert import checked, listed
+    from xrv_node.models.safetensors_file import read_tensors
 
-    made = trained_here.entry(known)
-    digest = file_sha256(source)
+    kinds = set[str]()
+    dimensions = trained_here.dimensions(known)
+    tensors = checked(read_tensors(source), layout(known.network, dimensions), kinds=kinds)
+    return keep(source, tensors, known, directory, listed(kinds), force=force)
+
+
+def keep(
+    source: Path,
+    tensors: Mapping[str, NDArray[Any]],
+    known: trained_here.TrainedNetwork,
+    directory: Path,
+    kinds: str,
+    *,
+    force: bool,
+) -> Installed:
+    """Write a network into the model directory.
+
+    Parameters
+    ----------
+    source
+        The file that it was read from.
+    tensors, known
+        As for `write_trained`.
+    directory
+        The model directory, made if need be.
+    kinds
+        Of numbers that were converted, as ``Installed.source_dtype``.
+    force
+        Replace another network of the same name.
+
+    Raises
+    ------
+    WeightsError
+        Another network of that name is there, or the directory cannot be written.
+    """
+    made, digest = trained_here.entry(known), file_sha256(source)
     before = None if force else installed(made, directory)
     if before is not None and before.source_sha256 != digest:
         raise WeightsError(
             f"another network {made.name} was imported on {before.imported_at[:10]}: use --force to replace "
-            "it, or train under another name"
+            "it, or give this one another name"
         )
-    try:
-        tensors = checked(load_file(source), layout(known.network, trained_here.dimensions(known)))
-    except SafetensorError as error:
-        raise WeightsError(f"{source} is damaged: get it again from where it was trained") from error
     model_dir.make_ready(directory)
-    return write_trained(
-        tensors,
-        known,
-        made.weights_path(directory),
-        source_file=source.name,
-        source_sha256=digest,
-    )
+    converted = {"source_dtype": kinds} if kinds else {}
+    target = made.weights_path(directory)
+    return write_trained(tensors, known, target, source_file=source.name, source_sha256=digest, **converted)

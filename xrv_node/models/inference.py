@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from xrv_node.errors import XrvNodeError
+from xrv_node.models.inputs import scaled_here
 from xrv_node.reasons import Reason
 
 Inputs = Mapping[int, NDArray[np.float32]]
@@ -29,9 +30,10 @@ OVERFLOW = Reason("network-overflowed")
 
 @contextmanager
 def exact() -> Iterator[None]:
-    """Run without gradients, in full float32, the same way each time."""
+    """Run on images of ours without gradients, in full float32, the same way each time."""
     # TF32 would round every input of a convolution to 10 bits; a repeated run must make the same objects
-    with torch.no_grad(), torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+    same = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
+    with torch.no_grad(), same, scaled_here():
         yield
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from torch.nn import functional
 
-from xrv_node.errors import ImageError
+from xrv_node.errors import ImageError, XrvNodeWarning
 from xrv_node.reasons import Reason
 
 if TYPE_CHECKING:
@@ -22,6 +26,19 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 """ImageNet's standard deviation, as ``IMAGENET_MEAN``."""
 
+REACHED = 255.0
+"""A batch of radiographs reaches below the one and above the other sign of this (torchxrayvision's
+``models.warn_normalization``)."""
+
+NOT_REACHED = (
+    f"this batch does not reach from below {-REACHED:g} to above {REACHED:g}, as radiographs in [{-LIMIT:g}, "
+    f"{LIMIT:g}] do, and its scores may mean nothing: bring pixels there with xrv_node.prepare(xrv_node.read("
+    "file), model.size), or scale them by (x / largest * 2 - 1) * 1024, where the largest is 1 for pixels in "
+    "[0, 1] and 255 for those in [0, 255]; undo a normalisation by ImageNet's mean first"
+)
+
+_OURS: ContextVar[bool] = ContextVar("_OURS", default=False)
+
 SLACK = 1.0
 """Resampling in float32 overshoots by rounding only: torchxrayvision tolerates [-1025, 1025] too."""
 
@@ -29,9 +46,10 @@ SLACK = 1.0
 def check(x: Tensor) -> None:
     """Refuse what is not a batch of grey, square images in [-1024, 1024].
 
-    Users of torchxrayvision feed images in [0, 1] or [0, 255] and wonder why every answer is the same; it
-    prints a warning once, here anything outside the range is an error. (An image in [0, 255] lies inside the
-    range and cannot be told from a dark one: ``radiograph`` sees to the scaling.)
+    Users of torchxrayvision feed images in [0, 1] or [0, 255] and wonder why every answer is the same. They
+    lie inside the range and cannot be told from dark ones for certain, so they are warned of as there, by
+    Python's rules once; anything outside the range is an error. Not warned of is what the project has scaled
+    itself (`scaled_here`).
 
     Parameters
     ----------
@@ -50,6 +68,18 @@ def check(x: Tensor) -> None:
     low, high = (value.item() for value in x.aminmax())
     if not (low >= -LIMIT - SLACK and high <= LIMIT + SLACK):  # false for NaN too
         raise ImageError(Reason("not-scaled", low=f"{low:g}", high=f"{high:g}"))
+    if not (low < -REACHED and high > REACHED) and not _OURS.get():
+        warnings.warn(NOT_REACHED, XrvNodeWarning, stacklevel=1)
+
+
+@contextmanager
+def scaled_here() -> Iterator[None]:
+    """Within it, images are ``radiograph.prepare``'s: dark ones are dark."""
+    before = _OURS.set(True)
+    try:
+        yield
+    finally:
+        _OURS.reset(before)
 
 
 def resize(x: Tensor, size: int) -> Tensor:

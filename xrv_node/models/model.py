@@ -27,6 +27,7 @@ class _Scoring(Protocol):
 
     def __call__(self, x: Tensor) -> Tensor: ...
     def forward_with_map(self, x: Tensor) -> tuple[Tensor, Tensor]: ...
+    def finding_maps(self, activation: Tensor) -> Tensor: ...
     def embed(self, x: Tensor) -> Tensor: ...
 
 
@@ -161,6 +162,29 @@ class Classifier(_Vector):
         """
         outputs, activation = self._outputs_with_map(x)
         return outputs[:, list(self.heads)], activation
+
+    def finding_maps(self, activation: Tensor) -> Tensor:
+        """Return where in the image each finding is seen.
+
+        Parameters
+        ----------
+        activation
+            The map that ``forward_with_map`` returned.
+
+        Returns
+        -------
+        Tensor
+            ``[B, len(pathologies), h, w]``, at least 0: class activation maps, or the maps that a network was
+            trained to give, which lie in [0, 1].
+
+        Raises
+        ------
+        ConfigError
+            The network's outputs are no sum over places of its map.
+        """
+        if not hasattr(self.network, "finding_maps"):
+            raise ConfigError(f"{self.name} has no map a finding: choose another network")
+        return cast("_Scoring", self.network).finding_maps(activation)[:, list(self.heads)]
 
     def scores(self, logits: Tensor) -> Tensor:
         """Turn ``logits(x)`` into what ``model(x)`` returns."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from xrv_node.errors import WeightsError
+from xrv_node.models.numbers import BFLOAT16
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,7 @@ STORAGES = {
     "DoubleStorage": "<f8",
     "FloatStorage": "<f4",
     "HalfStorage": "<f2",
+    "BFloat16Storage": BFLOAT16,
     "LongStorage": "<i8",
     "IntStorage": "<i4",
     "ShortStorage": "<i2",
@@ -80,7 +82,7 @@ STORAGES = {
     "ByteStorage": "|u1",
     "BoolStorage": "|b1",
 }
-"""Storage classes of ``torch`` and the little-endian numpy types of their bytes."""
+"""Storage classes of ``torch`` and the little-endian numpy types of their bytes (``numbers``)."""
 
 MODULES = {
     "torchxrayvision.models": ("DenseNet", "_DenseBlock", "_DenseLayer", "_Transition"),

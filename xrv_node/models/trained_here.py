@@ -1,14 +1,14 @@
-"""Networks that were trained here: what the catalogue says of released ones, each says in its own file.
+"""Networks of a user's own: what the catalogue says of released ones, each says in its own file.
 
-The file is safetensors like every other of the model directory; ``train`` writes it, `models import` checks
-it and puts it there, and its name then works wherever one of the catalogue does.
+The file is safetensors like every other of the model directory. ``train`` writes it, or `models import`
+of one that was fine-tuned elsewhere; its name then works wherever one of the catalogue does.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
@@ -18,7 +18,10 @@ from xrv_node.models.entry import ModelEntry, released
 from xrv_node.settings.section import Section
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from pathlib import Path
+
+    from xrv_node.values import SetRole
 
 NAME = r"^[a-z0-9][a-z0-9._-]{0,62}$"
 """A network's name is a file's name too."""
@@ -37,26 +40,61 @@ Label = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f
 Point = Annotated[float, Field(gt=0, lt=1)]
 
 
+def _heads(described: TrainedNetwork) -> dict[str, int]:
+    return {"heads": len(described.labels)}
+
+
+DIMENSIONS: dict[str, tuple[SetRole, Callable[[TrainedNetwork], dict[str, int]]]] = {
+    "densenet121": ("classifier", _heads),
+    "resnet50_classifier": ("classifier", _heads),
+    "pyramid_classifier": ("classifier", lambda d: {"heads": len(d.labels), "size": d.input_size}),
+    "unet": ("segmenter", lambda d: {"structures": len(d.labels), "size": d.input_size}),
+    "small_autoencoder": ("autoencoder", lambda d: {"size": d.input_size}),
+}
+"""By architecture that can be trained here: what it is for, and the parameters that its description gives."""
+
+PHANTOM = "phantom-"
+"""What the names of networks begin with that were trained on phantoms, and of no others."""
+
+
 class TrainedNetwork(Section):
     """What the file says of its network."""
 
     name: Name
-    network: Literal["densenet121", "resnet50_classifier"]
+    network: Literal["densenet121", "resnet50_classifier", "pyramid_classifier", "unet", "small_autoencoder"]
     """A key of ``architectures.ARCHITECTURES``."""
     input_size: Annotated[int, Field(ge=32, le=2048)]
     licence: Text = "NOASSERTION"
     training_data: tuple[Text, ...]
     cautions: tuple[Text, ...]
-    labels: Annotated[tuple[Label, ...], Field(min_length=1, max_length=500)]
-    thresholds: tuple[Point | None, ...]
-    """Operating point of each label on the sigmoid's scale; None: none was found, and the label is absent
-    from results."""
+    labels: Annotated[tuple[Label, ...], Field(max_length=500)]
+    """Of each output; an autoencoder has none."""
+    thresholds: tuple[Point | None, ...] = ()
+    """Of a classifier: operating point of each label on the sigmoid's scale; None: none was found, and the
+    label is absent from results. Empty: there are none, and scores are plain sigmoids."""
+    status: Text = "trained here"
+    """As ``entry.ModelEntry.status``."""
+    calls: bool = True
+    """As ``entry.ModelEntry.calls``."""
+    phantom: bool = False
+    """As ``entry.ModelEntry.phantom``."""
+
+    @property
+    def role(self) -> SetRole:
+        """What it is for."""
+        return DIMENSIONS[self.network][0]
 
     @model_validator(mode="after")
     def _belongs_together(self) -> TrainedNetwork:
-        if len(self.thresholds) != len(self.labels) or len(set(self.labels)) != len(self.labels):
+        if len(self.thresholds) not in (0, len(self.labels)) or len(set(self.labels)) != len(self.labels):
             raise ValueError("each label needs one name of its own and one threshold")
-        if not any(self.thresholds):
+        if bool(self.labels) == (self.role == "autoencoder"):
+            raise ValueError("classifiers and segmenters have labels, and autoencoders none")
+        if self.thresholds and self.role != "classifier":
+            raise ValueError("only classifiers have thresholds")
+        if self.name.startswith(PHANTOM) != self.phantom:
+            raise ValueError(f"networks that were trained on phantoms are called {PHANTOM}..., and no others")
+        if self.thresholds and not any(self.thresholds):
             raise ValueError("no label has an operating point")
         return self
 
@@ -66,18 +104,17 @@ def entry(described: TrainedNetwork) -> ModelEntry:
     points = tuple(math.nan if t is None else t for t in described.thresholds)
     return ModelEntry(
         **described.model_dump(exclude={"thresholds"}),
-        role="classifier",
+        role=described.role,
         thresholds=points,
         url="",
         file=f"{described.name}.safetensors",
         untrained=dimensions(described),
-        status="trained here",
     )
 
 
 def dimensions(described: TrainedNetwork) -> dict[str, int]:
     """Return the parameters of the network's architecture."""
-    return {"heads": len(described.labels)}
+    return DIMENSIONS[described.network][1](described)
 
 
 def described(path: Path) -> TrainedNetwork | None:
@@ -102,8 +139,13 @@ def described(path: Path) -> TrainedNetwork | None:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "it"
         raise WeightsError(
-            f"{path} does not describe a network as `xrv-node train` does: {where}: {first['msg']}"
+            f"{path} does not describe a network as `xrv-node train` does: {where}: {words(first)}"
         ) from error
+
+
+def words(error: Mapping[str, Any]) -> str:
+    """Return what pydantic says of an error, without its own beginning."""
+    return str(error["msg"]).removeprefix("Value error, ")
 
 
 def find(name: str, directory: Path) -> ModelEntry | None:

@@ -9,6 +9,7 @@ Each tells where it came from in its own header, so a directory can be copied to
 ``imported_at``     UTC, ISO 8601
 ``xrv_node``        version that converted it
 ``settings``        JSON: the network's dimensions, where only the released file knows them
+``source_dtype``    the kinds of numbers that were converted to float32, where there were any
 ``entry``           JSON: labels, operating points and origin of a network that was trained here
 
 Trust: a released file whose digest the catalogue knows must have it. One whose digest nobody has published
@@ -51,6 +52,8 @@ class Installed:
     """Version that converted it."""
     settings: str = "{}"
     """JSON: the network's dimensions, where only the released file knows them."""
+    source_dtype: str = ""
+    """The kinds of numbers that were converted to float32, e.g. ``float16``; mostly none."""
     entry: str = ""
     """JSON: what the catalogue would say of a network that was trained here (``TrainedNetwork``)."""
 
@@ -76,10 +79,10 @@ def missing(names: Iterable[str], directory: Path) -> list[str]:
 def not_there(names: Iterable[str], directory: Path) -> WeightsError:
     """Return the error that says how missing weights are got."""
     entries = [catalog.find(name, directory=directory) for name in names]
-    instead = "; or add --commissioning to run untrained networks, which give no results"
+    instead = "; or add --commissioning for the networks that answer for phantoms alone"
     return WeightsError(
         f"weights of {' '.join(entry.name for entry in entries)} are not in {directory}: {remedy(*entries)}"
-        f"{instead if all(entry.buildable for entry in entries) else ''}"
+        f"{instead if all(entry.role in SET_ROLES for entry in entries) else ''}"
     )
 
 

@@ -1,7 +1,8 @@
-"""Synthetic radiographs as DICOM objects that a modality could have sent."""
+"""Phantoms as DICOM objects that a modality could have sent, marked as the standard has it."""
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from dataclasses import dataclass
 
@@ -14,23 +15,24 @@ from pydicom.uid import (
     ExplicitVRLittleEndian,
 )
 
-from xrv_node.phantom.exposure import BITS_STORED, FIELD_MM, LATERAL_WIDTH, SETTINGS, WHITE, radiograph
+from xrv_node.errors import ConfigError
+from xrv_node.phantom import coding, grey_scale, senders
+from xrv_node.phantom.phantom import BITS_STORED, WHITE, Phantom
 
-_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_OID, "synthetic chest radiographs of xrv-node")
+_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_OID, "phantoms of xrv-node")
 
-MANUFACTURER = "Synthetic Radiographs"
-"""Not the node's own name: the frontal filter takes that for one of the node's results."""
+MANUFACTURER = "Phantom Radiographs"
+"""Not the node's own name: by that it knows its results."""
 
-NOTICE = "Computed from simple shapes. Shows no patient."
+NOTICE = "Digital chest phantom, computed. Shows no patient."
 
-SOP_CLASSES = {
-    "DX": DigitalXRayImageStorageForPresentation,
-    "CR": ComputedRadiographyImageStorage,
-}
+SOP_CLASSES = {"DX": DigitalXRayImageStorageForPresentation, "CR": ComputedRadiographyImageStorage}
+
+PHOTOMETRIC = ("MONOCHROME1", "MONOCHROME2")
 
 
 @dataclass(frozen=True, slots=True)
-class ViewTags:
+class View:
     """What the header says of one view."""
 
     position: str
@@ -39,24 +41,67 @@ class ViewTags:
     """Patient Orientation: where rows and columns run to."""
     code: tuple[str, str]
     """Code and meaning in SCT (PS3.16 CID 4010)."""
+    distance: float
+    """From source to detector, in mm."""
 
 
-VIEW_TAGS = {
-    "PA": ViewTags("PA", ("L", "F"), ("272479007", "postero-anterior")),
-    "AP": ViewTags("AP", ("L", "F"), ("399348003", "antero-posterior")),
-    "LATERAL": ViewTags("LL", ("P", "F"), ("399173006", "left lateral")),
+VIEWS = {
+    "PA": View("PA", ("L", "F"), ("272479007", "postero-anterior"), 1800),
+    "AP": View("AP", ("L", "F"), ("399348003", "antero-posterior"), 1100),
+    "LATERAL": View("LL", ("P", "F"), ("399173006", "left lateral"), 1800),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Patient:
-    """A patient who does not exist."""
+    """Who the header says it is: nobody."""
 
-    name: str = "SYNTHETIC^ONE"
-    identifier: str = "SYNTHETIC-1"
-    birth_date: str = "19700301"
-    sex: str = "F"
-    age: str = "054Y"
+    name: str = "PHANTOM^ONE"
+    identifier: str = "PHANTOM-1"
+    birth_date: str = ""
+    sex: str = "O"
+    age: str = "050Y"
+    """Of an adult: networks for chests of adults answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """How an image is written."""
+
+    modality: str = "DX"
+    photometric: str = "MONOCHROME2"
+    bits: int | None = None
+    """Bits Stored; None: 12, or what the transfer syntax allows."""
+    grey: str = "window"
+    """A key of `grey_scale.GREYS`."""
+    syntax: str = "explicit"
+    """A key of `coding.SYNTAXES`."""
+    sender: str = "plain"
+    """A key of `senders.SENDERS`: whose habits the header follows."""
+
+    def __post_init__(self) -> None:
+        """Refuse what there is not, naming what there is."""
+        for what, value, known in (
+            ("modality", self.modality, SOP_CLASSES),
+            ("photometric interpretation", self.photometric, PHOTOMETRIC),
+            ("grey scale", self.grey, grey_scale.GREYS),
+            ("transfer syntax", self.syntax, coding.SYNTAXES),
+            ("sender", self.sender, senders.SENDERS),
+        ):
+            if value not in known:
+                raise ConfigError(f"no {what} {value!r}: choose one of {', '.join(known)}")
+        allowed = coding.SYNTAXES[self.syntax].bits
+        if self.bits is not None and self.bits not in allowed:
+            choice = " or ".join(map(str, allowed))
+            raise ConfigError(f"{self.bits} bits with transfer syntax {self.syntax}: choose {choice}")
+        if senders.SENDERS[self.sender].signed and coding.SYNTAXES[self.syntax].encode is not None:
+            raise ConfigError(f"sender {self.sender} has signed pixels, which are written uncompressed only")
+
+    @property
+    def stored_bits(self) -> int:
+        """Bits Stored as they will be."""
+        allowed = coding.SYNTAXES[self.syntax].bits
+        return self.bits or (BITS_STORED if BITS_STORED in allowed else allowed[-1])
 
 
 def uid(*parts: object) -> UID:
@@ -64,150 +109,69 @@ def uid(*parts: object) -> UID:
     return UID(f"2.25.{uuid.uuid5(_NAMESPACE, '|'.join(map(str, parts))).int}")
 
 
-def header(
-    view: str,
+def dicom(
+    phantom: Phantom,
+    sending: Sending | None = None,
     *,
-    modality: str = "DX",
-    photometric: str = "MONOCHROME2",
-    rows: int = 1024,
-    columns: int | None = None,
     patient: Patient | None = None,
-    study: int = 1,
+    study: int | str = 1,
     instance: int = 1,
+    date: str = "20240610",
 ) -> Dataset:
-    """Return the header of a chest radiograph, complete but for the pixels.
+    """Return a phantom as a DICOM object, ready to be saved or sent.
 
     Parameters
     ----------
-    view : {"PA", "AP", "LATERAL"}
-    modality : {"DX", "CR"}
-        Digital X-Ray Image For Presentation, or Computed Radiography Image.
-    photometric : {"MONOCHROME1", "MONOCHROME2"}
-    rows, columns : int
-        As in ``radiograph``.
-    patient : Patient, optional
-        Who is shown; SYNTHETIC^ONE by default.
-    study, instance : int
-        Numbers of the study and of the image in it; each image is a series of its own. With the patient they
-        determine every UID.
+    phantom
+        As made.
+    sending
+        How it is written; DX with 12 bits, a window and Explicit VR Little Endian by default.
+    patient
+        PHANTOM^ONE by default.
+    study, instance
+        The study, and the number of the image in it; each image is a series of its own. With the patient they
+        decide the UIDs of study and series. The image's follows from its pixels and how it is written too.
+    date
+        Of the study, as YYYYMMDD.
 
     Returns
     -------
     pydicom.Dataset
-        With file meta information, Explicit VR Little Endian.
-
-    Raises
-    ------
-    KeyError
-        If view or modality is none of these.
+        With file meta information: ``save_as`` writes a standard file.
     """
-    patient, tags = patient or Patient(), VIEW_TAGS[view]
-    columns = columns or (round(rows * LATERAL_WIDTH) if view == "LATERAL" else rows)
+    patient, how, view = patient or Patient(), sending or Sending(), VIEWS[phantom.view]
+    inverted = how.photometric == "MONOCHROME1"
+    grey = grey_scale.stored(phantom.pixels, WHITE, how.stored_bits, how.grey, inverted=inverted)
     ds = Dataset()
     ds.SpecificCharacterSet = "ISO_IR 100"
-    ds.SOPClassUID = SOP_CLASSES[modality]
-    ds.SOPInstanceUID = uid(patient.identifier, study, instance, view, modality, photometric, rows, columns)
-    ds.Modality = modality
-    _add_study(ds, patient, study, instance)
-    _add_series(ds, view, tags, patient, study, instance)
-    _add_image(ds, photometric, rows, columns)
-    if modality == "DX":
-        _add_dx(ds, tags, inverted=photometric == "MONOCHROME1")
+    ds.SOPClassUID = SOP_CLASSES[how.modality]
+    ds.SOPInstanceUID = uid(
+        patient.identifier,
+        study,
+        instance,
+        phantom.view,
+        how,
+        hashlib.sha256(phantom.pixels.tobytes()).hexdigest(),
+    )
+    ds.Modality = how.modality
     ds.file_meta = FileMetaDataset()
     ds.file_meta.MediaStorageSOPClassUID = ds.SOPClassUID
     ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
     ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    _add_study(ds, patient, study, instance, date)
+    _add_phantom(ds)
+    _add_series(ds, view, patient, study, instance)
+    _add_image(ds, phantom, how)
+    if how.modality == "DX":
+        _add_dx(ds, view, inverted=inverted)
+    for keyword, value in grey.attributes.items():
+        setattr(ds, keyword, value)
+    values = senders.follow(ds, grey.values, how.sender, phantom.view)
+    coding.put(ds, values, how.stored_bits, how.syntax)
     return ds
 
 
-def dicom(
-    view: str,
-    *,
-    modality: str = "DX",
-    photometric: str = "MONOCHROME2",
-    rows: int = 1024,
-    columns: int | None = None,
-    seed: int = 0,
-    features: tuple[str, ...] = (),
-    marker: str = "",
-    patient: Patient | None = None,
-    study: int = 1,
-    instance: int = 1,
-) -> Dataset:
-    """Return a synthetic chest radiograph as a DICOM object, ready to be saved or sent.
-
-    Parameters
-    ----------
-    view, rows, columns, seed, features, marker
-        As in ``radiograph``.
-    modality, photometric, patient, study, instance
-        As in ``header``; a MONOCHROME1 image has the same look and inverted pixels.
-
-    Returns
-    -------
-    pydicom.Dataset
-        12 bits in 16, uncompressed, with file meta information: ``save_as`` writes a standard file.
-
-    Raises
-    ------
-    ValueError, KeyError
-        As ``radiograph`` and ``header``.
-    """
-    pixels = radiograph(view, rows=rows, columns=columns, seed=seed, features=features, marker=marker)
-    if photometric == "MONOCHROME1":
-        pixels = WHITE - pixels
-    ds = header(
-        view,
-        modality=modality,
-        photometric=photometric,
-        rows=rows,
-        columns=columns,
-        patient=patient,
-        study=study,
-        instance=instance,
-    )
-    ds.SOPInstanceUID = uid(ds.SOPInstanceUID, seed, features, marker)
-    ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
-    ds.PixelData = pixels.astype("<u2").tobytes()
-    ds["PixelData"].VR = "OW"
-    return ds
-
-
-def samples(rows: int = 1024) -> list[Dataset]:
-    """Return the studies of the demonstration.
-
-    Four studies of four patients: postero-anterior and lateral; bedside, with a large heart (CR,
-    MONOCHROME1); an effusion; a collapsed lung and a nodule. All but the lateral image are for analysis.
-
-    Parameters
-    ----------
-    rows : int
-        Height of the images; smaller ones are computed faster.
-    """
-    one = Patient()
-    two = Patient("SYNTHETIC^TWO", "SYNTHETIC-2", "19470912", "M", "076Y")
-    three = Patient("SYNTHETIC^THREE", "SYNTHETIC-3", "19610120", "M", "063Y")
-    four = Patient("SYNTHETIC^FOUR", "SYNTHETIC-4", "19951104", "F", "028Y")
-    return [
-        dicom("PA", rows=rows, seed=1, marker="L", patient=one, study=1, instance=1),
-        dicom("LATERAL", rows=rows, seed=1, marker="L", patient=one, study=1, instance=2),
-        dicom(
-            "AP",
-            rows=rows,
-            seed=2,
-            features=("cardiomegaly",),
-            marker="L",
-            modality="CR",
-            photometric="MONOCHROME1",
-            patient=two,
-            study=2,
-        ),
-        dicom("PA", rows=rows, seed=3, features=("effusion",), marker="R", patient=three, study=3),
-        dicom("PA", rows=rows, seed=4, features=("pneumothorax", "nodule"), patient=four, study=4),
-    ]
-
-
-def _add_study(ds: Dataset, patient: Patient, study: int, instance: int) -> None:
+def _add_study(ds: Dataset, patient: Patient, study: int | str, instance: int, date: str) -> None:
     """Add patient, study and equipment."""
     ds.PatientName = patient.name
     ds.PatientID = patient.identifier
@@ -215,51 +179,57 @@ def _add_study(ds: Dataset, patient: Patient, study: int, instance: int) -> None
     ds.PatientSex = patient.sex
     ds.PatientAge = patient.age
     ds.StudyInstanceUID = uid(patient.identifier, study)
-    ds.StudyID = str(study)
-    ds.StudyDescription = "Chest, synthetic"
-    ds.AccessionNumber = f"SYN{study:04d}"
+    ds.StudyID = str(study)[:16]
+    ds.StudyDescription = "Chest, digital phantom"
+    ds.AccessionNumber = f"PH{study}"[:16]
     ds.ReferringPhysicianName = ""
-    ds.StudyDate = ds.SeriesDate = ds.AcquisitionDate = ds.ContentDate = "20240610"
-    ds.StudyTime = f"08{study % 60:02d}00"
-    ds.SeriesTime = ds.AcquisitionTime = ds.ContentTime = f"08{study % 60:02d}{instance % 60:02d}"
+    ds.StudyDate = ds.SeriesDate = ds.AcquisitionDate = ds.ContentDate = date
+    ds.StudyTime = "080000"
+    ds.SeriesTime = ds.AcquisitionTime = ds.ContentTime = f"0801{instance % 60:02d}"
     ds.Manufacturer = MANUFACTURER
     ds.ManufacturerModelName = "Chest"
     ds.DeviceSerialNumber = "0"
     ds.SoftwareVersions = "1"
-    ds.InstitutionName = "None: synthetic"
+    ds.InstitutionName = "None: phantom"
 
 
-def _add_series(ds: Dataset, view: str, tags: ViewTags, patient: Patient, study: int, instance: int) -> None:
+def _add_phantom(ds: Dataset) -> None:
+    """Say that it is a phantom: Patient (C.7.1.1), General Image (C.7.6.1) and Device (C.7.6.12) modules."""
+    ds.QualityControlSubject = "YES"
+    ds.QualityControlImage = "YES"
+    device = _code("706342009", "Phantom")
+    device.DeviceDescription = NOTICE
+    ds.DeviceSequence = [device]
+    ds.ImageComments = NOTICE
+
+
+def _add_series(ds: Dataset, view: View, patient: Patient, study: int | str, instance: int) -> None:
     """Add the series, which holds this one image, and how it was taken."""
-    setting = SETTINGS[view]
     ds.SeriesInstanceUID = uid(patient.identifier, study, "series", instance)
     ds.SeriesNumber = ds.InstanceNumber = ds.AcquisitionNumber = instance
-    ds.SeriesDescription = f"Chest {tags.position}, synthetic"
+    ds.SeriesDescription = f"Chest {view.position}"
     ds.BodyPartExamined = "CHEST"
-    ds.ViewPosition = tags.position
-    ds.PatientOrientation = list(tags.orientation)
+    ds.ViewPosition = view.position
+    ds.PatientOrientation = list(view.orientation)
     ds.KVP = 120
-    ds.DistanceSourceToDetector = abs(setting.detector - setting.source)
+    ds.DistanceSourceToDetector = view.distance
 
 
-def _add_image(ds: Dataset, photometric: str, rows: int, columns: int) -> None:
+def _add_image(ds: Dataset, phantom: Phantom, how: Sending) -> None:
     """Add the description of the pixels."""
-    spacing = f"{FIELD_MM / rows:.6f}"
+    spacing = f"{phantom.spacing:.6f}"
     ds.ImageType = ["ORIGINAL", "PRIMARY", ""]
-    ds.ImageComments = NOTICE
     ds.BurnedInAnnotation = "NO"  # a side marker names nobody
     ds.ImagerPixelSpacing = ds.PixelSpacing = [spacing, spacing]
     ds.SamplesPerPixel = 1
-    ds.PhotometricInterpretation = photometric
-    ds.Rows, ds.Columns = rows, columns
-    ds.BitsAllocated, ds.BitsStored, ds.HighBit = 16, BITS_STORED, BITS_STORED - 1
+    ds.PhotometricInterpretation = how.photometric
+    ds.Rows, ds.Columns = phantom.pixels.shape
+    ds.BitsStored, ds.HighBit = how.stored_bits, how.stored_bits - 1
     ds.PixelRepresentation = 0
-    ds.WindowCenter, ds.WindowWidth = (WHITE + 1) / 2, WHITE + 1
     ds.RescaleIntercept, ds.RescaleSlope, ds.RescaleType = 0, 1, "US"
-    ds.LossyImageCompression = "00"
 
 
-def _add_dx(ds: Dataset, tags: ViewTags, *, inverted: bool) -> None:
+def _add_dx(ds: Dataset, view: View, *, inverted: bool) -> None:
     """Add what the DX modules ask for beyond CR (PS3.3 A.26)."""
     ds.PresentationIntentType = "FOR PRESENTATION"
     ds.PixelIntensityRelationship = "LOG"
@@ -268,12 +238,12 @@ def _add_dx(ds: Dataset, tags: ViewTags, *, inverted: bool) -> None:
     ds.PresentationLUTShape = "INVERSE" if inverted else "IDENTITY"
     ds.ImageLaterality = "U"
     ds.AnatomicRegionSequence = [_code("816094009", "Chest")]
-    ds.ViewCodeSequence = [_code(*tags.code)]
+    ds.ViewCodeSequence = [_code(*view.code)]
     ds.ViewCodeSequence[0].ViewModifierCodeSequence = []
     ds.AcquisitionContextSequence = []
     ds.DetectorType = "SCINTILLATOR"
     ds.DetectorConfiguration = "AREA"
-    ds.DetectorID = "SYNTHETIC"
+    ds.DetectorID = "PHANTOM"
     ds.PositionerType = "NONE"
 
 

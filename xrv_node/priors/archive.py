@@ -20,15 +20,18 @@ from xrv_node.errors import DestinationError
 from xrv_node.priors.subject import Basis, Earlier, Subject, highest, newest, precedes, subject_of
 from xrv_node.reasons import Reason
 from xrv_node.report import codes, equipment, read_back
-from xrv_node.report.summary import COMMISSIONING, plain
+from xrv_node.report.summary import plain
 from xrv_node.result_kinds import kind_of
 from xrv_node.settings.priors import DimsePriors, WebPriors
 from xrv_node.spool import is_uid
-from xrv_node.values import Prior
+from xrv_node.values import PHANTOM_WORDS, Prior
 
 log = structlog.get_logger("priors")
 
 T = TypeVar("T")
+
+_NO_PATIENT_S = (PHANTOM_WORDS, "COMMISSIONING - NOT A RESULT")
+"""In Series Descriptions: of the networks for phantoms, and of the untrained ones that there were before."""
 
 _WILDCARDS = frozenset("*?")
 """PS3.4 C.2.2.2.4. A Patient ID that holds one would ask for other patients too."""
@@ -177,7 +180,7 @@ def _read(document: Dataset, subject: Subject, basis: Basis) -> EarlierReport | 
         kind_of(document) == "report"
         and text(document, "Manufacturer") == equipment.MANUFACTURER
         and text(document, "ManufacturerModelName") == equipment.NAME
-        and (COMMISSIONING in text(document, "SeriesDescription")) == basis.commissioning
+        and not any(words in text(document, "SeriesDescription") for words in _NO_PATIENT_S)
     )
     if not ours or whose is None or whose.patient != subject.patient:
         return None

@@ -81,7 +81,7 @@ def _analyses(db: Session, spool: Spool, study: Study, basis: Basis) -> list[Ana
         select(AnalysisRow)
         .join(Instance, Instance.id == AnalysisRow.instance_id)
         .where(Instance.study_id == study.id, Instance.state == InstanceState.ANALYSED)
-        .where(AnalysisRow.purged_at.is_(None))
+        .where(AnalysisRow.purged_at.is_(None), AnalysisRow.phantom.is_(False))
         .order_by(AnalysisRow.id)
     )
     wanted = (basis.classifier, [list(point) for point in basis.site_thresholds])

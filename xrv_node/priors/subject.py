@@ -61,7 +61,6 @@ class Basis:
 
     classifier: str
     """Digest of its weights."""
-    commissioning: bool
     resampler: str
     site_thresholds: tuple[tuple[str, float], ...] = ()
     """As in ``ModelIdentity``: another operating point is another scale."""
@@ -100,7 +99,7 @@ def subject_of(headers: Iterable[Dataset]) -> Subject | None:
 def basis_of(analyses: Sequence[Analysis]) -> Basis | None:
     """Return how these analyses were made; None where there are none, or they were made in different ways."""
     found = {
-        Basis(by.classifier.sha256, by.commissioning, a.resampler, by.classifier.site_thresholds)
+        Basis(by.classifier.sha256, a.resampler, by.classifier.site_thresholds)
         for a in analyses
         for by in [a.model_set]
     }

@@ -142,13 +142,15 @@ def lossless_scan(data: bytes) -> tuple[int, int]:
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, int]]:
-    """Yield the markers of a JPEG codestream, each with its position, up to the first scan (B.1.1)."""
+    """Yield the markers of a JPEG codestream, each with its position, up to the first scan (B.1.1).
+
+    Bytes between segments are passed over, as decoders do: some programs write wrong lengths of remarks."""
     position = 2
-    while position + 10 <= len(data) and data[position] == 0xFF:
+    while 0 <= (position := data.find(0xFF, position)) <= len(data) - 10:
         marker = data[position + 1]
         if marker == 0xFF:  # fill byte (B.1.1.2)
             position += 1
-        elif marker in _STANDALONE:
+        elif marker == 0 or marker in _STANDALONE:
             position += 2
         else:
             yield marker, position

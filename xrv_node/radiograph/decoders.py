@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xrv_node.radiograph import jpeg
 from xrv_node.radiograph.codestream import ImageClaim, Process, lossless_scan
 
 PACKAGE = "imagecodecs"
@@ -131,10 +132,14 @@ def _jpeg_lossless(codestream: bytes, claim: ImageClaim) -> NDArray[Any]:
 def _jpeg(codestream: bytes, claim: ImageClaim) -> NDArray[Any]:
     from imagecodecs import jpeg8_decode
 
-    # The same colour space in and out: nothing is converted.
-    colours = "RGB" if claim.components == 3 else None
-    samples: NDArray[Any] = jpeg8_decode(codestream, colorspace=colours, outcolorspace=colours)
-    return samples
+    if claim.components != 3:
+        return jpeg.whole(codestream, jpeg8_decode)
+    return jpeg.whole(
+        codestream,
+        # The same colour space in and out: nothing is converted.
+        lambda data: jpeg8_decode(data, colorspace="RGB", outcolorspace="RGB"),
+        lambda data: jpeg8_decode(data, colorspace="YCBCR", outcolorspace="GRAYSCALE"),
+    )
 
 
 def _jpeg_ls(codestream: bytes, _claim: ImageClaim) -> NDArray[Any]:

@@ -16,6 +16,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 from xrv_node.errors import ImageError
 from xrv_node.radiograph import decoder_check, decoders, depth
 from xrv_node.radiograph.codestream import ImageClaim, Process, bare, claim, has_end, is_rle
+from xrv_node.radiograph.jpeg import DamagedError
 from xrv_node.radiograph.layout import Layout, check_bits
 from xrv_node.radiograph.lookup import Stored
 from xrv_node.radiograph.pixel_element import Frame, frame
@@ -160,6 +161,8 @@ def _refusing(layout: Layout, process: Process | None) -> Iterator[None]:
     """Turn what a decoder raises into a sentence: bytes from outside, and errors of each decoder's own."""
     try:
         yield
+    except DamagedError as error:
+        raise ImageError(Reason("pixels-damaged")) from error
     except Exception as error:
         name = layout.syntax.name if PROCESSES.get(layout.syntax) == process else str(process)
         raise ImageError(Reason("pixels-undecodable", syntax=name)) from error

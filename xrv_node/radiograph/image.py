@@ -65,20 +65,6 @@ def check_size(rows: int, columns: int) -> None:
         raise ImageError(Reason("too-many-pixels", size=size, most=f"{MAX_PIXELS:,}"))
 
 
-def check_content(radiograph: Radiograph) -> Radiograph:
-    """Return a radiograph that shows something: the networks find plenty in one that does not.
-
-    Raises
-    ------
-    ImageError
-        All pixels have the same value, as those of an exposure that failed or of an empty placeholder.
-    """
-    # of most images a coarse look is enough; all of a large one costs milliseconds
-    if all(part.min() == part.max() for part in (radiograph.pixels[::64, ::64], radiograph.pixels)):
-        raise ImageError(Reason("shows-nothing"))
-    return radiograph
-
-
 def luminance(colour: NDArray[Any], weights: tuple[float, float, float]) -> NDArray[np.float32]:
     """Turn colour into grey.
 

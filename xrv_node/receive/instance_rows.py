@@ -122,7 +122,8 @@ def _new(
     """An object that did not come before in this form."""
     incoming = received.incoming
     decision = received.facts.decision
-    analyse = decision.verdict == Verdict.FRONTAL or (undecided and decision.verdict == Verdict.UNKNOWN)
+    sure = decision.verdict in (Verdict.FRONTAL, Verdict.PHANTOM)  # of this one the pixels have the last word
+    analyse = sure or (undecided and decision.verdict == Verdict.UNKNOWN)
     if known == "conflict":
         decision, analyse = _beside_another(db, received, analyse=analyse)
     now = datetime.now(UTC)

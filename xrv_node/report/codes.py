@@ -16,6 +16,7 @@ from typing import Any
 from pydicom.sr.coding import Code
 
 from xrv_node.errors import ConfigError
+from xrv_node.values import PHANTOM_WORDS
 
 PRIVATE_SCHEME = "99XRV"
 """Coding scheme of the project's own codes: "99" marks a private one (PS3.16 section 8.2)."""
@@ -27,7 +28,12 @@ NOT_DETECTED = Code("NOT-DETECTED", PRIVATE_SCHEME, "Not detected")
 CAVEAT = Code("CAVEAT", PRIVATE_SCHEME, "Caution about this measurement")
 """Not (121106, DCM, Comment): OHIF writes that over the image, before the number."""
 OPERATING_POINT = Code("OPERATING-POINT", PRIVATE_SCHEME, "Operating point")
-NO_RESULT = Code("COMMISSIONING", PRIVATE_SCHEME, "COMMISSIONING - NOT A RESULT")
+PHANTOM_REPORT = Code("PHANTOM-REPORT", PRIVATE_SCHEME, f"{PHANTOM_WORDS}: report")
+"""Title of a phantom's report."""
+PHANTOM_SET = Code("PHANTOM-SET", PRIVATE_SCHEME, PHANTOM_WORDS)
+PHANTOM_PRESENT = Code("PHANTOM-PRESENT", PRIVATE_SCHEME, "PHANTOM: present")
+PHANTOM_BELOW = Code("PHANTOM-BELOW", PRIVATE_SCHEME, "PHANTOM: not detected")
+"""Calls of the networks for phantoms: no program takes them for a patient's."""
 OVER = Code("OVER", PRIVATE_SCHEME, "Findings at or over the operating point")
 BELOW = Code("BELOW", PRIVATE_SCHEME, "Findings below the operating point")
 EARLIER = Code("EARLIER", PRIVATE_SCHEME, "Earlier score")
@@ -66,9 +72,9 @@ class FindingCodes:
     """The project's own code, which maps back to ``label`` one to one."""
     score: Code
     """Concept name of the score, one per finding: viewers show the concept's meaning beside the number."""
-    score_commissioning: Code
-    """The same for untrained networks: a concept of its own, so that no program takes the number for a
-    score."""
+    score_phantom: Code
+    """The same for the networks for phantoms: a concept of its own, so that no program takes the number for a
+    patient's score."""
     site: Code
     sided: bool
     """Whether the site is one of a pair, so that a side can be said of it."""
@@ -98,8 +104,8 @@ class MeasurementCodes:
     """For people to read."""
     code: Code
     """Concept name of the number."""
-    commissioning: Code
-    """The same for untrained networks, as with findings."""
+    phantom: Code
+    """The same for the networks for phantoms, as with findings."""
     unit: str
     """UCUM."""
     site: Code
@@ -198,7 +204,7 @@ def _finding(row: dict[str, Any]) -> FindingCodes:
         own=Code(key, PRIVATE_SCHEME, name),
         score=Code(f"{key}-SCORE", PRIVATE_SCHEME, f"{name} score"),
         # beside a region a viewer cuts off what is longer, and with it the finding
-        score_commissioning=Code(f"{key}-TEST", PRIVATE_SCHEME, f"NOT A RESULT: {name}"),
+        score_phantom=Code(f"{key}-PHT", PRIVATE_SCHEME, f"PHANTOM: {name}"),
         site=_code(row["site"]),
         sided=row["sided"],
         status=row["status"],
@@ -224,7 +230,7 @@ def _measurement(row: dict[str, Any]) -> MeasurementCodes:
         key=key,
         name=name,
         code=_code(row["code"]),
-        commissioning=Code(f"{key}-TEST", PRIVATE_SCHEME, f"NOT A RESULT: {name}"),
+        phantom=Code(f"{key}-PHT", PRIVATE_SCHEME, f"PHANTOM: {name}"),
         unit=row["unit"],
         site=_code(row["site"]),
         laterality=_laterality(row),

@@ -12,7 +12,7 @@ from xrv_node.attributes import text
 from xrv_node.report import codes, equipment, summary
 from xrv_node.report.measurements import Measure, measure
 from xrv_node.report.phrases import named, say
-from xrv_node.values import Analysis, Finding, ImageOutcome, StudyOutcome
+from xrv_node.values import Analysis, Finding, ImageOutcome, ModelSet, StudyOutcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +92,12 @@ def sections(outcome: StudyOutcome, language: str) -> tuple[Section, ...]:
         other findings, what was not assessed and what was measured; images without a result and why; what the
         scores mean and which models gave them.
     """
-    reasons = summary.not_analysed(outcome, language)
+    reasons, phantom = summary.not_analysed(outcome, language), outcome.model_set.phantom
     return (
         Section(
             dicom_codes.DCM.Impressions,
             (
+                *([Words(codes.PHANTOM_SET, say("phantom_set", language))] if phantom else []),
                 Words(dicom_codes.DCM.Impression, summary.headline(outcome, language)),
                 Words(codes.NOTICE, say("notice", language)),
                 Coded(dicom_codes.DCM.CADProcessingAndFindingsSummary, summary.status(outcome)),
@@ -116,7 +117,7 @@ def sections(outcome: StudyOutcome, language: str) -> tuple[Section, ...]:
 
 
 def _image(number: int, image: ImageOutcome, outcome: StudyOutcome, language: str) -> Iterator[Item]:
-    priors = () if outcome.model_set.commissioning else outcome.priors
+    priors = summary.compared(outcome)
     yield Words(codes.IMAGE, summary.image_name(number, image, language))
     for sentence in summary.quality(image, language):
         yield Words(codes.QUALITY, sentence)
@@ -129,8 +130,7 @@ def _image(number: int, image: ImageOutcome, outcome: StudyOutcome, language: st
         yield Words(dicom_codes.DCM.Finding, say("no_findings", language))
     if image.analysis is not None:
         yield from _not_assessed(image.analysis, language)
-        if not image.analysis.model_set.commissioning:
-            yield from _measured(measure(image), language)
+        yield from _measured(measure(image), outcome.model_set, language)
         unit = dicom_codes.UCUM.ArbitraryUnit  # not unity: viewers print the unit's code, "71.3 1"
         error, similarity = image.analysis.reconstruction_error, image.analysis.ssim
         yield Number(codes.RECONSTRUCTION_ERROR, error, f"{error:.4g}", unit)
@@ -149,15 +149,16 @@ def _not_assessed(analysis: Analysis, language: str) -> Iterator[Item]:
         for name, mask in zip(analysis.structures, analysis.masks, strict=True)
         if not mask.any()
     ]
-    if lost and not analysis.model_set.commissioning:
+    if lost:
         yield Words(codes.NOT_ASSESSED, say("not_found", language, structures=", ".join(lost)))
 
 
-def _measured(measures: tuple[Measure, ...], language: str) -> Iterator[Item]:
+def _measured(measures: tuple[Measure, ...], models: ModelSet, language: str) -> Iterator[Item]:
     """The cardiothoracic ratio, the one measurement that is read as a number; the others are in ``sr``."""
     for ratio in measures:
         if ratio.key == "CTR":
-            name = codes.measurement(ratio.key).code
+            row = codes.measurement(ratio.key)
+            name = row.phantom if models.phantom else row.code
             yield Number(name, ratio.value, f"{ratio.value:.2f}", _RATIO)
             for caveat in ratio.caveats:
                 yield Words(name, say(caveat, language))
@@ -170,7 +171,7 @@ def _about(outcome: StudyOutcome, language: str) -> Iterator[Item]:
     if own:
         names = ", ".join(named("finding", label, language) for label, _ in own)
         yield Words(codes.SCORES, say("site_points", language, findings=names))
-    if outcome.priors and not models.commissioning:
+    if summary.compared(outcome):
         yield Words(codes.EARLIER, say("earlier", language))
     analyses = [i.analysis for _, i in summary.answered(outcome) if i.analysis is not None]
     for name in dict.fromkeys(a.resampler for a in analyses):

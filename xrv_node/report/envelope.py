@@ -19,9 +19,8 @@ from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEnd
 from xrv_node import product, verbatim
 from xrv_node.attributes import text
 from xrv_node.report import charset, codes, equipment, phrases, source, uids
-from xrv_node.report.summary import COMMISSIONING
 from xrv_node.result_kinds import KINDS
-from xrv_node.values import ImageOutcome, ModelSet, StudyOutcome
+from xrv_node.values import PHANTOM_WORDS, ImageOutcome, ModelSet, StudyOutcome
 
 # Which run made the object and when: not part of what it says.
 _NOT_CONTENT = (
@@ -203,7 +202,9 @@ def _describe(done: Dataset, kind: str, models: ModelSet, language: str, subject
     done.SeriesNumber, done.InstanceNumber = series.series_number, 1
     # The content first: lists of series cut the rest off, and the kinds must still be told apart.
     content = " ".join(filter(None, (phrases.named("series", series.content, language), subject)))
-    notice = COMMISSIONING if models.commissioning else phrases.say("research", language)
+    notice = PHANTOM_WORDS if models.phantom else phrases.say("research", language)
+    if models.phantom and subject:  # at most 64 characters (LO)
+        content = content.replace("heat ", "")
     done.SeriesDescription = f"{content} - {notice}"
     equipment.add_equipment(done, models)
     scheme = Dataset()

@@ -43,20 +43,18 @@ def doubt(header: Dataset, analysis: Analysis) -> Reason | None:
     header
         The image's; Patient Orientation (0020,0020) where it has one.
     analysis
-        Masks in the image's own orientation. Those of untrained networks are not looked at.
+        Masks in the image's own orientation.
 
     Returns
     -------
     Reason or None
         None where nothing contradicts the network, or where it does not show both lungs.
     """
-    if analysis.model_set.commissioning:
-        return None
     return contradiction(header, analysis.structures, analysis.masks)
 
 
 def contradiction(header: Dataset, structures: Sequence[str], masks: NDArray[np.bool_]) -> Reason | None:
-    """Say what contradicts the sides of masks ``[k, n, n]`` of trained networks; see `doubt`."""
+    """Say what contradicts the sides of masks ``[k, n, n]``; see `doubt`."""
     left, right, heart = (_column(structures, masks, name) for name in ("Left Lung", "Right Lung", "Heart"))
     if left is None or right is None or abs(left - right) < _APART * masks.shape[2]:
         return None
@@ -79,7 +77,7 @@ def side(analysis: Analysis, region: tuple[Point, ...]) -> Literal["Left", "Righ
     Parameters
     ----------
     analysis
-        Masks ``[k, n, n]`` over the square of its frame. Those of untrained networks name no side.
+        Masks ``[k, n, n]`` over the square of its frame.
     region
         A polygon in source pixels.
 
@@ -91,7 +89,7 @@ def side(analysis: Analysis, region: tuple[Point, ...]) -> Literal["Left", "Righ
     import cv2
 
     left, right = (_mask(analysis.structures, analysis.masks, name) for name in ("Left Lung", "Right Lung"))
-    if analysis.model_set.commissioning or left is None or right is None:
+    if left is None or right is None:
         return None
     frame, n = analysis.frame, len(left)
     # OpenCV has the centre of the first pixel at 0, DICOM at 0.5

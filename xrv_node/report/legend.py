@@ -96,11 +96,9 @@ def legend(
 
 
 def _warnings(analysis: Analysis, cautions: Sequence[str], language: str) -> list[tuple[str, Color]]:
-    commissioning = [meaning(codes.NO_RESULT, language)] if analysis.model_set.commissioning else []
+    phantom = [meaning(codes.PHANTOM_SET, language)] if analysis.model_set.phantom else []
     flags = [say("picture_caution", language, sentence=sentence) for sentence in cautions]
-    return [
-        (line, RED) for words in (*commissioning, *flags) for line in (*textwrap.wrap(words, _ACROSS), "")
-    ]
+    return [(line, RED) for words in (*phantom, *flags) for line in (*textwrap.wrap(words, _ACROSS), "")]
 
 
 def _findings(analysis: Analysis, present: int, most: int, language: str) -> list[tuple[str, Color]]:

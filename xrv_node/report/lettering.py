@@ -49,26 +49,27 @@ def line_height(rows: int, lines: int) -> float:
     return rows / max(LINES, lines + 1)
 
 
-def band(columns: int, rows: int, commissioning: bool, language: str = "en") -> Rgb:
+def band(columns: int, rows: int, phantom: bool, language: str = "en") -> Rgb:
     """Return the band below a picture of `rows` rows: what the picture is, over its whole width.
 
-    For untrained networks it is filled with red: it must be seen in a thumbnail too, where nothing is read.
+    Of networks for phantoms it is filled with red: it must be seen in a thumbnail too, where nothing is
+    read.
     """
     height = rows / LINES * 1.5
     made = np.zeros((round(height * 1.4), columns, 3), dtype=np.uint8)
-    if commissioning:
+    if phantom:
         made[:] = RED
     notice = say("picture_notice", language)
-    words = f"{meaning(codes.NO_RESULT, language)} - {notice}" if commissioning else notice
-    write(made, words, (round(height / 3), round(height)), height, BLACK if commissioning else RED)
+    words = f"{meaning(codes.PHANTOM_SET, language)} - {notice}" if phantom else notice
+    write(made, words, (round(height / 3), round(height)), height, BLACK if phantom else RED)
     return made
 
 
 def stamp(picture: Rgb, words: str) -> None:
-    """Write words across a picture that nobody may take for a result, as large as its width allows."""
+    """Write words along the foot of a picture, as large as its width allows."""
     rows, columns = picture.shape[:2]
-    height = columns / 8
-    write(picture, words, (columns // 20, round(rows / 2 + height / 3)), height * 2, RED)
+    picture[round(rows - columns / 20) :] = RED
+    write(picture, words, (columns // 80, round(rows - columns / 60)), columns / 8, BLACK)
 
 
 def write(picture: Rgb, words: str, place: tuple[int, int], height: float, color: Color) -> None:

@@ -14,13 +14,23 @@ from pydicom import Dataset
 from pydicom.sr.codedict import codes as dicom_codes
 from pydicom.sr.coding import Code
 
+from xrv_node import languages
 from xrv_node.attributes import items, numbers, text
 from xrv_node.report import codes, equipment, summary
 from xrv_node.report.envelope import finish, placeholders, stand_in
 from xrv_node.report.kinds.report import call, finding_concept, score_item
 from xrv_node.report.laterality import doubt, side
+from xrv_node.report.phrases import say
 from xrv_node.report.uids import tracking_uid
-from xrv_node.values import OPERATING_POINT, Analysis, Finding, ImageOutcome, ModelSet, StudyOutcome
+from xrv_node.values import (
+    OPERATING_POINT,
+    PHANTOM_WORDS,
+    Analysis,
+    Finding,
+    ImageOutcome,
+    ModelSet,
+    StudyOutcome,
+)
 
 if TYPE_CHECKING:
     import highdicom as hd
@@ -113,12 +123,22 @@ def document(
         is_complete=not summary.failed(outcome),
     )
     content.ContentSequence.append(measurements)
+    if outcome.model_set.phantom:
+        content.ContentSequence.append(_phantom())
     return [finish(content, kind, outcome, told[0][0].header, [r.SOPInstanceUID for r in references])]
 
 
+def _phantom() -> hd.sr.TextContentItem:
+    """What a phantom's document says of itself: the root of TID 1500 takes further items."""
+    import highdicom as hd
+
+    words = say("phantom_set", languages.ENGLISH)
+    return hd.sr.TextContentItem(name=codes.PHANTOM_SET, value=words, relationship_type="CONTAINS")
+
+
 def named(name: str, models: ModelSet) -> str:
-    """Return a thing's name, which says so where untrained networks made it."""
-    return f"{summary.COMMISSIONING}: {name}" if models.commissioning else name
+    """Return a thing's name, which says so where the networks for phantoms made it."""
+    return f"{PHANTOM_WORDS}: {name}" if models.phantom else name
 
 
 def tracking(shared: Shared, thing: str, name: str) -> hd.sr.TrackingIdentifier:
@@ -144,7 +164,7 @@ def finding_parts(finding: Finding, shared: Shared) -> dict[str, Any]:
 
     row = codes.finding(finding.label)
     score = hd.sr.Measurement(
-        name=row.score_commissioning if shared.models.commissioning else row.score,
+        name=row.score_phantom if shared.models.phantom else row.score,
         value=0.0,
         unit=dicom_codes.UCUM.Percent,
     )

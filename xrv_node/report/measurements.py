@@ -74,8 +74,7 @@ def measure(image: ImageOutcome) -> tuple[Measure, ...]:
     tuple of Measure
         ``CTR``, ``HEART-WIDTH`` and ``CHEST-WIDTH``; then ``LUNG-AREA-L`` and ``LUNG-AREA-R``,
         where the spacing is known and the lungs are whole. Empty where the image failed, its masks are not to
-        be believed, or the heart does not lie within the thorax. The measures of untrained networks mean as
-        little as their findings; whoever shows them says so.
+        be believed, or the heart does not lie within the thorax.
     """
     analysis = image.analysis
     if analysis is None or image.error is not None or _unbelievable(image.header, analysis):

@@ -18,7 +18,7 @@ from xrv_node.report import codes, heat
 from xrv_node.report.legend import called, legend
 from xrv_node.report.lettering import WHITE, YELLOW, Color, Rgb, band, enlarge, stamp, write
 from xrv_node.report.masks import source_masks
-from xrv_node.report.phrases import say
+from xrv_node.report.phrases import meaning, say
 from xrv_node.report.tiles import Grid, arrange
 from xrv_node.values import DEFAULT_STYLE, Analysis, Frame, Style
 
@@ -56,7 +56,7 @@ def overlay(analysis: Analysis, cautions: Sequence[str] = (), style: Style = DEF
     -------
     ndarray of uint8
         ``[rows, columns, 3]``, RGB: the tiles (`tiles.arrange`), at their right the findings by score and
-        the legends, below them the notice, which says COMMISSIONING for untrained networks. None where the
+        the legends, below them the notice, which says so for networks for phantoms. None where the
         analysis has no picture.
 
     Raises
@@ -77,13 +77,13 @@ def overlay(analysis: Analysis, cautions: Sequence[str] = (), style: Style = DEF
         title = f"{number + 1}  {called(analysis.findings[k], style.language)}"
         _place(tiles, grid, number, _finding(base, analysis, k), title, YELLOW)
     _place(tiles, grid, len(shown), _anatomy(base, found), say("picture_anatomy", style.language), WHITE)
-    if analysis.model_set.commissioning:
+    if analysis.model_set.phantom:
         for number in range(len(shown) + 1):
-            stamp(_tile(tiles, grid, number), say("picture_no_result", style.language))
+            stamp(_tile(tiles, grid, number), meaning(codes.PHANTOM_SET, style.language))
     names = [name for name, _ in found]
     beside = legend(grid.height, analysis, names, cautions, MOST, style.language)
     whole = np.hstack([tiles, beside])
-    notice = band(whole.shape[1], grid.height, analysis.model_set.commissioning, style.language)
+    notice = band(whole.shape[1], grid.height, analysis.model_set.phantom, style.language)
     return np.vstack([whole, notice])
 
 

@@ -91,10 +91,11 @@ def _meanings(language: str) -> dict[tuple[str, str], str]:
             (finding.code, name),
             (finding.own, name),
             (finding.score, say("score_of", language, finding=name)),
-            (finding.score_commissioning, say("no_result_of", language, finding=name)),
+            (finding.score_phantom, say("phantom_of", language, finding=name)),
         ):
             made[code.scheme_designator, code.value] = said
     for key in words["measurement"] if language != languages.ENGLISH else ():
-        code = codes.measurement(key).code
-        made[code.scheme_designator, code.value] = named("measurement", key, language)
+        row, name = codes.measurement(key), named("measurement", key, language)
+        made[row.code.scheme_designator, row.code.value] = name
+        made[row.phantom.scheme_designator, row.phantom.value] = say("phantom_of", language, finding=name)
     return made

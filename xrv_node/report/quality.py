@@ -35,7 +35,7 @@ def flags(image: ImageOutcome) -> tuple[Reason, ...]:
     Parameters
     ----------
     image
-        With an analysis; the masks ``[k, n, n]`` of untrained networks are not looked at.
+        With an analysis.
 
     Returns
     -------
@@ -50,8 +50,7 @@ def flags(image: ImageOutcome) -> tuple[Reason, ...]:
     if analysis is None:
         return ()
     said = [_age(image.header), _orientation(image.header)]
-    if not analysis.model_set.commissioning:
-        said += [_tilt(analysis), _rotation(analysis), _cut_off(analysis)]
+    said += [_tilt(analysis), _rotation(analysis), _cut_off(analysis)]
     return tuple(reason for reason in said if reason)
 
 

@@ -49,6 +49,17 @@ def texts(report: Dataset, name: Code) -> list[str]:
     return [str(i.TextValue) for i in _below(report) if i.ValueType == "TEXT" and _name(i) == name.value]
 
 
+def not_analysed(report: Dataset) -> list[str]:
+    """Read from a readable report why images were not analysed, a sentence each."""
+    return [
+        str(item.TextValue)
+        for section in report.ContentSequence
+        if _name(section) == codes.NOT_ANALYSED.value
+        for item in _below(section)
+        if item.ValueType == "TEXT"
+    ]
+
+
 def predecessors(report: Dataset) -> frozenset[str]:
     """Read the SOP Instance UIDs of the documents that a report supersedes (PS3.3 table C.17-2)."""
     return frozenset(
@@ -160,9 +171,9 @@ def _score(item: Dataset) -> float:
 
 
 def _labels() -> dict[str, str]:
-    """torchxrayvision's label by the code value of its score, of trained and of untrained networks."""
+    """torchxrayvision's label by the code value of its score, of a patient or of a phantom."""
     return {
         code.value: label
         for label, row in codes.findings().items()
-        for code in (row.score, row.score_commissioning)
+        for code in (row.score, row.score_phantom)
     }

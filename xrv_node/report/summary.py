@@ -8,13 +8,11 @@ from collections.abc import Sequence
 from pydicom.sr.coding import Code
 
 from xrv_node.attributes import text
+from xrv_node.report import codes
 from xrv_node.report.laterality import doubt
-from xrv_node.report.phrases import named, say
+from xrv_node.report.phrases import meaning, named, say
 from xrv_node.report.quality import flags as quality_flags
 from xrv_node.values import Finding, ImageOutcome, Prior, StudyOutcome
-
-COMMISSIONING = "COMMISSIONING - NOT A RESULT"
-"""In Series Descriptions and pictures, in every language: programs look for it too."""
 
 _STATUS = {
     # PS3.16 CID 6047 by (every image that was due was analysed, with findings)
@@ -67,9 +65,9 @@ def withheld(image: ImageOutcome) -> bool:
 
 
 def status(outcome: StudyOutcome) -> Code:
-    """Return the study's one status code (PS3.16 CID 6047); untrained networks never succeed."""
+    """Return the study's one status code (PS3.16 CID 6047)."""
     images = answered(outcome)
-    if not images or outcome.model_set.commissioning:
+    if not images:
         return _NOTHING_SUCCEEDED
     return _STATUS[not failed(outcome), any(f.present for _, i in images for f in findings(i))]
 
@@ -78,21 +76,24 @@ def headline(outcome: StudyOutcome, language: str = "en") -> str:
     """Return the line that stands first: what was found, how it changed, on how many images, whether to
     trust it at all, and what is unusual about the study."""
     images, failures = answered(outcome), failed(outcome)
-    if outcome.model_set.commissioning:
-        return say("commissioning", language)
     if images:
         told = _strongest(outcome, language)
     elif failures and all(withheld(image) for _, image in failures):
         told = say("withheld", language)
     else:
         told = say("failed" if failures else "skipped", language)
-    lines = [told]
+    lines = [f"{meaning(codes.PHANTOM_SET, language)}.", told] if outcome.model_set.phantom else [told]
     if images and failures:
         lines.append(say("partly", language, failed=len(failures), all=len(failures) + len(images)))
     if flagged := sum(bool(quality(image)) for _, image in images):
         lines.append(say("caution", language, flagged=flagged, all=len(images)))
     lines += [say(remark, language) for remark in outcome.remarks]
     return " ".join([*lines, say("not_for_diagnosis", language)])
+
+
+def compared(outcome: StudyOutcome) -> tuple[Prior, ...]:
+    """Return the earlier studies that scores are compared with: a phantom is nobody's, and has none."""
+    return () if outcome.model_set.phantom else outcome.priors
 
 
 def earlier(finding: Finding, priors: Sequence[Prior], language: str) -> str | None:
@@ -182,9 +183,9 @@ def _strongest(outcome: StudyOutcome, language: str) -> str:
                 strongest[f.label] = f
     if not strongest:
         return say("clear", language)
-    listed = []
+    listed, priors = [], compared(outcome)
     for f in sorted(strongest.values(), key=lambda f: -f.score):
-        change = earlier(f, outcome.priors, language)
+        change = earlier(f, priors, language)
         score = f"{named('finding', f.label, language)} {decimal(percent(f.score), language)} %"
         listed.append(f"{score} ({change})" if change else score)
     return say("found", language, findings=", ".join(listed))

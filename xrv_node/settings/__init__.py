@@ -19,6 +19,7 @@ from xrv_node import languages
 from xrv_node.errors import ConfigError
 from xrv_node.settings.audit import AuditSection
 from xrv_node.settings.complaints import complaint
+from xrv_node.settings.constancy import ConstancySection
 from xrv_node.settings.destinations import (
     Destination,
     DimseDestination,
@@ -98,6 +99,7 @@ class Settings(BaseSettings):
     database: DatabaseSection = DatabaseSection()
     audit: AuditSection = AuditSection()
     retention: RetentionSection = RetentionSection()
+    constancy: ConstancySection = ConstancySection()
     web: WebSection = WebSection()
     log: LogSection = LogSection()
 
@@ -135,6 +137,18 @@ class Settings(BaseSettings):
                     f"destinations.{destination.name}.when.calling_ae: {strange[0]} is none of the [[peers]] "
                     f"({', '.join(known)})"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _a_phantom_finds_its_way(self) -> Settings:
+        known = [d.name for d in self.destinations]
+        if strange := [name for name in self.constancy.destinations if name not in known]:
+            raise ValueError(
+                f"constancy.destinations: {strange[0]} is none of the destinations "
+                f"({', '.join(known) or 'none'})"
+            )
+        if self.constancy.at and not self.receive.port:
+            raise ValueError("constancy.at: the node sends to its own port: give receive.port a number")
         return self
 
     @property

@@ -23,6 +23,7 @@ from sqlalchemy.orm import Session
 
 from xrv_node import role_locks
 from xrv_node.audit import forwarder
+from xrv_node.constancy import record
 from xrv_node.db.queries import events, grouped
 from xrv_node.db.queue import POLICIES
 from xrv_node.db.store import Store
@@ -40,6 +41,7 @@ from xrv_node.db.tables import (
 from xrv_node.disk import is_paused
 from xrv_node.product import VERSION
 from xrv_node.settings import Settings
+from xrv_node.values import PHANTOM_WORDS
 
 Sample = tuple[tuple[str, ...], float]
 """Values of the labels, and the number."""
@@ -57,7 +59,9 @@ class DocumentedMetric:
 
 METRICS: tuple[DocumentedMetric, ...] = (
     DocumentedMetric(
-        "xrv_node_info", ("commissioning", "version"), "1; commissioning: whether untrained networks run"
+        "xrv_node_info",
+        ("commissioning", "notice", "version"),
+        "1; commissioning: whether it answers for phantoms alone; notice: what all that it says then bears",
     ),
     DocumentedMetric("xrv_node_up", ("role",), "Processes of the role that run on this data directory"),
     DocumentedMetric("xrv_node_studies", ("state",), "Studies by state"),
@@ -85,11 +89,18 @@ METRICS: tuple[DocumentedMetric, ...] = (
     ),
     DocumentedMetric("xrv_node_disk_bytes", (), "Size of that file system"),
     DocumentedMetric("xrv_node_receiving", (), "1; 0 while objects are refused for lack of room"),
+    DocumentedMetric(
+        "xrv_node_constancy_ok",
+        (),
+        "1 where the newest phantom was answered as before, else 0; absent before one",
+    ),
+    DocumentedMetric("xrv_node_constancy_age_seconds", (), "Since that phantom; absent before one"),
 )
 
 TOTALS = (
     *("instance.received", "instance.refused", "instance.analysed"),
     *("study.reported", "result.delivered", "job.parked"),
+    *("instance.not_a_phantom", "instance.marked_otherwise"),
 )
 """Events that are counted from 0 on, so that a rate over them is right from the first one."""
 
@@ -122,8 +133,8 @@ class NodeCollector(Collector):
     def _samples(self, db: Session) -> dict[str, Iterable[Sample]]:
         disk = shutil.disk_usage(self._settings.data_dir)
         outbox = [(d.name, s) for d in self._settings.destinations for s in DeliveryState]
-        return {
-            "xrv_node_info": [((_commissioning(db), VERSION), 1)],
+        samples: dict[str, Iterable[Sample]] = {
+            "xrv_node_info": [((*_commissioning(db), VERSION), 1)],
             "xrv_node_up": [
                 ((role,), role_locks.holders(self._settings.data_dir, role)) for role in role_locks.ROLES
             ],
@@ -139,6 +150,7 @@ class NodeCollector(Collector):
             "xrv_node_disk_bytes": [((), disk.total)],
             "xrv_node_receiving": [((), not is_paused(db))],
         }
+        return samples | _constancy(db)
 
     def _lag(self, db: Session) -> list[Sample]:
         audit = self._settings.audit
@@ -161,15 +173,26 @@ class NodeCollector(Collector):
             return dict(self._events)
 
 
-def _commissioning(db: Session) -> str:
-    """Whether the node was last started with untrained networks."""
-    return str(
-        any(e["detail"].get("commissioning") for e in events(db, event="node.started", limit=1))
-    ).lower()
+def _commissioning(db: Session) -> tuple[str, str]:
+    """Whether the node was last started to answer for phantoms alone, and what it then says."""
+    if any(e["detail"].get("commissioning") for e in events(db, event="node.started", limit=1)):
+        return "true", PHANTOM_WORDS
+    return "false", ""
 
 
 def _last_analysis(db: Session) -> list[Sample]:
     return [((), e["detail"]["seconds"]) for e in events(db, event="instance.analysed", limit=1)]
+
+
+def _constancy(db: Session) -> dict[str, Iterable[Sample]]:
+    event = record.newest(db, record.CHECKED)
+    good = [] if event is None else [((), float(event["detail"]["good"]))]
+    age = (
+        []
+        if event is None
+        else [((), (datetime.now(UTC) - datetime.fromisoformat(event["at"])).total_seconds())]
+    )
+    return {"xrv_node_constancy_ok": good, "xrv_node_constancy_age_seconds": age}
 
 
 def _by(db: Session, columns: tuple[Any, ...], known: Iterable[tuple[str, ...]]) -> list[Sample]:

@@ -194,6 +194,32 @@ def test_a_second_folder_is_looked_into(tmp_path: Path) -> None:
     ]
 
 
+def test_findings_that_are_blank_are_not_absent(tmp_path: Path) -> None:
+    (tmp_path / "Data_Entry_2017_v2020.csv").write_text(
+        "Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Sex,View Position\n"
+        "00000001_000.png,Mass,0,1,57,M,PA\n00000002_000.png,,0,2,57,M,PA\n00000003_000.png,mass,0,3,57,M,PA\n"
+    )
+    original = xrv.datasets.NIH_Dataset(str(tmp_path), str(tmp_path / "Data_Entry_2017_v2020.csv"))
+    assert column(original, "Mass") == [1, 0, 0]
+    assert column(load("nih", tmp_path, xrv_compatible=True), "Mass") == [1, 0, 0]
+    ours = load("nih", tmp_path)
+    assert column(ours, "Mass")[::2] == [1, 1]
+    assert np.isnan(ours.labels[1]).all()
+
+
+def test_a_blank_is_no_annotation(tmp_path: Path) -> None:
+    for image in ("1.2.3", "1.2.4", "1.2.5"):
+        (tmp_path / f"{image}.dcm").touch()
+    (tmp_path / "train-rle.csv").write_text("ImageId, EncodedPixels\n1.2.3,-1\n1.2.4,\n1.2.5,10 5\n")
+    xrv.datasets._cache_dict.clear()
+    original = xrv.datasets.SIIM_Pneumothorax_Dataset(str(tmp_path), str(tmp_path / "train-rle.csv"))
+    assert original.labels[1, 0] == 1
+    compatible = load("siim-acr", tmp_path, xrv_compatible=True)
+    np.testing.assert_array_equal(compatible.labels, original.labels)
+    np.testing.assert_array_equal(load("siim-acr", tmp_path).labels, [[0], [np.nan], [1]])
+    xrv.datasets._cache_dict.clear()
+
+
 def test_labels_do_not_depend_on_the_views(tmp_path: Path) -> None:
     (tmp_path / "metadata.csv").write_text(
         "patientid,offset,sex,age,finding,view,filename\n"

@@ -8,9 +8,10 @@ import cv2
 import numpy as np
 import owners
 import pytest
+import shapes
 from dciodvfy import complaints
 
-from xrv_node import frontal, phantom
+from xrv_node import frontal
 from xrv_node.lab.datasets.load import load
 from xrv_node.lab.datasets.to_dicom import Shown, converted, dicom
 from xrv_node.radiograph.image import Radiograph
@@ -52,7 +53,7 @@ def test_the_node_reads_the_view_that_was_published_and_no_other(view: str) -> N
 
 
 def test_the_header_of_the_image_says_what_the_table_does_not(tmp_path: Path) -> None:
-    source = phantom.dicom("PA", rows=200)
+    source = shapes.dicom("PA", rows=200)
     source.PatientOrientation, source.ViewPosition = ["P", "F"], "LL"
     source.PatientAge, source.PatientSex = "051Y", "F"
     source.save_as(tmp_path / "source.dcm", enforce_file_format=True)
@@ -65,7 +66,7 @@ def test_the_header_of_the_image_says_what_the_table_does_not(tmp_path: Path) ->
 
 
 def test_pixel_spacing_alone_is_not_believed(tmp_path: Path) -> None:
-    source = phantom.dicom("PA", rows=200)
+    source = shapes.dicom("PA", rows=200)
     del source.ImagerPixelSpacing
     source.PixelSpacing = [0.143, 0.143]  # RSNA's: of the original, which had 2.6 times as many pixels
     source.save_as(tmp_path / "source.dcm", enforce_file_format=True)

@@ -9,11 +9,12 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+import shapes
 from dciodvfy import complaints
 from pydicom import dcmread
 from typer.testing import CliRunner
 
-from xrv_node import frontal, phantom
+from xrv_node import frontal
 from xrv_node.cli import app
 from xrv_node.errors import DatasetError, ImageError
 from xrv_node.lab.datasets.dicom_folder import export
@@ -81,7 +82,7 @@ def test_pixels_are_kept_as_they_are(tmp_path: Path, name: str) -> None:
 
 
 def test_a_dicom_source_looks_the_same_and_loses_its_patient(tmp_path: Path) -> None:
-    source = phantom.dicom("PA", rows=200, photometric="MONOCHROME1")
+    source = shapes.dicom("PA", rows=200, photometric="MONOCHROME1")
     source.LossyImageCompression, source.LossyImageCompressionRatio = "01", 10
     source.LossyImageCompressionMethod = "ISO_10918_1"
     source.save_as(tmp_path / "source.dcm", enforce_file_format=True)

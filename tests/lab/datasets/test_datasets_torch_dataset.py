@@ -13,7 +13,8 @@ import torch
 import torchvision
 from torch.utils.data import DataLoader
 
-from xrv_node.errors import ImageError
+from xrv_node.errors import ImageError, XrvNodeWarning
+from xrv_node.lab.datasets import images as images_room
 from xrv_node.lab.datasets.augment import Augmentation, drawn, moved
 from xrv_node.lab.datasets.load import load
 from xrv_node.lab.datasets.table import LabelTable
@@ -190,3 +191,60 @@ def test_an_image_that_is_missing_is_named(tmp_path: Path) -> None:
         images[1]
     with pytest.raises(IndexError):
         images[2]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_masks_go_through_a_loader(workers: int, tmp_path: Path) -> None:
+    """The first image has boxes of two findings, the second none: torch's own rules know no such batch."""
+    images = Images(nih(tmp_path), Fit(64), pathology_masks=True, semantic_masks=True)
+    for order in ([0, 1], [1, 0]):
+        (batch,) = DataLoader(images, batch_size=2, sampler=order, num_workers=workers)
+        assert batch["semantic_masks"] == {}
+        masks = batch["pathology_masks"]
+        assert sorted(masks) == sorted(images[0]["pathology_masks"]) != []
+        for label, together in masks.items():
+            assert together.shape == (2, 1, 64, 64)
+            assert np.array_equal(together[order.index(0)], images[0]["pathology_masks"][label])
+            assert not together[order.index(1)].any()
+    (alone,) = DataLoader(images, batch_size=2, sampler=[1])
+    assert alone["pathology_masks"] == {}
+
+
+def test_a_folder_may_be_text(tmp_path: Path) -> None:
+    assert len(nih(tmp_path)) == len(load("nih", str(tmp_path))) == 2
+
+
+def of_few_levels(folder: Path, monkeypatch: pytest.MonkeyPatch) -> LabelTable:
+    """A dataset of pictures of 12 bits in 16, of which nobody was warned yet."""
+    monkeypatch.setattr(images_room, "_TOLD", set())
+    table = nih(folder)
+    for number in (1, 2):
+        path = folder / f"0000000{number}_000.png"
+        cv2.imwrite(str(path), cv2.imread(str(path), cv2.IMREAD_UNCHANGED).astype(np.uint16) * 16)
+    return table
+
+
+def test_the_first_picture_of_few_levels_is_warned_of_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """12 bits that were written into 16 as they are; most probably in the whole dataset."""
+    table = of_few_levels(tmp_path, monkeypatch)
+    images = Images(table, Fit(64))
+    with pytest.warns(
+        XrvNodeWarning, match=r"00000001_000.png, and perhaps others: The picture uses"
+    ) as told:
+        assert [images[number]["idx"] for number in (0, 1, 0)] == [0, 1, 0]
+    assert len(told) == 1
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_so_it_is_where_a_network_is_validated(
+    workers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from xrv_node.lab.validate.read_images import PreparedImages, batches
+
+    table = of_few_levels(tmp_path, monkeypatch)
+    prepared = PreparedImages(table, np.arange(2), (64,), "skimage")
+    with pytest.warns(XrvNodeWarning, match="and perhaps others: The picture uses") as told:
+        assert sum(len(batch.good) for batch in batches(prepared, 1, workers)) == 2
+    assert len(told) == 1

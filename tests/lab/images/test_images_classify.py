@@ -9,15 +9,18 @@ import cv2
 import numpy as np
 import pytest
 import torch
+import untrained
 from images_cases import draw
 from torch import nn
+from untrained import seeded_state
 
 import xrv_node
+from xrv_node import models
 from xrv_node.errors import ConfigError, WeightsError
+from xrv_node.lab.images import batches
 from xrv_node.lab.images.classify import Classified, classify, rule
 from xrv_node.lab.images.files import Unread
 from xrv_node.models import catalog, get_model
-from xrv_node.models.commissioning import seeded_state
 from xrv_node.models.model import Classifier
 from xrv_node.radiograph.resample import RESAMPLERS
 from xrv_node.reasons import Reason
@@ -27,7 +30,7 @@ xrv = pytest.importorskip("torchxrayvision")
 
 @pytest.fixture(scope="module")
 def model() -> Classifier:
-    made = get_model("all", commissioning=True)
+    made = untrained.get_model("all")
     assert isinstance(made, Classifier)
     return made
 
@@ -40,7 +43,7 @@ def test_scores_are_torchxrayvision_s(data: Path, name: str) -> None:
     theirs.op_threshs = torch.tensor(entry.thresholds)
     theirs.eval()
     paths = sorted((data / "nih" / "images").glob("*.png"))[:3]
-    results = list(classify(paths, name, batch=2, commissioning=True))
+    results = list(classify(paths, name, batch=2))
     for path, result in zip(paths, results, strict=True):
         assert isinstance(result, Classified)
         image = xrv.datasets.XRayResizer(224)(xrv.datasets.XRayCenterCrop()(xrv.utils.load_image(str(path))))
@@ -60,7 +63,7 @@ def test_scores_are_torchxrayvision_s(data: Path, name: str) -> None:
 def test_each_resampler_is_recorded_and_moves_the_scores(tmp_path: Path) -> None:
     path, seen = draw(tmp_path / "a.png", rows=700, columns=640), {}
     for name, resampler in RESAMPLERS.items():
-        (result,) = classify(path, resampler=name, commissioning=True)
+        (result,) = classify(path, resampler=name)
         assert isinstance(result, Classified)
         assert result.by.resampler == resampler.words
         seen[name] = tuple(result.scores.values())
@@ -69,34 +72,30 @@ def test_each_resampler_is_recorded_and_moves_the_scores(tmp_path: Path) -> None
 
 def test_bad_files_harm_no_other_and_keep_their_place(folder: Path) -> None:
     told: list[tuple[int, int]] = []
-    results = list(
-        classify(
-            [folder, folder / "gone.png"], batch=2, commissioning=True, progress=lambda *n: told.append(n)
-        )
-    )
+    results = list(classify([folder, folder / "gone.png"], batch=2, progress=lambda *n: told.append(n)))
     names = [str(r.path.relative_to(folder)) for r in results]
-    assert names == ["b.png", "notes.txt", "deep/a.jpg", "deep/er/c", "gone.png"]
+    assert names == ["b.png", "notes.png", "deep/a.jpg", "deep/er/c", "gone.png"]
     assert [isinstance(r, Unread) for r in results] == [False, True, False, False, True]
     assert told == [(2, 4), (4, 4)]
     lateral = results[3]
     assert isinstance(lateral, Classified)
     assert "lateral" in lateral.note
-    assert lateral.by.notice == "COMMISSIONING - NOT A RESULT"
-    assert lateral.by.model.name == "densenet121-res224-all (untrained)"
+    assert lateral.by.notice == ""
+    assert lateral.by.model.name == "densenet121-res224-all"
     assert len(lateral.by.model.sha256) == 64
 
 
 def test_a_black_image_gets_no_scores(tmp_path: Path) -> None:
     black, good = tmp_path / "black.png", draw(tmp_path / "good.png")
     cv2.imwrite(str(black), np.zeros((300, 300), np.uint8))
-    unread, scored = classify([black, good], commissioning=True)
+    unread, scored = classify([black, good])
     assert unread == Unread(black, Reason("shows-nothing"))
     assert isinstance(scored, Classified)
 
 
 def test_the_batch_does_not_change_the_scores(tmp_path: Path) -> None:
     paths = [draw(tmp_path / f"{n}.png", n) for n in range(3)]
-    one, three = (list(classify(paths, batch=n, commissioning=True)) for n in (1, 3))
+    one, three = (list(classify(paths, batch=n)) for n in (1, 3))
     for a, b in zip(one, three, strict=True):
         assert isinstance(a, Classified)
         assert isinstance(b, Classified)
@@ -113,7 +112,7 @@ def test_an_overflow_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(Classifier, "logits", poisoned)
     paths = [draw(tmp_path / f"{n}.png", n) for n in range(3)]
-    results = list(classify(paths, commissioning=True))
+    results = list(classify(paths))
     assert [isinstance(r, Unread) for r in results] == [False, True, False]
     assert "overflowed" in str(results[1].why)
 
@@ -124,7 +123,7 @@ def test_too_little_memory_names_the_remedy(tmp_path: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(Classifier, "logits", full)
     with pytest.raises(xrv_node.errors.XrvNodeError, match="use a smaller batch"):
-        list(classify(draw(tmp_path / "a.png"), commissioning=True))
+        list(classify(draw(tmp_path / "a.png")))
 
 
 def test_rules(model: Classifier) -> None:
@@ -159,18 +158,21 @@ def test_what_there_is_not_is_refused_before_anything_is_read(tmp_path: Path) ->
         ({"batch": 0}, "use 1 or more"),
     ):
         with pytest.raises(ConfigError, match=words):
-            classify(path, commissioning=True, **wrong)
+            classify(path, **wrong)
     with pytest.raises(WeightsError, match="use one of densenet121-res224-all"):
-        classify(path, "densenet999", commissioning=True)
+        classify(path, "densenet999")
 
 
-def test_without_weights_the_error_says_how_they_are_got(tmp_path: Path) -> None:
+def test_without_weights_the_error_says_how_they_are_got(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches, "get_model", models.get_model)
     with pytest.raises(WeightsError, match=r"models pull .*models import FILE.*--commissioning"):
         classify(tmp_path / "a.png", directory=tmp_path)
 
 
 def test_an_attribute_network_gives_shares(tmp_path: Path) -> None:
-    (result,) = classify(draw(tmp_path / "a.png"), "view", commissioning=True)
+    (result,) = classify(draw(tmp_path / "a.png"), "view")
     assert isinstance(result, Classified)
     assert list(result.scores) == ["Frontal", "Lateral"]
     assert sum(result.scores.values()) == pytest.approx(1)

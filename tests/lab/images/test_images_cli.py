@@ -16,11 +16,13 @@ import forked
 import numpy as np
 import pytest
 from images_cases import dicom, draw
+from made import phantom
+from pydicom import dcmread
+from serving import with_networks
 
 from xrv_node import cli
 from xrv_node.radiograph.resample import RESAMPLERS
-
-NOTICE = "COMMISSIONING - NOT A RESULT"
+from xrv_node.values import PHANTOM_WORDS
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ def xrv(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
 
 
 def test_classify_prints_a_line_a_file_and_names_what_failed(xrv, folder: Path) -> None:
-    said = xrv("classify", folder, "--commissioning", "--batch", 2)
+    said = xrv("classify", folder, "--batch", 2)
     assert said.code == 1
     lines = said.out.splitlines()
     assert lines[0].split()[:3] == ["file", "Atelectasis", "Consolidation"]
@@ -57,9 +59,9 @@ def test_classify_prints_a_line_a_file_and_names_what_failed(xrv, folder: Path) 
     assert f"note: {folder / 'deep' / 'er' / 'c'}: the networks are for frontal chest radiographs" in said.out
     assert "the header says lateral" in said.out
     assert "score >= 0.5, the operating point" in said.out
-    assert lines[-1] == NOTICE
     assert said.err.splitlines() == [
-        f"{folder / 'notes.txt'}: The file is not DICOM: it has neither the DICM prefix nor a data set.",
+        "1 other file passed over: 1 .csv",
+        f"{folder / 'notes.png'}: This is text, not an image.",
         "1 of 4 gave no result",
     ]
 
@@ -68,7 +70,7 @@ def test_configured_operating_points_are_those_of_the_configured_classifier(xrv,
     own, plain = folder.parent / "own.toml", folder.parent / "plain.toml"
     own.write_text("[models.thresholds]\nEffusion = 0.999\n")
     plain.write_text("")
-    options = (folder / "b.png", "--commissioning", "--format", "json", "--config")
+    options = (folder / "b.png", "--format", "json", "--config")
     found = {
         name: json.loads(xrv("classify", *options, file, *more).out)
         for name, file, *more in (
@@ -88,29 +90,29 @@ def test_configured_operating_points_are_those_of_the_configured_classifier(xrv,
     assert found["other"] == found["none"]
     folders = [folder.parent / name for name in ("maps-own", "maps-plain")]
     for config, out in zip((own, plain), folders, strict=True):
-        options = ("--finding", "Effusion", "--commissioning", "--out", out, "--config", config)
+        options = ("--finding", "Effusion", "--out", out, "--config", config)
         assert xrv("explain", folder / "b.png", *options).code == 0
     scores = [np.load(next(out.rglob("*.npz")))["scores"][0] for out in folders]
     assert scores == pytest.approx([after["scores"]["Effusion"], before["scores"]["Effusion"]], abs=1e-6)
 
 
 def test_classify_for_programs(xrv, folder: Path) -> None:
-    options = (folder, "--commissioning", "--resampler", "area", "--threshold", "0.55")
+    options = (folder, "--resampler", "area", "--threshold", "0.55")
     as_json = xrv("classify", *options, "--format", "json")
     as_csv = xrv("classify", *options, "--format", "csv")
     assert as_json.code == as_csv.code == 1
     found = json.loads(as_json.out)
-    assert found["notice"] == NOTICE
-    assert found["model"]["name"] == "densenet121-res224-all (untrained)"
+    assert found["notice"] == ""
+    assert found["model"]["name"] == "densenet121-res224-all"
     assert found["resampler"] == RESAMPLERS["area"].words
     assert found["rule"] == "score >= 0.55"
-    assert [Path(f["file"]).name for f in found["failed"]] == ["notes.txt"]
+    assert [Path(f["file"]).name for f in found["failed"]] == ["notes.png"]
     rows = list(csv.DictReader(io.StringIO(as_csv.out)))
     assert len(rows) == len(found["images"]) == 3
     for row, image in zip(rows, found["images"], strict=True):
         assert list(row) == ["file", *image["scores"], "present", "note", "notice"]
         assert row["file"] == image["file"]
-        assert row["notice"] == NOTICE
+        assert row["notice"] == ""
         assert row["present"].split(";") == image["present"]
         assert image["present"] == [n for n, s in image["scores"].items() if s >= 0.55]
         assert all(abs(float(row[n]) - s) < 1e-5 for n, s in image["scores"].items())
@@ -118,11 +120,11 @@ def test_classify_for_programs(xrv, folder: Path) -> None:
 
 def test_all_good_is_0_and_nothing_is_1(xrv, tmp_path: Path) -> None:
     path = draw(tmp_path / "in" / "a.png")
-    assert xrv("classify", path, "--commissioning").code == 0
+    assert xrv("classify", path).code == 0
     (tmp_path / "empty").mkdir()
-    said = xrv("classify", tmp_path / "empty", "--commissioning")
-    assert (said.code, said.out, said.err) == (1, "", "there are no files\n")
-    said = xrv("classify", tmp_path / "gone.png", "--commissioning", "--format", "json")
+    said = xrv("classify", tmp_path / "empty")
+    assert (said.code, said.out, said.err) == (1, "", "there are no images\n")
+    said = xrv("classify", tmp_path / "gone.png", "--format", "json")
     assert said.code == 1
     assert "There is no such file." in said.err
     assert json.loads(said.out)["images"] == []
@@ -131,15 +133,17 @@ def test_all_good_is_0_and_nothing_is_1(xrv, tmp_path: Path) -> None:
 def test_mistakes_are_one_line_and_2(xrv, tmp_path: Path) -> None:
     path = draw(tmp_path / "a.png")
     for arguments, words in (
-        (("classify", path, "--dir", tmp_path), "xrv-node models pull densenet121-res224-all"),
-        (("classify", path, "--dir", tmp_path), "--commissioning"),
-        (("classify", path, "--commissioning", "--resampler", "x"), "use one of skimage, area, antialias"),
-        (("classify", path, "--commissioning", "--operating-point", "x"), "use one of youden, ppv80"),
-        (("classify", path, "--commissioning", "--device", "cuda:99"), "this machine does not have"),
-        (("explain", path, "--commissioning", "--finding", "x"), "was not trained on 'x'"),
-        (("explain", path, "--commissioning", "--method", "x"), "use one of gradcam, guided, gradient"),
         (
-            ("embed", path, "--commissioning", "--out", tmp_path / "x.csv"),
+            ("classify", path, "--commissioning", "--weights", "age"),
+            "no network for phantoms that does what riken",
+        ),
+        (("classify", path, "--resampler", "x"), "use one of skimage, area, antialias"),
+        (("classify", path, "--operating-point", "x"), "use one of youden, ppv80"),
+        (("classify", path, "--device", "cuda:99"), "this machine does not have"),
+        (("explain", path, "--finding", "x"), "was not trained on 'x'"),
+        (("explain", path, "--method", "x"), "use one of gradcam, guided, gradient"),
+        (
+            ("embed", path, "--out", tmp_path / "x.csv"),
             "must end in one of .npz, .parquet",
         ),
     ):
@@ -165,9 +169,8 @@ def test_segment_explain_embed_and_reconstruct_write_files(xrv, tmp_path: Path) 
         (("reconstruct", "--out", out), ["a.png"]),
     ):
         command, *options = arguments
-        said = xrv(command, tmp_path / "in", "--commissioning", *options)
+        said = xrv(command, tmp_path / "in", *options)
         assert said.code == 1
-        assert said.out.splitlines()[-1] == NOTICE
         assert said.out.startswith(f"{good}: ")
         assert (
             said.err
@@ -181,9 +184,33 @@ def test_segment_explain_embed_and_reconstruct_write_files(xrv, tmp_path: Path) 
 def test_where_it_cannot_write_it_says_so(xrv, tmp_path: Path) -> None:
     path = draw(tmp_path / "a.png")
     (tmp_path / "file").write_text("")
-    said = xrv("reconstruct", path, "--commissioning", "--out", tmp_path / "file")
+    said = xrv("reconstruct", path, "--out", tmp_path / "file")
     assert said.code == 2
     assert "name another --out" in said.err
+
+
+def test_with_commissioning_phantoms_are_answered_and_nothing_else(xrv, tmp_path: Path) -> None:
+    inside, out = tmp_path / "in", tmp_path / "out"
+    draw(inside / "patient.png")
+    marked = inside / "phantom.dcm"
+    phantom().save_as(marked, enforce_file_format=True)
+    for command, *options in (
+        ("classify",),
+        ("segment", "--out", out, "--seg"),
+        ("explain", "--out", out),
+        ("embed", "--out", out / "x.npz"),
+        ("reconstruct", "--out", out),
+    ):
+        said = xrv(command, inside, "--commissioning", *options)
+        assert said.code == 1
+        assert said.out.splitlines()[-1] == PHANTOM_WORDS
+        assert str(marked) in said.out
+        assert said.err.startswith(f"{inside / 'patient.png'}: not a phantom: no findings.")
+        assert "1 of 2 gave no result" in said.err
+    assert all(
+        item.SegmentDescription == PHANTOM_WORDS
+        for item in dcmread(out / "phantom" / "seg.dcm").SegmentSequence
+    )
 
 
 def test_help_names_every_choice(xrv) -> None:
@@ -199,8 +226,8 @@ def test_on_a_terminal_there_is_a_bar_on_standard_error_only(tmp_path: Path) -> 
     """A process of its own, with a terminal for its errors and a pipe for its results."""
     paths = [draw(tmp_path / f"{n}.png", n) for n in range(6)]
     ours, theirs = pty.openpty()
-    command = [*forked.COMMAND, "classify", *map(str, paths), "--commissioning", "--batch", "1"]
-    environment = os.environ | {"TERM": "xterm", "COLUMNS": "120"}
+    command = [*forked.COMMAND, "classify", *map(str, paths), "--batch", "1"]
+    environment = with_networks(os.environ) | {"TERM": "xterm", "COLUMNS": "120"}
     with forked.Popen(command, stdout=subprocess.PIPE, stderr=theirs, env=environment) as process:
         os.close(theirs)
         errors = b""
@@ -216,4 +243,119 @@ def test_on_a_terminal_there_is_a_bar_on_standard_error_only(tmp_path: Path) -> 
     assert b"classifying" in errors
     assert b"/6" in errors
     assert "\x1b" not in out
-    assert len(out.splitlines()) == 9
+    assert len(out.splitlines()) == 8
+
+
+NO_IMAGES = {
+    "page.png": (b"<!DOCTYPE html><html>404</html>", "This is a web page, not an image"),
+    "pointer.jpg": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
+    "chest.tif": (b"II*\0\x08\0\0\0", "TIFF is not read: convert to PNG."),
+    "brain.nii": (bytes(344) + b"n+1\0", "NIfTI is not read: convert to PNG."),
+    "slice.bmp": (b"BM\x36\0\0\0\0\0", "BMP is not read"),
+    "chest.jp2": (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000 is not read"),
+    "phone.heic": (b"\0\0\0\x18ftypheic\0\0\0\0", "HEIC is not read"),
+    "empty.dcm": (b"", "The file is empty."),
+    "text.dcm": (b"BM is how this text begins", "This is text, not an image."),
+    "zipped.png": (b"PK\x03\x04\0\0", "This is an archive (zip), not an image"),
+}
+NOTHING_TO_DO_WITH_IMAGES = {
+    "labels.csv": b"image,label\na.png,1\n",
+    "of_a_spreadsheet.csv": "\ufeffBild;Größe\n".encode(),
+    "notes.txt": "Übersicht\n".encode("latin-1"),
+    "split.json": b"{}",
+    "all.zip": b"PK\x03\x04",
+    "scans.tar.gz": b"\x1f\x8b\x08",
+    "paper.pdf": b"%PDF-1.4\n",
+    "features.npy": b"\x93NUMPY\x01\0",
+    "README": b"read me\n",
+    "done": b"",
+}
+
+
+def test_files_that_are_no_images_are_called_what_they_are(xrv, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    draw(folder / "good.png")
+    for name, (data, _) in NO_IMAGES.items():
+        (folder / name).write_bytes(data)
+    said = xrv("classify", folder, "--format", "csv")
+    assert said.code == 1
+    assert len(said.out.splitlines()) == 2
+    told = dict(line.split(": ", 1) for line in said.err.splitlines()[:-1])
+    assert set(told) == {str(folder / name) for name in NO_IMAGES}
+    for name, (_, words) in NO_IMAGES.items():
+        assert words in told[str(folder / name)]
+
+
+def test_what_has_nothing_to_do_with_images_is_passed_over_in_folders_and_named_alone(
+    xrv, tmp_path: Path
+) -> None:
+    folder = tmp_path / "in"
+    draw(folder / "good.png")
+    for name, data in NOTHING_TO_DO_WITH_IMAGES.items():
+        (folder / name).write_bytes(data)
+    said = xrv("classify", folder, "--format", "csv")
+    assert (said.code, len(said.out.splitlines())) == (0, 2)
+    assert said.err.startswith("10 other files passed over: 2 .csv, 2 without a suffix, 1 ")
+    said = xrv("classify", *(folder / name for name in NOTHING_TO_DO_WITH_IMAGES))
+    assert (said.code, said.out, len(said.err.splitlines())) == (1, "", 11)
+
+
+def test_an_object_without_prefix_or_suffix_is_still_an_image(xrv, tmp_path: Path) -> None:
+    whole = dicom(tmp_path / "whole.dcm").read_bytes()
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "bare").write_bytes(whole[132:])
+    (tmp_path / "in" / "of_two_minds").write_bytes(
+        b"II*\0" + whole[4:]
+    )  # a TIFF in the preamble (PS3.10 7.1)
+    said = xrv("classify", tmp_path / "in", "--format", "csv")
+    assert (said.code, said.err, len(said.out.splitlines())) == (0, "", 3)
+
+
+def test_libraries_say_nothing(tmp_path: Path) -> None:
+    """In a process of its own: what pydicom warns of, and what libraries in C write to standard error."""
+    folder = tmp_path / "in"
+    png = draw(folder / "good.png").read_bytes()
+    jpeg = draw(folder / "good.jpg").read_bytes()
+    (folder / "cut.jpg").write_bytes(jpeg[: len(jpeg) // 2] + b"\xff\xd9")
+    (folder / "damaged.png").write_bytes(png[:60] + b"\xff" + png[61:])
+    (folder / "odd.dcm").write_bytes(b"\x08\0\x05\0CS\x0a\0ISO_IR 100" + b"\x08\0\x60\0UL\0\0" + bytes(90))
+    command = [
+        sys.executable,
+        "-m",
+        "xrv_node",
+        "classify",
+        str(folder),
+        "--format",
+        "csv",
+    ]
+    said = subprocess.run(
+        command, check=False, capture_output=True, text=True, timeout=120, env=with_networks(os.environ)
+    )
+    assert len(said.stdout.splitlines()) == 3
+    lines = said.stderr.splitlines()
+    assert lines.pop() == "3 of 5 gave no result"
+    assert [Path(line.split(":")[0]).name for line in lines] == ["cut.jpg", "damaged.png", "odd.dcm"]
+
+
+@pytest.mark.parametrize("command", ["classify", "segment", "explain", "embed", "reconstruct"])
+def test_every_command_takes_the_largest_value(xrv, command: str, tmp_path: Path, monkeypatch) -> None:
+    import cv2
+    import small_networks
+
+    from xrv_node.lab.images import batches
+
+    monkeypatch.setattr(batches, "get_model", small_networks.get_model)
+    grey = cv2.imread(str(draw(tmp_path / "eight.png")), cv2.IMREAD_UNCHANGED)
+    cv2.imwrite(str(tmp_path / "twelve.png"), grey.astype(np.uint16) * 16)
+    out = ["--device", "cpu"]
+    if command != "classify":
+        out += ["--out", tmp_path / ("x.npz" if command == "embed" else "out")]
+    said = xrv(command, tmp_path / "twelve.png", *out)
+    assert said.code == 0
+    assert f"note: {tmp_path / 'twelve.png'}: The picture uses" in said.out
+    said = xrv(command, tmp_path / "twelve.png", *out, "--max-value", 4080)
+    assert (said.code, "note:" in said.out) == (0, False)
+    said = xrv(command, tmp_path / "twelve.png", *out, "--max-value", 100)
+    assert (said.code, "above the 100 that was given" in said.err) == (1, True)
+    said = xrv(command, tmp_path / "twelve.png", *out, "--max-value", 0)
+    assert (said.code, said.err) == (2, "error: 0 is no largest value of a picture: use one above 0\n")

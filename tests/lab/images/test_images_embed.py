@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import untrained
 from images_cases import draw
+from untrained import seeded_state
 
 from xrv_node.errors import ConfigError
 from xrv_node.lab.images.embed import Embedded, check, embed, write
-from xrv_node.models import catalog, get_model
-from xrv_node.models.commissioning import seeded_state
+from xrv_node.models import catalog
 from xrv_node.radiograph.prepare import prepare
 from xrv_node.radiograph.read import read
 
@@ -21,7 +22,7 @@ xrv = pytest.importorskip("torchxrayvision")
 
 
 def vectors(paths: list[Path], weights: str) -> list[Embedded]:
-    results = list(embed(paths, weights, commissioning=True))
+    results = list(embed(paths, weights))
     assert all(isinstance(r, Embedded) for r in results)
     return results
 
@@ -44,7 +45,7 @@ def test_the_autoencoder_s_features_are_its_latent_averaged(tmp_path: Path) -> N
     assert found.features.shape == (512,)
     x = torch.from_numpy(prepare(read(path), 224))[None, None]
     with torch.no_grad():
-        latent = get_model("101-elastic", commissioning=True).encode(x)
+        latent = untrained.get_model("101-elastic").encode(x)
     assert np.allclose(found.features, latent.mean(dim=(2, 3))[0].numpy(), rtol=1e-4, atol=1e-5)
 
 
@@ -56,8 +57,8 @@ def test_the_file_holds_ids_features_and_what_made_them(tmp_path: Path) -> None:
         assert kept["ids"].tolist() == [str(path) for path in paths]
         assert kept["features"].dtype == np.float32
         assert np.array_equal(kept["features"], np.stack([v.features for v in found]))
-        assert kept["model"] == "densenet121-res224-all (untrained)"
-        assert kept["notice"] == "COMMISSIONING - NOT A RESULT"
+        assert kept["model"] == "densenet121-res224-all"
+        assert kept["notice"] == ""
 
 
 def test_parquet_holds_the_same(tmp_path: Path) -> None:
@@ -67,7 +68,7 @@ def test_parquet_holds_the_same(tmp_path: Path) -> None:
     table = parquet.read_table(tmp_path / "x.parquet")
     assert table["id"].to_pylist() == [str(tmp_path / "a.png")]
     assert np.allclose(table["features"].to_pylist()[0], found[0].features)
-    assert table.schema.metadata[b"notice"] == b"COMMISSIONING - NOT A RESULT"
+    assert table.schema.metadata[b"notice"] == b""
 
 
 def test_parquet_without_pyarrow_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,4 +84,4 @@ def test_another_form_is_refused() -> None:
 
 def test_a_segmenter_has_no_vector(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="has no features: name a classifier or an autoencoder"):
-        embed(tmp_path / "a.png", "chestx_det", commissioning=True)
+        embed(tmp_path / "a.png", "chestx_det")

@@ -19,7 +19,7 @@ def test_folders_are_listed_to_the_bottom(folder: Path) -> None:
     sources, unread = listed(folder)
     assert [(str(s.path.relative_to(folder)), s.name) for s in sources] == [
         ("b.png", "b"),
-        ("notes.txt", "notes"),
+        ("notes.png", "notes"),
         ("deep/a.jpg", "deep/a"),
         ("deep/er/c", "deep/er/c"),
     ]
@@ -55,6 +55,16 @@ def test_a_closed_folder_is_said(folder: Path) -> None:
 def test_a_link_to_its_own_folder_does_not_loop(folder: Path) -> None:
     (folder / "deep" / "again").symlink_to(folder)
     assert len(listed(folder)[0]) == 4
+
+
+def test_folders_on_other_disks_are_read_and_links_to_nothing_said(tmp_path: Path) -> None:
+    here = tmp_path / "here"
+    draw(here / "a.png"), draw(tmp_path / "disk/deep/b.png")
+    (here / "disk").symlink_to(tmp_path / "disk")
+    (here / "gone.png").symlink_to("nothing.png")
+    sources, unread = listed(here)
+    assert [source.name for source in sources] == ["a", "disk/deep/b"]
+    assert unread == [Unread(here / "gone.png", Reason("link-leads-nowhere"))]
 
 
 def test_files_are_read_in_order_however_many_ahead(tmp_path: Path) -> None:

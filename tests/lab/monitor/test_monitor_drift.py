@@ -157,3 +157,29 @@ def test_a_shift_is_found_in_embeddings_of_another_spread_with_the_same_mean():
     generator = np.random.default_rng(6)
     wider = mmd(generator.normal(size=(200, 8)), 1.5 * generator.normal(size=(200, 8)))
     assert wider.level == "moved"
+
+
+def test_what_is_no_number_is_absent_and_moves_nothing():
+    generator = np.random.default_rng(0)
+    before, now = generator.normal(size=300), generator.normal(size=200)
+    odd = now.copy()
+    odd[:20] = np.inf
+    absent = now.copy()
+    absent[:20] = np.nan
+    assert of_numbers(before, odd).bins == of_numbers(before, absent).bins
+    assert np.array_equal(of_numbers(before, odd).now, of_numbers(before, absent).now)
+    assert of_numbers(np.full(60, 3.0), np.full(60, 3.0)).now.sum() == 60
+
+
+def test_embeddings_that_are_no_numbers_are_no_alarm():
+    def sample(seed: int, n: int, broken: int) -> Sample:
+        generator = np.random.default_rng(seed)
+        embedding = generator.normal(size=(n, 8)).astype(np.float32)
+        embedding[:broken, 3] = np.nan
+        return Sample("any", "same", {}, generator.random(n).astype(np.float32), embedding)
+
+    whole = compare(sample(0, 80, 0), sample(1, 80, 0))
+    broken = compare(sample(0, 80, 0), sample(1, 80, 20))
+    assert whole.embedding.level == broken.embedding.level == "stable"
+    assert np.isfinite(broken.embedding.mmd2)
+    assert compare(sample(0, 80, 0), sample(1, 80, 40)).embedding is None

@@ -107,8 +107,8 @@ def test_too_few_images_are_no_good_news() -> None:
 
 
 def test_untrained_networks_are_unmistakable() -> None:
-    text = page.html(compare(sample(0), sample(0, what="now, COMMISSIONING - NOT A RESULT")))
-    assert '<p class="warning">COMMISSIONING - NOT A RESULT: scores are those of untrained' in text
+    text = page.html(compare(sample(0), sample(0, what="now, PHANTOM MODEL SET - NOT FOR PATIENT IMAGES")))
+    assert '<p class="warning">PHANTOM MODEL SET - NOT FOR PATIENT IMAGES' in text
     assert "warning" not in page.html(compare(sample(0), sample(0))).partition("</style>")[2]
 
 

@@ -81,10 +81,12 @@ def test_train_import_classify(tmp_path):
     network.load_state_dict(load_file(out / "site-mass.safetensors"))
     with torch.no_grad():
         p = network.eval()(torch.from_numpy(prepare(read(image), 224))[None, None]).sigmoid().item()
-    (t,) = known.thresholds
+    assert known.thresholds == ()  # of four validation images
+    assert re.search(r"Mass: no operating point: not told from chance in validation \(AUC \d", output)
+    assert "nothing is called by its scores, and a node does not run it" in output
     assert shown["images"][0]["sigmoids"] == {"Mass": pytest.approx(p, abs=1e-6)}
-    score = p / (2 * t) if p < t else 1 - (1 - p) / (2 * (1 - t))
-    assert shown["images"][0]["scores"] == {"Mass": pytest.approx(score, abs=1e-5)}
+    assert shown["images"][0]["scores"] == {"Mass": pytest.approx(p, abs=1e-6)}
+    assert shown["images"][0]["present"] == []
     assert "NIH ChestX-ray14" in (out / "site-mass.md").read_text()
 
 

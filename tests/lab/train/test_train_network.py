@@ -7,12 +7,13 @@ import re
 import pytest
 import torch
 import torchvision
+import untrained
 from safetensors.numpy import save_file
 
 from xrv_node.errors import WeightsError
 from xrv_node.lab.train import network
 from xrv_node.lab.train.recipe import load
-from xrv_node.models import catalog, commissioning, convert
+from xrv_node.models import catalog, convert
 from xrv_node.models.inputs import imagenet as normalised
 
 BODIES = {
@@ -76,7 +77,7 @@ def test_another_networks_file_and_a_hostile_one_are_refused(tmp_path):
 
 def test_released_weights_keep_the_outputs_of_findings_that_they_know(tmp_path):
     entry = catalog.find("nih")
-    state = commissioning.seeded_state(entry)
+    state = untrained.seeded_state(entry)
     arrays = {key: value.numpy() for key, value in state.items()}
     record = {
         "name": entry.name,

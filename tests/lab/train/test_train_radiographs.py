@@ -11,18 +11,21 @@ import numpy as np
 import pytest
 import torch
 import trained
+import untrained
 from pydicom import dcmread
 from safetensors.numpy import save_file
+from safetensors.torch import load_file
 from serving import Node
 from sklearn.metrics import roc_auc_score
 from typer.testing import CliRunner
 
 from xrv_node.cli import app
+from xrv_node.errors import ConfigError
 from xrv_node.lab.datasets import tools
 from xrv_node.lab.datasets.load import load as load_table
 from xrv_node.lab.train import image_batches, loss, network, rate_schedule
 from xrv_node.lab.train.recipe import load
-from xrv_node.models import catalog, commissioning, convert, trained_here
+from xrv_node.models import catalog, convert, trained_here
 from xrv_node.report import codes, read_back
 
 FINDINGS = ("Pneumonia", "Infiltration", "Atelectasis")
@@ -38,7 +41,7 @@ def invoke(*arguments: object) -> str:
 def seeded(name: str, directory: Path) -> None:
     """Put an untrained network into the model directory, as if it had been imported."""
     entry = catalog.find(name)
-    state = {key: value.numpy() for key, value in commissioning.seeded_state(entry).items()}
+    state = {key: value.numpy() for key, value in untrained.seeded_state(entry).items()}
     record = {
         "name": entry.name,
         "source_file": entry.file,
@@ -81,11 +84,11 @@ def site(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Site:
     return made
 
 
-def classified(site: Site, *paths: Path) -> dict[str, dict[str, object]]:
+def classified(site: Site, *paths: Path, weights: str = "pneumonia-1") -> dict[str, dict[str, object]]:
     """What ``classify`` says of images, by their files' names."""
-    options = ("--weights", "pneumonia-1", "--dir", site.models, "--device", "cpu", "--format", "json")
+    options = ("--weights", weights, "--dir", site.models, "--device", "cpu", "--format", "json")
     shown = json.loads(invoke("classify", *paths, *options))
-    assert shown["model"]["name"] == "pneumonia-1"
+    assert shown["model"]["name"] == weights
     return {Path(image["file"]).name: image for image in shown["images"]}
 
 
@@ -97,16 +100,27 @@ def test_classify_says_of_the_test_part_what_the_training_measured(site: Site):
     found = classified(site, *(site.images / image for image in site.test_part))
     labels = np.array([label_of[image] for image in site.test_part])
     sigmoids = np.array([found[Path(image).name]["sigmoids"]["Pneumonia"] for image in site.test_part])
-    called = np.array([found[Path(image).name]["present"] == ["Pneumonia"] for image in site.test_part])
 
     (figure,) = json.loads((site.run / "figures.json").read_text())["findings"]
     assert figure["number"] == len(labels)
     assert figure["auc"]["value"] == pytest.approx(roc_auc_score(labels, sigmoids))
-    rates = figure["at_operating_point"]
-    assert rates["sensitivity"]["value"] == pytest.approx(called[labels == 1].mean())
-    assert rates["specificity"]["value"] == pytest.approx((~called)[labels == 0].mean())
-    (point,) = trained_here.described(site.run / "pneumonia-1.safetensors").thresholds
-    assert (called == (sigmoids >= point)).all()
+
+
+def test_so_few_radiographs_tell_nothing_from_chance_and_nothing_is_called(site: Site):
+    known = trained_here.described(site.run / "pneumonia-1.safetensors")
+    assert (known.thresholds, known.calls) == ((), False)
+    found = classified(site, *(site.images / image for image in site.test_part))
+    for image in found.values():
+        assert image["present"] == []
+        assert image["scores"] == image["sigmoids"]
+    (figure,) = json.loads((site.run / "figures.json").read_text())["findings"]
+    assert (figure["at_operating_point"], figure["suggestions"]) == (None, [])
+    card = (site.run / "pneumonia-1.md").read_text()
+    assert "| none: not told from chance in validation (AUC " in card
+    with pytest.raises(
+        ConfigError, match="the node does not run pneumonia-1: it told no finding from chance"
+    ):
+        catalog.served("pneumonia-1", "classifier", site.models)
 
 
 def test_the_figures_of_images_that_the_first_weights_may_know_are_doubted(site: Site):
@@ -120,15 +134,19 @@ def test_the_figures_of_images_that_the_first_weights_may_know_are_doubted(site:
 
 @pytest.mark.slow
 def test_a_node_reports_what_classify_says_by_its_own_operating_point(site: Site, tmp_path: Path):
-    """With small ones for the other two networks: what they add to the report is not looked at."""
+    """Of a state dict that its user brings, with points of their own. With small ones for the other two
+    networks: what they add to the report is not looked at."""
+    torch.save(load_file(site.run / "pneumonia-1.safetensors"), tmp_path / "own.pt")
+    own = ("--like", "rsna", "--findings", "Pneumonia", "--thresholds", "0.4", "--dir", site.models)
+    invoke("models", "import", tmp_path / "own.pt", "--name", "own-1", *own)
     for name in ("chestx_det", "101-elastic"):
         seeded(name, site.models)
     invoke("datasets", "to-dicom", "nih", site.images, "--out", tmp_path / "dicom", "--view", "PA")
     with (tmp_path / "dicom" / "labels.csv").open() as file:
         row = next(row for row in csv.DictReader(file) if row["image"] == site.test_part[0])
     image = tmp_path / "dicom" / row["file"]
-    config = f'[models]\nclassifier = "pneumonia-1"\ndir = "{site.models}"\ndevice = "cpu"\n'
-    node = Node(tmp_path / "node", config, commissioning=False, small=True).start()
+    config = f'[models]\nclassifier = "own-1"\ndir = "{site.models}"\ndevice = "cpu"\n'
+    node = Node(tmp_path / "node", config, small=True).start()
     try:
         invoke("send", image, "--to", f"XRVNODE@127.0.0.1:{node.port}")
         node.wait_for_results(1, seconds=200)
@@ -138,16 +156,17 @@ def test_a_node_reports_what_classify_says_by_its_own_operating_point(site: Site
     report = dcmread(path)
     ((uid, findings),) = read_back.findings(report).items()
     assert uid == row["sop_instance_uid"]
-    said = classified(site, image)[image.name]
+    said = classified(site, image, weights="own-1")[image.name]
     assert {one.label: one.score for one in findings} == pytest.approx(said["scores"], abs=1e-4)
     assert [one.label for one in findings if one.present] == said["present"]
     assert said["scores"] == pytest.approx(
-        classified(site, site.images / row["image"])[Path(row["image"]).name]["scores"], abs=1e-6
+        classified(site, site.images / row["image"], weights="own-1")[Path(row["image"]).name]["scores"],
+        abs=1e-6,
     )
     (analysis,) = node.study(row["study_instance_uid"])["instances"][0]["analyses"]
-    assert analysis["models"]["classifier"] == "pneumonia-1"
+    assert analysis["models"]["classifier"] == "own-1"
     (words,) = [text for text in read_back.texts(report, codes.MODEL) if text.startswith("classifier:")]
-    assert "pneumonia-1" in words
+    assert "own-1" in words
 
 
 @pytest.mark.usefixtures("small")

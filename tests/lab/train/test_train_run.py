@@ -31,6 +31,8 @@ pytestmark = pytest.mark.usefixtures("small")
 STILL = {"rotation": 0, "translation": 0, "scaling": 0}
 QUICK = {"init": "scratch", "batch": 8, "epochs": 1, "valid_share": 0.2, "test_share": 0.2}
 
+LEARNED = QUICK | STILL | {"epochs": 25, "learning_rate": 0.02, "patience": 25}
+
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory):
@@ -38,7 +40,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory):
 
 
 def test_it_learns_what_can_be_seen(drawn, tmp_path):
-    recipe = load(**QUICK | STILL | {"epochs": 25, "learning_rate": 0.02, "patience": 25})
+    recipe = load(**LEARNED)
     rows = []
     done = train([drawn], recipe, tmp_path / "seen-1", tmp_path, device="cpu", on_epoch=rows.append)
     assert [row["epoch"] for row in rows] == list(range(26))
@@ -54,7 +56,8 @@ def test_it_learns_what_can_be_seen(drawn, tmp_path):
 
 
 def test_what_comes_out_is_a_network_of_the_node_with_the_same_scores(drawn, tmp_path):
-    done = train([drawn], load(**QUICK), tmp_path / "out", tmp_path, name="drawn-2", device="cpu")
+    done = train([drawn], load(**LEARNED), tmp_path / "out", tmp_path, name="drawn-2", device="cpu")
+    assert done.without_point == {}
     known = trained_here.described(done.weights.path)
     assert known.labels == ("Effusion", "Mass")
     record = importing.import_trained(done.weights.path, known, tmp_path / "models")
@@ -101,7 +104,8 @@ def test_the_card_and_the_tables_say_what_was_done(drawn, tmp_path):
         zip(drawn.pathologies, trained_here.described(done.weights.path).thresholds, strict=True)
     ):
         counts, figures = (line for line in card.splitlines() if line.startswith(f"| {label} |"))
-        assert f"{np.float32(point):.4g}" in figures
+        none = f"| none: {done.without_point.get(label)} |"
+        assert (none if point is None else f"{np.float32(point):.4g}") in figures
         cells = [drawn.labels[rows, i] for rows in (parts.train, parts.valid, parts.test)]
         told = " | ".join(f"{np.nansum(cell):.0f} of {(~np.isnan(cell)).sum()}" for cell in cells)
         assert counts == f"| {label} | {told} |"
@@ -117,7 +121,8 @@ def test_the_card_and_the_tables_say_what_was_done(drawn, tmp_path):
         "drawn-3", _imported(done.weights.path, tmp_path / "models"), device="cpu"
     ).network
     found = measure.answers(network, image_batches.plain(drawn, 224), parts.test, 8, {})
-    for i, figure in enumerate(figures["findings"]):
+    for figure in figures["findings"]:
+        i = drawn.pathologies.index(figure["finding"])
         known = ~np.isnan(found.labels[:, i])
         assert figure["number"] == known.sum()
         area = roc_auc_score(found.labels[known, i], found.logits[known, i])

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
+import untrained
 import validate_cases
 
-from xrv_node import models
 from xrv_node.lab.validate import networks
 from xrv_node.models.model import Model
 
@@ -31,7 +31,7 @@ def built_once():
     def build(name: str, *args: object, **options: object) -> Model:
         key = (name, repr(options))
         if key not in made:
-            made[key] = models.get_model(name, *args, **options)
+            made[key] = untrained.get_model(name, *args, **options)
         return made[key]
 
     with pytest.MonkeyPatch.context() as patch:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from pydicom import Dataset
+from untrained import seeded_state
 
 from xrv_node.lab.baseline import sample
 from xrv_node.lab.baseline.header_fields import Facts, facts
@@ -19,7 +20,6 @@ from xrv_node.lab.validate.run import validate
 from xrv_node.lab.validate.run_store import ImageResult, RunStore
 from xrv_node.models import catalog, convert, model_dir, weights
 from xrv_node.models.architectures import layout
-from xrv_node.models.commissioning import seeded_state
 
 NETWORKS = ("densenet121-res224-all", "chestx_det", "101-elastic")
 ROWS = 4

@@ -19,13 +19,15 @@ from typer.testing import CliRunner
 
 from xrv_node import settings
 from xrv_node.cli import app, networks
+from xrv_node.errors import DatasetError
 from xrv_node.lab.statistics import thresholds
 from xrv_node.lab.statistics.intervals import Estimate
 from xrv_node.lab.validate import csv_tables, metrics_json, output_files
+from xrv_node.lab.validate.store_with_labels import Localisation
 from xrv_node.product import VERSION
 
 OPTIONS = (
-    *("--view", "*", "--all-images", "--commissioning", "--workers", "0", "--device", "cpu"),
+    *("--view", "*", "--all-images", "--workers", "0", "--device", "cpu"),
     *("--threshold", "0.4", "--write-thresholds", "youden"),
 )
 
@@ -59,7 +61,7 @@ def test_the_files_agree_with_scikit_learn(made: Path):
     told = json.loads((made / "metrics.json").read_text())
     assert told["notice"] == "Research software, not a medical device."
     assert told["about"]["left_out"] == {"The file cannot be read (No such file or directory).": 1}
-    assert (told["about"]["rows"], told["about"]["used"], told["about"]["commissioning"]) == (12, 11, True)
+    assert (told["about"]["rows"], told["about"]["used"], told["about"]["commissioning"]) == (12, 11, False)
     assert len(told["about"]["networks"][0].rpartition(" ")[2]) == 64
     scored = [row for row in rows if not row["left out"]]
     assert (len(rows), len(scored)) == (12, 11)
@@ -74,7 +76,6 @@ def test_the_files_agree_with_scikit_learn(made: Path):
     assert float(lines["Effusion"]["auc"]) == effusion["auc"]["value"]
     assert lines["Hernia"]["why_not"] == "every one of the 11 images is without the finding"
     assert {line["verdict"] for line in lines.values()} == set(told["verdicts"].values()) == {"few"}
-    assert told["published"] is None  # figures of trained networks are nothing to compare these with
 
 
 def test_the_page_stands_alone_and_says_what_it_is_of(made: Path):
@@ -86,18 +87,16 @@ def test_the_page_stands_alone_and_says_what_it_is_of(made: Path):
     assert all(page.alts)
     assert page.texts.index("In short") < page.texts.index("Findings") < page.texts.index("ROC curves")
     for words in (
-        "COMMISSIONING - NOT A RESULT",
         "Research software, not a medical device.",
         "11 of 12 scored",
         "1: The file cannot be read (No such file or directory).",
-        "densenet121-res224-all (untrained)",
+        "densenet121-res224-all",
         f"xrv-node {VERSION}, {json.loads((made / 'metrics.json').read_text())['about']['date']}",
         "all images of each patient",
         "None can be compared",
         "Too few images to say",
         "no gate is fitted for these networks",
         "Share of the calls that are right",
-        '@page { @bottom-center { content: "COMMISSIONING - NOT A RESULT: ',  # on paper, on every sheet
     ):
         assert words in text, words
 
@@ -148,8 +147,12 @@ def test_a_long_run_says_where_it_is_without_a_terminal(monkeypatch, capsys):
 def test_what_is_no_number_is_null():
     validation = validate_cases.large()
     odd = replace(validation.evaluation, unusual=Estimate(float("nan"), float("-inf"), 1.0))
-    told = json.loads(metrics_json.text(replace(validation, evaluation=odd)), parse_constant=refused)
-    assert told["evaluation"]["unusual"] == {"value": None, "low": None, "high": 1.0}
+    marked = Localisation("Mass", 3, Estimate(0.5), 0.1, float("nan"), float("inf"))
+    told = json.loads(
+        metrics_json.text(replace(validation, evaluation=odd, localisation=(marked,))), parse_constant=refused
+    )
+    assert (told["localisation"][0]["iou"], told["localisation"][0]["energy"]) == (None, None)
+    assert told["evaluation"]["unusual"] == {"value": None, "low": None, "high": None}
 
 
 def test_others_than_who_ran_it_can_read_it(made: Path):
@@ -174,9 +177,8 @@ def test_thresholds_are_a_table_of_the_nodes_configuration(tmp_path: Path):
     assert "keep the published points: Atelectasis\n" in path.read_text()
 
 
-def test_thresholds_of_an_untrained_network_and_of_few_images_say_so(made: Path):
+def test_thresholds_of_few_images_say_so(made: Path):
     text = (made / "thresholds.toml").read_text()
-    assert "COMMISSIONING - NOT A RESULT" in text
     assert "Too few images, they keep the published points: Atelectasis, " in text
     assert settings.load(made / "thresholds.toml").models.thresholds == {}
 
@@ -211,3 +213,13 @@ def test_an_unknown_rule_is_refused_before_anything_is_scored(dataset: Path, tmp
     )
     assert str(ran.exception).startswith("no rule is called 'best': use one of youden, sensitivity_95")
     assert not (tmp_path / "out").exists()
+
+
+def test_with_commissioning_no_image_of_a_dataset_is_scored(dataset: Path, tmp_path: Path) -> None:
+    """The networks for phantoms answer for phantoms alone."""
+    ran = CliRunner().invoke(
+        app,
+        ["validate", "nih", "--images", str(dataset), "--out", str(tmp_path), *OPTIONS, "--commissioning"],
+    )
+    assert isinstance(ran.exception, DatasetError)
+    assert "could be scored: not a phantom: no findings." in str(ran.exception)

@@ -121,9 +121,7 @@ def sent(
             image, {"Pneumonia": 0.5}, style, kinds, structures=tuple(AREAS), masks=stack, frame=SQUARE
         )
 
-    plan = score_dataset.Plan(
-        "covid-19", folder, "all", segment=True, workers=0, device="cpu", commissioning=True
-    )
+    plan = score_dataset.Plan("covid-19", folder, "all", segment=True, workers=0, device="cpu")
     with node(port, answer, own_port) as (peer, received):
         told, written = run.validate(
             plan,

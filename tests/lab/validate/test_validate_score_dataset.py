@@ -15,13 +15,14 @@ import forked
 import numpy as np
 import pytest
 import torch
+from serving import with_networks
+from untrained import seeded_state
 
 from xrv_node.errors import DatasetError, XrvNodeError
 from xrv_node.lab.validate import score_dataset, store_with_labels
 from xrv_node.lab.validate.read_images import PreparedImages, batches
 from xrv_node.lab.validate.run_store import ImageResult, RunStore
 from xrv_node.models import catalog
-from xrv_node.models.commissioning import seeded_state
 
 PLAN = score_dataset.Plan(
     "nih",
@@ -32,7 +33,6 @@ PLAN = score_dataset.Plan(
     batch=4,
     workers=0,
     device="cpu",
-    commissioning=True,
 )
 
 
@@ -205,7 +205,7 @@ def test_kill_9_at_any_time_loses_and_repeats_nothing(dataset: Path, tmp_path: P
     out = tmp_path / "out"
     command = [
         *(*forked.COMMAND, "validate", "nih", "--images", str(dataset), "--view", "*"),
-        *("--all-images", "--commissioning", "--workers", "0", "--batch", "1", "--device", "cpu"),
+        *("--all-images", "--workers", "0", "--batch", "1", "--device", "cpu"),
         *("--out", str(out), "--json"),
     ]
 
@@ -213,7 +213,8 @@ def test_kill_9_at_any_time_loses_and_repeats_nothing(dataset: Path, tmp_path: P
         with sqlite3.connect(out / "scores.sqlite") as db:
             return int(db.execute("SELECT count(*) FROM image").fetchone()[0])
 
-    process = forked.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    environment = with_networks(os.environ)
+    process = forked.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
     changes, end = set[int](), time.monotonic() + 200
     while process.poll() is None and len(changes) < 8 and time.monotonic() < end:
         if (out / "scores.sqlite").exists():
@@ -222,7 +223,7 @@ def test_kill_9_at_any_time_loses_and_repeats_nothing(dataset: Path, tmp_path: P
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     before = scored()
-    ended = forked.run(command, capture_output=True, text=True, check=True)
+    ended = forked.run(command, capture_output=True, text=True, check=True, env=environment)
     told = json.loads(ended.stdout)
     assert 1 <= before < 12
     assert (told["about"]["used"], told["evaluation"]["images"]) == (12, 12)

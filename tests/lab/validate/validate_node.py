@@ -80,7 +80,7 @@ def results(
 
 
 def told_by_a_running_node(directory: Path, *options: str, seg_type: str = "binary") -> dict[str, Any]:
-    """What `validate` with these options says of its way through a node in commissioning mode, with small networks."""
+    """What `validate` with these options says of its way through a node with small networks."""
     port = free_port()
     running = Node(
         directory / "node",
@@ -97,7 +97,7 @@ def told_by_a_running_node(directory: Path, *options: str, seg_type: str = "bina
             ran = CliRunner().invoke(
                 app,
                 [
-                    *("validate", *options, "--commissioning", "--workers", "0", "--device", "cpu", "--json"),
+                    *("validate", *options, "--workers", "0", "--device", "cpu", "--json"),
                     *("--out", str(directory / "out"), "--through-node", f"XRVNODE@127.0.0.1:{running.port}"),
                     *("--receive-port", str(port)),
                 ],

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -28,6 +30,8 @@ class DatasetEntry:
     """What its folder holds, as published."""
     rows: int
     """Images that have labels, over all views and parts; 0 where nobody published a number."""
+    aliases: tuple[str, ...] = ()
+    """Other names that papers, owners and torchxrayvision have for it."""
     pathologies: tuple[str, ...] = ()
     """Names of the label columns, in torchxrayvision's order; empty if they come from the owner's file."""
     parts: tuple[str, ...] = ("all",)
@@ -38,6 +42,10 @@ class DatasetEntry:
     """Whether torchxrayvision keeps one image a patient if nothing else is said."""
     patients: str = ""
     """The dataset whose patients these are too; empty: its own."""
+    patients_published: bool = True
+    """Whether the owner's files tell which images are of one patient."""
+    views_in: str = ""
+    """What else says the views, where the label files do not; empty: they do, or nothing does."""
     subfolders: tuple[str, ...] = ()
     """Where below the folder the paths in the owner's file may begin."""
 
@@ -50,6 +58,8 @@ class Options:
     views: tuple[str, ...]
     unique_patients: bool
     xrv_compatible: bool = False
+    views_asked: bool = True
+    """Whether a person named the views; else they are the entry's."""
 
 
 def _entry(row: dict[str, Any]) -> DatasetEntry:
@@ -65,15 +75,47 @@ def entries() -> tuple[DatasetEntry, ...]:
 
 
 def find(name: str) -> DatasetEntry:
-    """Look a dataset up by its name or torchxrayvision's class, regardless of case.
+    """Look a dataset up by its name, its title, torchxrayvision's class or one of its other names.
+
+    Case, blanks, hyphens and underscores do not count.
 
     Raises
     ------
     DatasetError
-        There is none; the sentence lists those that there are.
+        There is none; the sentence names those that are called much like it, and lists all.
     """
-    for entry in entries():
-        if name.lower() in (entry.name.lower(), entry.xrv_class.lower()):
-            return entry
+    names = _names()
+    if entry := names.get(_letters(name)):
+        return entry
+    near = get_close_matches(_letters(name), names, n=3, cutoff=0.7)
+    near += [known for known in names if len(_letters(name)) > 2 and _letters(name) in known]
+    meant = list(dict.fromkeys(names[one].name for one in near))[:3]
     known = ", ".join(entry.name for entry in entries())
-    raise DatasetError(f"there is no dataset {name!r}; known are {known}")
+    guess = f"; did you mean {' or '.join(meant)}?" if meant else ";"
+    raise DatasetError(f"there is no dataset {name[:60]!r}{guess} known are {known}")
+
+
+@cache
+def _names() -> dict[str, DatasetEntry]:
+    """The datasets by all their names, as `_letters` has them."""
+    return {
+        _letters(name): entry
+        for entry in entries()
+        for name in (
+            *entry.aliases,
+            entry.title,
+            entry.xrv_class,
+            entry.xrv_class.removesuffix("_Dataset"),
+            entry.name,
+        )
+    }
+
+
+def _letters(name: str) -> str:
+    return "".join(letter for letter in name.casefold() if letter.isalnum())
+
+
+def without_patients(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the titles of those datasets, of the ones named, whose owners publish no patients."""
+    wanted = set(names)
+    return tuple(entry.title for entry in entries() if entry.name in wanted and not entry.patients_published)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import warnings
 import zipfile
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from xrv_node.errors import ImageError
+from xrv_node.errors import ImageError, XrvNodeWarning
 from xrv_node.radiograph.header import MAX_FILE_BYTES
 from xrv_node.radiograph.image import Radiograph
 from xrv_node.radiograph.read import read
@@ -39,6 +40,26 @@ def open_image(path: Path) -> Radiograph:
     """
     with unpacked(path) as file:
         return read(file)
+
+
+_TOLD: set[str] = set()
+"""Keys of the cautions that were told of."""
+
+
+def caution(path: Path, radiograph: Radiograph) -> tuple[str, str] | None:
+    """Return what a picture of a dataset was read in spite of: the key of the kind, and a sentence."""
+    if radiograph.header is not None or not radiograph.cautions:
+        return None
+    why = radiograph.cautions[0]
+    hint = " (of a dataset: convert its pictures first)" if why.key == "small-part-of-range" else ""
+    return why.key, f"{path}, and perhaps others: {why}{hint}"
+
+
+def tell_once(found: tuple[str, str] | None) -> None:
+    """Warn of the first picture with a caution of its kind: those of a dataset mostly are all alike."""
+    if found is not None and found[0] not in _TOLD:
+        _TOLD.add(found[0])
+        warnings.warn(found[1], XrvNodeWarning, stacklevel=2)
 
 
 @contextmanager

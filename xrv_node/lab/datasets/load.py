@@ -21,7 +21,7 @@ _ODD = (ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowErr
 
 def load(
     name: str,
-    folder: Path,
+    folder: Path | str,
     *,
     part: str | None = None,
     views: Sequence[str] | None = None,
@@ -35,7 +35,7 @@ def load(
     name
         As in the catalogue.
     folder
-        Holds the owner's files: the label files, packed or not, there or one folder deeper, the images
+        Holds the owner's files: the label files, packed or not, there or up to two folders deeper, the images
         wherever they were unpacked.
     part
         Which of its label files; None: the first of the entry's ``parts``.
@@ -52,7 +52,7 @@ def load(
     DatasetError
         No such dataset or part, a file that is missing or damaged, or no image of these views.
     """
-    entry = find(name)
+    entry, folder = find(name), Path(folder)
     part = entry.parts[0] if part is None else part
     if part not in entry.parts:
         raise DatasetError(f"{entry.title} has no part {part!r}; it has {', '.join(entry.parts)}")
@@ -63,6 +63,7 @@ def load(
         entry.views if views is None else tuple(views),
         entry.unique_patients if unique_patients is None else unique_patients,
         xrv_compatible,
+        views_asked=views is not None,
     )
     reader = import_module(f"xrv_node.lab.datasets.readers.{entry.name.replace('-', '_')}")
     try:

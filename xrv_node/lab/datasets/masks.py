@@ -9,16 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from xrv_node import reasons
-from xrv_node.errors import DatasetError, ImageError
-from xrv_node.lab.datasets.images import unpacked
+from xrv_node.errors import DatasetError
+from xrv_node.lab.datasets.mask_file import Mask, read_mask
 from xrv_node.lab.datasets.table import Item, LabelTable, Region, Shape
-from xrv_node.radiograph import picture
 from xrv_node.radiograph.image import MAX_PIXELS
-from xrv_node.reasons import Reason
 
-Mask = NDArray[np.bool_]
-"""``[rows, columns]``, True inside."""
 Size = tuple[int, int]
 """Rows and columns."""
 Points = NDArray[np.float64]
@@ -65,7 +60,7 @@ def semantic_masks(table: LabelTable, item: Item, size: Size) -> dict[str, Mask]
     DatasetError
         As `pathology_masks`.
     ImageError
-        The file of a mask is not there or cannot be decoded.
+        The file of a mask is not there, cannot be decoded, or is none (`mask_file`).
     """
     return _drawn(table, [region for region in item.regions if region.semantic], size)
 
@@ -111,7 +106,8 @@ def resized(mask: Mask, size: Size) -> Mask:
 
 def _mask(region: Region, size: Size, root: Path, xrv_compatible: bool) -> Mask:
     if region.shape == "file":
-        return _file(root / str(region.data), size, xrv_compatible)
+        inside = read_mask(root / str(region.data), region.others, white_only=xrv_compatible)
+        return inside if xrv_compatible else resized(inside, size)
     if xrv_compatible and region.grid is not None:
         size = (size[1], size[1])  # torchxrayvision takes the width for both
     grid = region.grid or size
@@ -216,16 +212,3 @@ _OUTLINES: dict[Shape, Callable[[Points, Size], Mask]] = {
     "ellipse": _ellipse,
     "polygon": _polygon,
 }
-
-
-def _file(path: Path, size: Size, xrv_compatible: bool) -> Mask:
-    try:
-        with unpacked(path) as file:
-            read = picture.decode(file)
-    except ImageError as error:
-        raise ImageError(Reason("mask-unreadable", file=path.name, why=reasons.of(error))) from error
-    if xrv_compatible:
-        return np.equal(read.pixels, read.high)
-    return resized(
-        np.greater(read.pixels, read.high / 2), size
-    )  # JPEG masks are not pure white at their border

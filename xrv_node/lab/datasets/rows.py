@@ -11,27 +11,32 @@ from numpy.typing import NDArray
 
 from xrv_node.attributes import UNITS_IN_A_YEAR
 from xrv_node.errors import DatasetError
+from xrv_node.lab.datasets import finder, views
 from xrv_node.lab.datasets.catalog import Options
 from xrv_node.lab.datasets.folder import Folder
 from xrv_node.lab.datasets.table import COLUMNS, LabelTable, Region
+from xrv_node.visible import visible
 
-_VIEWS = {
-    **dict.fromkeys(("L", "LATERAL", "LARGE LATERAL"), "L"),
-    **dict.fromkeys(("", "UNK", "UNKNOWN"), "UNKNOWN"),
-    "AP_HORIZONTAL": "AP Supine",
-    "AP SUPINE": "AP Supine",
-}
-"""The owners' words for a view, in capitals. LATERAL is OpenI's and MIMIC-CXR's, L that of CheXpert and
-PadChest, AP_horizontal and UNK PadChest's, Unknown torchxrayvision's; all others stay."""
+OLDEST = 122
+"""Years: nobody is known to have become older (Jeanne Calment, 1875 to 1997). The headers of RSNA's challenge
+and NIH's table of 2017 have greater ages, none of which was anybody's."""
+
 
 _SEX = {"M": "M", "F": "F", "Male": "M", "Female": "F", "male": "M", "female": "F"}
 
 
-def selected(frame: pd.DataFrame, options: Options, patient: str | None = None) -> pd.DataFrame:
+def selected(
+    folder: Folder, frame: pd.DataFrame, options: Options, patient: str | None = None
+) -> pd.DataFrame:
     """Keep the rows that were asked for.
+
+    Where nobody asked for views, and no file in the folder tells PA from AP, those of an unknown or frontal
+    view are kept, and a note says so.
 
     Parameters
     ----------
+    folder
+        Gets the notes.
     frame
         With a column ``view``, the owner's word or missing.
     options
@@ -53,30 +58,23 @@ def selected(frame: pd.DataFrame, options: Options, patient: str | None = None) 
         frame = frame.assign(view=frame["view"].astype(object).fillna("UNKNOWN"))
         wanted = set(options.views)
     else:
-        frame = frame.assign(view=_in_our_words(frame["view"]))
-        wanted = with_sides(_in_our_words(pd.Series(options.views, dtype=object)))
+        frame = frame.assign(view=views.in_our_words(frame["view"]))
+        wanted = views.with_sides(views.in_our_words(pd.Series(options.views, dtype=object)))
+        if not options.views_asked:
+            wanted = views.as_published(folder, frame["view"], wanted)
     if "*" not in wanted:
-        kept = frame[frame["view"].isin(wanted)]
+        capitals = {view.upper() for view in wanted}
+        kept = frame[frame["view"].astype(str).str.upper().isin(capitals)]
         if kept.empty:
             there = ", ".join(sorted(map(str, frame["view"].unique()))) or "no image at all"
-            raise DatasetError(f"no image of view {', '.join(options.views)}; there is {there}")
+            raise DatasetError(
+                f"{folder.entry.title}: no image of view {', '.join(options.views)}; there is {there}"
+                f"{views.what_to_do(folder, there)}"
+            )
         frame = kept
     if options.unique_patients and patient is not None:
         frame = _first_of_each(frame, patient, options)
     return frame.reset_index(drop=True)
-
-
-def with_sides(views: Iterable[str]) -> set[str]:
-    """Return the views, and with ``L`` the laterals whose side is published (LL, RL: PS3.3 C.8.1.1)."""
-    wanted = set(views)
-    return wanted | {"LL", "RL"} if "L" in wanted else wanted
-
-
-def _in_our_words(views: pd.Series) -> pd.Series:
-    """The views in the words of ``_VIEWS``."""
-    text = views.astype(object).where(views.notna(), "").astype(str).str.strip()
-    words = {word: _VIEWS.get(word.upper(), word) for word in text.unique()}
-    return text.map(words)
 
 
 def _first_of_each(frame: pd.DataFrame, patient: str, options: Options) -> pd.DataFrame:
@@ -89,6 +87,18 @@ def _first_of_each(frame: pd.DataFrame, patient: str, options: Options) -> pd.Da
         return frame.groupby(patient).first().reset_index()
     first = ~frame.duplicated(patient) | frame[patient].isna()  # whose patient is unknown is nobody's second
     return frame[first].sort_values(patient, kind="stable")
+
+
+def partial(frame: pd.DataFrame, names: Sequence[str]) -> pd.Series:
+    """Return True for rows that have some of these columns and not all."""
+    there = frame[list(names)].notna()
+    return there.any(axis="columns") & ~there.all(axis="columns")
+
+
+def differing(frame: pd.DataFrame, key: str, name: str) -> pd.Series:
+    """Return True for rows whose column ``name`` is not that of the first row of their ``key``."""
+    told = frame[name].astype(object).where(frame[name].notna(), -1)
+    return told != told.groupby(frame[key]).transform("first")
 
 
 def extracted(text: pd.Series, pattern: str) -> pd.Series:
@@ -131,8 +141,8 @@ def years(ages: pd.Series) -> pd.Series:
     if pd.api.types.is_numeric_dtype(ages):
         return ages.astype(float)
     distinct = pd.Series(ages.unique(), dtype=object)
-    parts = distinct.astype(str).str.extract(r"^\s*(\d+(?:\.\d+)?)([YMWD]?)")
-    found = pd.to_numeric(parts[0]) / parts[1].map(UNITS_IN_A_YEAR).fillna(1.0)
+    parts = distinct.astype(str).str.extract(r"^\s*(-?\d+(?:\.\d+)?) ?([YMWDymwd]?)")
+    found = pd.to_numeric(parts[0]) / parts[1].str.upper().map(UNITS_IN_A_YEAR).fillna(1.0)
     return ages.map(dict(zip(distinct, found, strict=True))).astype(float)
 
 
@@ -163,7 +173,7 @@ def grouped(
     images
         Their keys, in the order of the table.
     pairs
-        Key and region. Keys that are no image are passed over.
+        Key and region; keys are compared as `finder.key` has them. Those that are no image are passed over.
     last_only
         Keep the last region of each name only, as torchxrayvision's masks of NIH and SIIM-ACR do.
 
@@ -173,15 +183,27 @@ def grouped(
         ``[n]`` of tuples of `Region`.
     """
     by_image: dict[str, tuple[Region, ...]] = {}
-    for key, region in pairs:
+    for key, region in ((finder.key(str(one)), region) for one, region in pairs):
         others = by_image.get(key, ())
         if last_only:
             others = tuple(other for other in others if other.name != region.name)
         by_image[key] = (*others, region)
-    keys = list(images)
+    keys = [finder.key(str(image)) for image in images]
     regions = np.empty(len(keys), dtype=object)
     regions[:] = [by_image.get(key, ()) for key in keys]
     return regions
+
+
+def _ages(folder: Folder, frame: pd.DataFrame, as_is: bool) -> pd.Series:
+    """The column of ages, without those that nobody has."""
+    ages = frame.get("age_years", pd.Series(np.nan, index=frame.index)).astype(float)
+    nobodys = (ages < 0) | (ages > OLDEST)
+    if as_is or not nobodys.any():
+        return ages
+    folder.notes.append(
+        f"the ages of {int(nobodys.sum())} images are below 0 or above {OLDEST} years, and unknown"
+    )
+    return ages.mask(nobodys)
 
 
 def built(
@@ -211,20 +233,22 @@ def built(
     Raises
     ------
     DatasetError
-        An image's path leads out of the folder, or is none.
+        An image's path leads out of the folder, or is none; rows contradict each other about a file.
     """
+    if regions is None:
+        regions = grouped(frame["image"], ())
+    if not options.xrv_compatible:
+        frame, labels, regions = _each_file_once(folder, frame, labels, regions)
     image = frame["image"].astype(str)
     if image.str.contains(r"(?:^|[/\\])\.\.(?:[/\\]|$)|^[/\\]|^[A-Za-z]:|\0", regex=True).any():
         raise DatasetError(f"{folder.entry.title}: a label file names an image outside {folder.path}")
-    if regions is None:
-        regions = grouped(image, ())
     count = len(frame)
     common: dict[str, object] = {
         "image": image,
         "patientid": _text(frame, "patientid"),
         "view": frame["view"].astype(str),
         "offset_day_int": frame.get("offset_day_int", pd.Series(np.nan, index=frame.index)).astype(float),
-        "age_years": frame.get("age_years", pd.Series(np.nan, index=frame.index)).astype(float),
+        "age_years": _ages(folder, frame, options.xrv_compatible),
         "sex": _text(frame, "sex").map(_SEX).fillna(""),
         "has_masks": np.fromiter((bool(some) for some in regions), dtype=bool, count=count),
     }
@@ -237,9 +261,31 @@ def built(
         labels=np.ascontiguousarray(labels, dtype=np.float32),
         csv=csv,
         regions=regions,
-        views=options.views,
+        views=views.kept(options, csv["view"]),
         xrv_compatible=options.xrv_compatible,
+        notes=tuple(dict.fromkeys(folder.notes)),
     )
+
+
+def _each_file_once(
+    folder: Folder, frame: pd.DataFrame, labels: NDArray[np.float32], regions: NDArray[np.object_]
+) -> tuple[pd.DataFrame, NDArray[np.float32], NDArray[np.object_]]:
+    """Keep one row of an image that is written in several ways: ``a.png`` and ``A.PNG`` are one file."""
+    again = np.flatnonzero(frame["image"].duplicated())
+    if not len(again):
+        return frame, labels, regions
+    first = frame["image"].drop_duplicates()
+    rows = pd.Series(first.index, index=first)[frame["image"].iloc[again]].to_numpy()
+    differ = ~((labels[again] == labels[rows]) | np.isnan(labels[again]) & np.isnan(labels[rows])).all(axis=1)
+    if differ.any():
+        name = visible(str(frame["image"].iloc[again[differ][0]])[:120])
+        raise DatasetError(
+            f"{folder.entry.title}: several rows of a label file are of {name} and have other labels; keep "
+            "the row that is right"
+        )
+    folder.notes.append(f"{len(again)} rows are of an image that another row has, and are passed over")
+    kept = np.setdiff1d(np.arange(len(frame)), again)
+    return frame.iloc[kept].reset_index(drop=True), labels[kept], regions[kept]
 
 
 def _text(frame: pd.DataFrame, name: str) -> pd.Series:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from xrv_node.lab.datasets.catalog import entries
 from xrv_node.lab.datasets.table import LabelTable
 
 
@@ -20,10 +21,11 @@ def statistics(table: LabelTable) -> dict[str, Any]:
     Returns
     -------
     dict
-        Plain numbers and texts: ``dataset``, ``images``, ``patients`` (0 if not published), ``views``,
-        ``sex``, ``age_years`` (``min``, ``mean``, ``max``, ``unknown``), ``with_masks``, and ``labels``, a
-        row each: ``label``, ``present``, ``absent``, ``unknown`` and ``prevalence``, the share of present
-        among the known, None where nothing is known. A score of severity has ``mean`` instead.
+        Plain numbers and texts: ``dataset``, ``images``, ``patients`` (None where the owner does not tell
+        them), ``views``, ``sex``, ``age_years`` (``min``, ``mean``, ``max``, ``unknown``), ``with_masks``,
+        ``notes`` (`LabelTable.notes`), and ``labels``, a row each: ``label``, ``present``, ``absent``,
+        ``unknown`` and ``prevalence``, the share of present among the known, None where nothing is known. A
+        score of severity has ``mean`` instead.
     """
     csv = table.csv
     ages = csv["age_years"].to_numpy(dtype=float)
@@ -31,7 +33,7 @@ def statistics(table: LabelTable) -> dict[str, Any]:
     return {
         "dataset": table.name,
         "images": len(table),
-        "patients": int(csv.loc[csv["patientid"] != "", "patientid"].nunique()),
+        "patients": _patients(table),
         "views": {str(view): int(count) for view, count in csv["view"].value_counts().items()},
         "sex": {
             str(sex) or "unknown": int(count) for sex, count in csv["sex"].value_counts(sort=True).items()
@@ -43,10 +45,20 @@ def statistics(table: LabelTable) -> dict[str, Any]:
             "unknown": len(ages) - len(known),
         },
         "with_masks": int(csv["has_masks"].sum()),
+        "notes": list(table.notes),
         "labels": [
             _label(name, column) for name, column in zip(table.pathologies, table.labels.T, strict=True)
         ],
     }
+
+
+def _patients(table: LabelTable) -> int | None:
+    """How many patients there are; ids of a dataset whose owner names images, not patients, are none."""
+    of = set(table.name.split("+"))
+    if any(entry.name in of and not entry.patients_published for entry in entries()):
+        return None
+    patients = table.csv["patientid"]
+    return int(patients[patients != ""].nunique())
 
 
 def _label(name: str, column: np.ndarray[Any, np.dtype[np.float32]]) -> dict[str, Any]:

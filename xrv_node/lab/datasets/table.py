@@ -35,6 +35,8 @@ class Region:
     """Rows and columns of the grid that the coordinates are on; None: the image's own."""
     semantic: bool = False
     """A structure (torchxrayvision's ``semantic_masks``) and no finding (``pathology_masks``)."""
+    others: tuple[int, ...] = ()
+    """Values of a mask file that are another structure's."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,6 +85,8 @@ class LabelTable:
     """The views that were asked for."""
     xrv_compatible: bool = False
     """Read with torchxrayvision's errors: masks follow them too."""
+    notes: tuple[str, ...] = ()
+    """What was passed over, missing or unknown in the owner's files, a sentence each, with numbers."""
 
     def __post_init__(self) -> None:
         lengths = {len(self.labels), len(self.csv), len(self.regions)}

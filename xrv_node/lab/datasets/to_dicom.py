@@ -19,9 +19,9 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.uid import UID, DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian
 
 from xrv_node.attributes import text
-from xrv_node.lab.datasets.images import unpacked
+from xrv_node.lab.datasets.images import caution, tell_once, unpacked
 from xrv_node.lab.datasets.projection import VIEWS, add_projection, add_spacing
-from xrv_node.lab.datasets.rows import years
+from xrv_node.lab.datasets.rows import OLDEST, years
 from xrv_node.lab.datasets.table import LabelTable
 from xrv_node.lab.datasets.tools import whose
 from xrv_node.radiograph.codestream import JPEG_START
@@ -30,9 +30,6 @@ from xrv_node.radiograph.read import read
 
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_OID, "images of public datasets of xrv-node")
 """Never change it: the same image would get a second UID."""
-
-_OLDEST = 122
-"""Years: nobody is known to have become older, and NIH's table of 2017 has greater ages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +106,7 @@ def converted(table: LabelTable, index: int) -> Dataset:
     """
     with unpacked(table[index].image) as file:
         radiograph = read(file)
+        tell_once(caution(table[index].image, radiograph))
         return dicom(radiograph, shown(table, index), compressed=_jpeg_bytes(file))
 
 
@@ -184,7 +182,7 @@ def _add_patient(ds: Dataset, about: Shown, patient: str) -> None:
     """Add patient and study under the dataset's pseudonym; no date is invented."""
     ds.PatientID, ds.PatientName = patient, patient.replace(":", "^", 1)
     ds.PatientBirthDate, ds.PatientSex = "", about.sex
-    if 0 < about.age_years <= _OLDEST:
+    if 0 < about.age_years <= OLDEST:
         years = about.age_years  # an Age String (PS3.5 6.2), of the first two years in months
         ds.PatientAge = f"{int(years):03d}Y" if years >= 2 else f"{max(1, int(12 * years)):03d}M"
     ds.PatientIdentityRemoved = "YES"

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from xrv_node.errors import DatasetError
 from xrv_node.lab.datasets.catalog import entries
-from xrv_node.lab.datasets.rows import with_sides
 from xrv_node.lab.datasets.table import LabelTable, Region
+from xrv_node.lab.datasets.views import with_sides
 
 Mode = Literal["train", "valid", "test"]
 
@@ -67,9 +67,10 @@ def filter_labels(table: LabelTable, names: Sequence[str], *, xrv_compatible: bo
 
 
 def limit_to_selected_views(table: LabelTable, views: Sequence[str]) -> LabelTable:
-    """Keep the rows of these views; ``("*",)`` keeps all, ``L`` laterals of either side too."""
-    wanted = set(views) if table.xrv_compatible else with_sides(views)
-    kept = table if "*" in wanted else table.take(np.flatnonzero(table.csv["view"].isin(wanted)))
+    """Keep the rows of these views, in any capitals; ``*`` keeps all, ``L`` laterals of either side too."""
+    capitals = [view.upper() for view in views]
+    wanted = set(capitals) if table.xrv_compatible else with_sides(capitals)
+    kept = table if "*" in wanted else table.take(np.flatnonzero(table.csv["view"].str.upper().isin(wanted)))
     return replace(kept, views=tuple(views))
 
 
@@ -225,6 +226,7 @@ def _stacked(
         regions=np.concatenate(regions),
         views=views,
         xrv_compatible=any(table.xrv_compatible for table in tables),
+        notes=tuple(f"{table.name}: {note}" for table in tables for note in table.notes),
     )
 
 

@@ -15,14 +15,15 @@ import pandas as pd
 
 from xrv_node.errors import DatasetError, ImageError
 from xrv_node.lab.datasets.catalog import find
-from xrv_node.lab.datasets.images import WORKERS, for_each, open_image
+from xrv_node.lab.datasets.finder import archives
+from xrv_node.lab.datasets.images import WORKERS, caution, for_each, open_image, tell_once
 from xrv_node.lab.datasets.masks import pathology_masks, semantic_masks
 from xrv_node.lab.datasets.table import LabelTable
 
 _ASKED = 50
 """Images whose files are looked for at the start."""
 
-_PACKED = ("*.zip", "*.tar", "*.tar.gz", "*.tgz")
+_PACKED = (".zip", ".tar", ".tar.gz", ".tgz")
 _NAMED = 4
 """Archives that a sentence names."""
 
@@ -55,20 +56,24 @@ def require_images(table: LabelTable) -> None:
     DatasetError
         None is there, or some are missing and an archive was not downloaded to its end.
     """
-    rows = range(0, len(table), max(1, len(table) // _ASKED))
-    there = [_stamp(table[row].image) != (0, 0) for row in rows]
+    images = table.csv["image"]
+    there = [_is_there(table, image) for image in images[:: max(1, len(images) // _ASKED)]]
     if all(there):
         return
-    packed = sorted({one for name in _PACKED for deep in ("", "*/") for one in table.root.glob(deep + name)})
+    packed = archives(table.root, _PACKED)
     for path in packed:
         if path.suffix == ".zip" and not zipfile.is_zipfile(path):
             raise DatasetError(f"{path} cannot be read as a zip archive; get it again")
-    if not any(there):
+    if not any(there) and not any(_is_there(table, image) for image in images):
         entry = find(table.name)
         what = f"{entry.title}: none of its images is in {table.root}"
         names = ", ".join(path.name for path in packed[:_NAMED]) + (", ..." if packed[_NAMED:] else "")
         unless = f", unless packed in {names}" if packed else ""
         raise DatasetError(f"{what}{unless}; they are obtained from {entry.home}")
+
+
+def _is_there(table: LabelTable, image: str) -> bool:
+    return _stamp(table.root / image) != (0, 0)
 
 
 def verify(
@@ -135,6 +140,7 @@ def _problem(table: LabelTable, row: int) -> str:
     item = table[row]
     try:
         radiograph = open_image(item.image)
+        tell_once(caution(item.image, radiograph))
         size = (radiograph.rows, radiograph.columns)
         told = _told(table, row)
         if told is not None and told != size:

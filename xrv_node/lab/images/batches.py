@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,11 +10,10 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 from xrv_node.errors import ConfigError
 from xrv_node.lab.images.files import READERS, Opened, Paths, Unread, listed, opened
-from xrv_node.models import get_model
+from xrv_node.models import get_model, phantom_stand_in
 from xrv_node.radiograph import resample
 from xrv_node.radiograph.prepare import DEFAULT
-from xrv_node.report.summary import COMMISSIONING
-from xrv_node.values import ModelIdentity
+from xrv_node.values import PHANTOM_WORDS, ModelIdentity
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,33 +30,35 @@ class Provenance:
     """What made a result."""
 
     model: ModelIdentity
-    commissioning: bool
-    """The network is untrained: nothing that comes out is a result."""
+    phantom: bool
+    """It is a network for phantoms: nothing that comes out is about a patient."""
     resampler: str
     """How the pixels were brought to the network's size; it moves scores (say so with the result)."""
 
     @property
     def notice(self) -> str:
-        """What has to stand on the result; empty for a trained network."""
-        return COMMISSIONING if self.commissioning else ""
+        """What has to stand on the result; empty for a network for patients."""
+        return PHANTOM_WORDS if self.phantom else ""
 
 
 class Options(TypedDict, total=False):
     """How files go through a network, as every task's function is told: the fields of `How`."""
 
-    directory: Path | None
+    directory: Path | str | None
     device: str
     batch: int
     resampler: str
     commissioning: bool
     progress: Progress | None
+    max_value: float | None
+    passed_over: list[Path] | None
 
 
 @dataclass(frozen=True, slots=True)
 class How:
     """How files go through a network."""
 
-    directory: Path | None = None
+    directory: Path | str | None = None
     """The model directory; None for the configured one."""
     device: str = "cpu"
     """``cpu``, ``cuda``, ``cuda:N``, ``mps`` or ``auto``."""
@@ -65,18 +67,26 @@ class How:
     resampler: str = DEFAULT
     """A name of ``resample.RESAMPLERS``."""
     commissioning: bool = False
-    """Run an untrained network."""
+    """Run the network for phantoms of the same kind; it answers for nothing else."""
     progress: Progress | None = None
     """Told after each batch."""
+    max_value: float | None = None
+    """Of PNG and JPEG pictures, the value that would be white; None: the largest of their 8 or 16 bits."""
+    passed_over: list[Path] | None = None
+    """Is given the files in folders that are plainly no images."""
 
     def __post_init__(self) -> None:
         if self.batch < 1:
             raise ConfigError(f"a batch of {self.batch} images is none: use 1 or more")
+        if self.max_value is not None and not 0 < self.max_value < math.inf:
+            raise ConfigError(f"{self.max_value:g} is no largest value of a picture: use one above 0")
         resample.find(self.resampler)
 
     def load(self, weights: str, **more: Any) -> Model:
         """Load a network; `more` as for ``models.get_model``, and the errors."""
-        return get_model(weights, self.directory, self.device, commissioning=self.commissioning, **more)
+        if self.commissioning:
+            return phantom_stand_in(weights, self.directory, self.device)
+        return get_model(weights, self.directory, self.device, **more)
 
     def provenance(self, model: Model) -> Provenance:
         """Say what makes the results of a model."""
@@ -116,9 +126,11 @@ def through(
     XrvNodeError
         The device has not enough memory for a batch.
     """
-    sources, missing = listed(paths)
+    sources, missing = listed(paths, how.passed_over)
     done = 0
-    images = opened(sources, model.size, how.resampler, ahead=how.batch + READERS)
+    images = opened(
+        sources, model.size, how.resampler, how.batch + READERS, how.max_value, phantoms=how.commissioning
+    )
     for batch in _batches(images, how.batch):
         good = [image for image in batch if isinstance(image, Opened)]
         results = iter(_computed(good, model, forward, finish))

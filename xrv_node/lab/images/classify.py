@@ -76,8 +76,8 @@ def classify(
     thresholds, xrv_compatible, run_code
         As for ``models.get_model``.
     options
-        ``directory``, ``device``, ``batch``, ``resampler``, ``commissioning`` and ``progress``: the fields of
-        ``batches.How``.
+        ``directory``, ``device``, ``batch``, ``resampler``, ``commissioning``, ``progress``, ``max_value``
+        and ``passed_over``: the fields of ``batches.How``.
 
     Returns
     -------
@@ -125,6 +125,10 @@ def rule(model: Classifier, threshold: float | None = None, operating_point: str
         if not 0 <= threshold <= 1:
             raise ConfigError(f"a score lies in [0, 1]: {threshold:g} is no threshold")
         return Rule(f"score >= {threshold:g}", lambda scores, _: scores >= threshold)
+    if operating_point is None and not model.entry.calls:
+        return Rule(
+            "none: no finding was told from chance", lambda scores, _: np.zeros(scores.shape, np.bool_)
+        )
     if operating_point is None and model.thresholds is None:
         return Rule("sigmoid >= 0.5 (no operating point is published)", lambda _, p: p >= 0.5)
     name = operating_point or "youden"

@@ -33,7 +33,7 @@ class Legend:
 
 
 def heat_picture(
-    pixels: NDArray[np.uint8], heat: NDArray[np.float32], frame: Frame, legend: Legend, commissioning: bool
+    pixels: NDArray[np.uint8], heat: NDArray[np.float32], frame: Frame, legend: Legend, phantom: bool
 ) -> Rgb:
     """Draw a heat map on a radiograph, with its legend beside it and the notice below.
 
@@ -47,8 +47,8 @@ def heat_picture(
         Where that square lies; outside it nothing is drawn, and a thin line shows its border.
     legend
         Its ``highest`` and all above it have the hottest colour.
-    commissioning
-        Whether the network is untrained: the picture then says that it is not a result.
+    phantom
+        Whether the network is one for phantoms: the picture then says so.
 
     Returns
     -------
@@ -72,7 +72,7 @@ def heat_picture(
     if frame.extent != (frame.rows, frame.columns):
         cv2.rectangle(picture, (left, top), (left + side - 1, top + side - 1), WHITE, 1)
     beside = np.hstack([picture, _legend(rows, legend)])
-    return np.vstack([beside, band(beside.shape[1], rows, commissioning)])
+    return np.vstack([beside, band(beside.shape[1], rows, phantom)])
 
 
 def _heated(picture: Rgb, share: NDArray[np.float32]) -> Rgb:

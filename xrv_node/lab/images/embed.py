@@ -58,7 +58,7 @@ def embed(
     return through(paths, model, how, lambda x: (features(x),), finish)
 
 
-def write(embedded: Sequence[Embedded], out: Path) -> None:
+def write(embedded: Sequence[Embedded], out: Path | str) -> None:
     """Write vectors to one file.
 
     Parameters
@@ -77,6 +77,7 @@ def write(embedded: Sequence[Embedded], out: Path) -> None:
     XrvNodeError
         The file cannot be written.
     """
+    out = Path(out)
     form = check(out)
     ids = [str(item.path) for item in embedded]
     write_bytes(out, form(ids, np.stack([item.features for item in embedded]), embedded[0].by))

@@ -19,8 +19,8 @@ from xrv_node.radiograph.display import display
 from xrv_node.radiograph.image import Radiograph
 from xrv_node.radiograph.prepare import frame
 from xrv_node.report.lettering import GREY, RED, WHITE, YELLOW, Color
-from xrv_node.report.summary import COMMISSIONING, percent
-from xrv_node.values import OPERATING_POINT, Frame
+from xrv_node.report.summary import percent
+from xrv_node.values import OPERATING_POINT, PHANTOM_WORDS, Frame
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -128,7 +128,7 @@ def _explained(
 
     def forward(x: Tensor) -> tuple[Tensor, ...]:
         scores = model(x)
-        reached = scores >= OPERATING_POINT
+        reached = (scores >= OPERATING_POINT) & model.entry.calls
         wanted = torch.zeros_like(reached)
         if heads:
             wanted[:, heads] = True
@@ -162,7 +162,7 @@ def _explained(
     return through(paths, model, how, forward, finish)
 
 
-def write(explained: Explained, out: Path) -> list[Path]:
+def write(explained: Explained, out: Path | str) -> list[Path]:
     """Write the maps of an image: a picture for each finding and the numbers of all.
 
     Parameters
@@ -184,7 +184,7 @@ def write(explained: Explained, out: Path) -> list[Path]:
     XrvNodeError
         A file cannot be written.
     """
-    folder = out / explained.source.name
+    folder = Path(out) / explained.source.name
     pixels = display(explained.radiograph)
     paths = []
     for row, finding in enumerate(explained.findings):
@@ -219,7 +219,7 @@ def _picture(explained: Explained, row: int, pixels: NDArray[np.uint8]) -> NDArr
     heat = size if method.signed else smooth(size, max(len(size), drawing.LOWEST))
     highest = float(np.percentile(heat, _BRIGHTEST) if method.signed else heat.max())
     point = " (operating point 50 %)" if explained.calibrated else ""
-    lines: list[tuple[str, Color]] = [(COMMISSIONING, RED), ("", RED)] if by.commissioning else []
+    lines: list[tuple[str, Color]] = [(PHANTOM_WORDS, RED), ("", RED)] if by.phantom else []
     lines += [
         (explained.findings[row].replace("_", " "), YELLOW),
         (f"score {percent(explained.scores[row])} %{point}", WHITE),
@@ -231,6 +231,4 @@ def _picture(explained: Explained, row: int, pixels: NDArray[np.uint8]) -> NDArr
     ]
     if highest <= 0:
         lines.append(("The map is zero everywhere", WHITE))
-    return drawing.heat_picture(
-        pixels, heat, explained.frame, drawing.Legend(lines, highest), by.commissioning
-    )
+    return drawing.heat_picture(pixels, heat, explained.frame, drawing.Legend(lines, highest), by.phantom)

@@ -16,7 +16,7 @@ from xrv_node.lab.images.batches import How, Options, Provenance, through
 from xrv_node.lab.images.embed import WEIGHTS
 from xrv_node.lab.images.files import Opened, Paths, Source, Unread
 from xrv_node.report.lettering import GREY, RED, WHITE, Color, band, enlarge, enlargement, panel
-from xrv_node.report.summary import COMMISSIONING
+from xrv_node.values import PHANTOM_WORDS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -81,7 +81,7 @@ def reconstruct(
     return through(paths, model, how, lambda x: (model.rebuilt(x),), finish)
 
 
-def write(result: Reconstructed, out: Path) -> Path:
+def write(result: Reconstructed, out: Path | str) -> Path:
     """Write one picture: input, reconstruction and absolute difference side by side, with the errors.
 
     Parameters
@@ -100,7 +100,7 @@ def write(result: Reconstructed, out: Path) -> Path:
     shown = [_grey(result.image), _grey(result.reconstruction), _grey(difference - _HALF)]
     factor = enlargement(len(result.image))
     row = np.hstack([enlarge(part, factor) for part in shown])[..., np.newaxis].repeat(3, axis=2)
-    lines: list[tuple[str, Color]] = [(COMMISSIONING, RED), ("", RED)] if result.by.commissioning else []
+    lines: list[tuple[str, Color]] = [(PHANTOM_WORDS, RED), ("", RED)] if result.by.phantom else []
     lines += [
         ("Input | reconstruction | difference", WHITE),
         ("", WHITE),
@@ -111,9 +111,9 @@ def write(result: Reconstructed, out: Path) -> Path:
         (result.by.resampler, GREY),
     ]
     picture = np.hstack([row, panel(len(row), lines)])
-    path = out / f"{result.source.name}.png"
-    commissioning = result.by.commissioning
-    drawing.save(path, np.vstack([picture, band(picture.shape[1], len(row), commissioning)]))
+    path = Path(out) / f"{result.source.name}.png"
+    phantom = result.by.phantom
+    drawing.save(path, np.vstack([picture, band(picture.shape[1], len(row), phantom)]))
     return path
 
 

@@ -27,8 +27,8 @@ from xrv_node.report.laterality import contradiction
 from xrv_node.report.lettering import GREY, RED, WHITE, Color, Rgb, band, enlarge, enlargement, panel
 from xrv_node.report.masks import placed
 from xrv_node.report.overlay import outline
-from xrv_node.report.summary import COMMISSIONING
 from xrv_node.values import (
+    PHANTOM_WORDS,
     Analysis,
     Frame,
     FrontalDecision,
@@ -74,8 +74,6 @@ class Segmented:
     @property
     def doubt(self) -> Reason | None:
         """Why left and right may not be the patient's; None where nothing says so."""
-        if self.by.commissioning:
-            return None
         return contradiction(self.radiograph.header or Dataset(), self.structures, self.masks)
 
     def mask(self, structure: str) -> NDArray[np.bool_]:
@@ -125,7 +123,7 @@ def segment(
 
 
 def write(
-    segmented: Segmented, out: Path, structures: Sequence[str] = (), *, seg: bool = False
+    segmented: Segmented, out: Path | str, structures: Sequence[str] = (), *, seg: bool = False
 ) -> list[Path]:
     """Write the structures of an image.
 
@@ -153,7 +151,7 @@ def write(
     XrvNodeError
         A file cannot be written.
     """
-    folder, lines = out / segmented.source.name, _heading(segmented)
+    folder, lines = Path(out) / segmented.source.name, _heading(segmented)
     pixels = display(segmented.radiograph)
     factor = enlargement(len(pixels))
     picture: Rgb = np.repeat(enlarge(pixels, factor)[..., np.newaxis], 3, axis=2)
@@ -168,7 +166,7 @@ def write(
     by = segmented.by
     lines += [("", WHITE), (by.model.name, GREY), (by.resampler, GREY)]
     beside = np.hstack([picture, panel(len(picture), lines)])
-    drawing.save(paths[0], np.vstack([beside, band(beside.shape[1], len(picture), by.commissioning)]))
+    drawing.save(paths[0], np.vstack([beside, band(beside.shape[1], len(picture), by.phantom)]))
     for data in _objects(segmented) if seg else ():
         paths.append(folder / "seg.dcm")
         drawing.write_bytes(paths[-1], data)
@@ -177,8 +175,8 @@ def write(
 
 def _heading(segmented: Segmented) -> list[tuple[str, Color]]:
     lines: list[tuple[str, Color]] = []
-    if segmented.by.commissioning:
-        lines += [(COMMISSIONING, RED), ("", RED)]
+    if segmented.by.phantom:
+        lines += [(PHANTOM_WORDS, RED), ("", RED)]
     if segmented.doubt is not None:
         lines += [("Left and right are not verified", RED), ("", RED)]
     return [*lines, ("Anatomy", WHITE)]
@@ -204,7 +202,7 @@ def _objects(segmented: Segmented) -> list[bytes]:
     by = segmented.by
     analysis = Analysis(
         sop_instance_uid=text(header, "SOPInstanceUID"),
-        model_set=ModelSet(classifier, by.model, autoencoder, by.commissioning),
+        model_set=ModelSet(classifier, by.model, autoencoder, by.phantom),
         findings=(),
         structures=segmented.structures,
         masks=segmented.masks,

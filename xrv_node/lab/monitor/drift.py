@@ -99,8 +99,9 @@ def compare(baseline: Sample, recent: Sample, *, seed: int = 0) -> Drift:
     pairs = list(_pairs(baseline, recent, same))
     alpha = ALPHA / 2 / max(len(pairs), 1)
     shifts = [shift(*pair, alpha, np.random.default_rng(seed)) for pair in pairs]
-    enough = min(len(baseline), len(recent)) >= FEWEST
-    distance = mmd(baseline.embedding, recent.embedding, seed=seed) if same and enough else None
+    embeddings = [_finite(sample.embedding) for sample in (baseline, recent)]
+    enough = min(map(len, embeddings)) >= FEWEST
+    distance = mmd(*embeddings, seed=seed) if same and enough else None
     return Drift(
         baseline=baseline.what,
         recent=recent.what,
@@ -134,16 +135,23 @@ def _pairs(baseline: Sample, recent: Sample, same: bool) -> Iterator[tuple[Kind,
         yield "header", name, of_words(baseline.words[name], recent.words[name])
 
 
+def _finite(embeddings: NDArray[np.floating]) -> NDArray[np.floating]:
+    """The rows that are numbers throughout: of one that is not, every distance would be none, and no random
+    division would be as far apart."""
+    kept: NDArray[np.floating] = embeddings[np.isfinite(embeddings).all(axis=1)]
+    return kept
+
+
 def of_numbers(before: NDArray[np.floating], now: NDArray[np.floating]) -> Histograms:
     """Count a quantity in bins that hold a tenth of all values each, and one for absent values.
 
     Parameters
     ----------
     before, now
-        ``[n]`` and ``[m]``, NaN where absent.
+        ``[n]`` and ``[m]``, NaN where absent; what is infinite counts as absent too.
     """
     both = np.concatenate((before, now))
-    there = both[~np.isnan(both)]
+    there = both[np.isfinite(both)]
     edges = np.unique(np.quantile(there, np.linspace(0, 1, BINS + 1)[1:-1])) if len(there) else np.empty(0)
     names = [
         *(f"up to {edge:.3g}" for edge in edges),
@@ -152,7 +160,7 @@ def of_numbers(before: NDArray[np.floating], now: NDArray[np.floating]) -> Histo
     ]
 
     def counted(values: NDArray[np.floating]) -> NDArray[np.int64]:
-        places = np.where(np.isnan(values), len(edges) + 1, np.searchsorted(edges, values))
+        places = np.where(np.isfinite(values), np.searchsorted(edges, values), len(edges) + 1)
         return np.bincount(places, minlength=len(edges) + 2)
 
     return Histograms(tuple(names), counted(before), counted(now))

@@ -10,15 +10,13 @@ from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 from xrv_node import durable
 from xrv_node.lab.monitor.drift import ALPHA, FEWEST, LOOK, MOVED, Drift, Shift
-from xrv_node.report.summary import COMMISSIONING
 from xrv_node.templates import render
+from xrv_node.values import PHANTOM_WORDS
 
 _VALUES = {"stable": 0, "look": 1, "moved": 2}
 
 _COLOURS = {"moved": "bad", "look": "look", "stable": "good", "too few": ""}
 """By level, those that are to be looked at first."""
-
-_WARNING = f"{COMMISSIONING}: scores are those of untrained networks."
 
 _KINDS = {
     "score": "Score",
@@ -95,7 +93,7 @@ def html(drift: Drift) -> str:
     """The comparison as a page."""
     return render(
         "monitor.html",
-        warning=_WARNING if COMMISSIONING in drift.baseline + drift.recent else "",
+        warning=PHANTOM_WORDS if PHANTOM_WORDS in drift.baseline + drift.recent else "",
         drift=drift,
         verdict=verdict(drift),
         in_both=in_both(drift),

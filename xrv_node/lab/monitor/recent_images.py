@@ -16,7 +16,6 @@ from xrv_node.errors import XrvNodeError
 from xrv_node.lab.baseline.header_fields import Facts, columns, facts
 from xrv_node.lab.baseline.sample import MOST, Sample
 from xrv_node.radiograph.header import read_header
-from xrv_node.report.summary import COMMISSIONING
 from xrv_node.spool import Spool
 
 log = structlog.get_logger("monitor")
@@ -25,7 +24,8 @@ log = structlog.get_logger("monitor")
 def recent(
     store: Store, spool: Spool, since: datetime, until: datetime, model_set: str | None = None
 ) -> Sample:
-    """Collect the analysed images of a time whose files are still in the spool, the newest of each patient.
+    """Collect the analysed images of a time whose files are still in the spool, the newest of each patient;
+    phantoms are none.
 
     A few patients with daily images would look like a shift: `drift` takes images as independent. Where it is
     not known whose a study is, it is a patient of its own.
@@ -45,7 +45,6 @@ def recent(
     query = (
         select(
             AnalysisRow.model_set,
-            AnalysisRow.commissioning,
             AnalysisRow.path,
             Instance.path.label("input"),
             Study.patient,
@@ -54,10 +53,9 @@ def recent(
         .join(Instance, Instance.id == AnalysisRow.instance_id)
         .join(Study, Study.id == Instance.study_id)
         .where(Instance.received_at >= since, Instance.received_at < until)
-        .where(AnalysisRow.purged_at.is_(None))
+        .where(AnalysisRow.purged_at.is_(None), AnalysisRow.phantom.is_(False))
     )
     newest: dict[str | int, tuple[str, str]] = {}
-    commissioning = False
     with store.read() as db:
         if model_set is None:
             model_set = db.execute(query.order_by(AnalysisRow.created_at.desc()).limit(1)).scalar()
@@ -65,15 +63,12 @@ def recent(
             query.where(AnalysisRow.model_set == model_set).order_by(Instance.received_at.desc())
         ):
             newest.setdefault(row.patient or row.id, (row.path, row.input))
-            commissioning |= row.commissioning
             if len(newest) == MOST:
                 break
     found = [one for paths in newest.values() if (one := _read(spool, *paths)) is not None]
     what = f"received {since:%Y-%m-%d} to {until:%Y-%m-%d}"
     if not found:
         raise XrvNodeError(f"no analysed images {what} are in the spool: choose a longer time with --days")
-    if commissioning:
-        what += f", {COMMISSIONING}"
     labels = list(dict.fromkeys(label for scores, *_ in found for label in scores))
     numbers, words = columns([read for *_, read in found])
     return Sample(

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xrv_node.lab.statistics.intervals import UNDEFINED, Bootstrap, Estimate, Z, share
-from xrv_node.lab.statistics.weighted_auc import Floats
+from xrv_node.lab.statistics.weighted_auc import Floats, numbers
 
 BINS = 10
 """At most."""
@@ -74,9 +74,9 @@ def calibration(
     Returns
     -------
     Calibration or None
-        None without both classes.
+        None without both classes, and where an output is no number.
     """
-    if positive.all() or not positive.any():
+    if positive.all() or not positive.any() or not numbers(outputs):
         return None
     p, y, patients = outputs.astype(np.float64), positive.astype(np.float64), rounds.patients[chosen]
     squares, prevalence = (p - y) ** 2, y.mean()

@@ -51,6 +51,7 @@ class FindingFigures:
     calibration: Calibration | None
     """Of the sigmoids; None without them."""
     at_operating_point: Rates | None
+    """None without images, and where scores call nothing (``LabelledScores.calls``)."""
     at_chosen: Rates | None
     """At the threshold that was asked for."""
     roc: Curve | None
@@ -95,7 +96,8 @@ class Evaluation:
     """Everything that the statistics say. ``dataclasses.asdict`` gives what JSON takes."""
 
     images: int
-    patients: int
+    patients: int | None
+    """None where it is not known which images are of one patient."""
     rounds: int
     """Of the bootstrap."""
     findings: tuple[FindingFigures, ...]
@@ -143,7 +145,7 @@ def evaluate(
                 finding=finding,
                 scores=scored.scores[:, i],
                 labels=scored.labels[:, i],
-                threshold=OPERATING_POINT,
+                threshold=OPERATING_POINT if scored.calls else None,
                 rounds=bootstrap,
             )
             splits += [one] if one else []
@@ -195,7 +197,9 @@ def _finding(scored: LabelledScores, i: int, chosen: float | None, rounds: Boots
             lambda w: ranked.average_precision(None if w is None else w[known])
         ),
         calibration=None if outputs is None else calibration(outputs, positive, known, resampled),
-        at_operating_point=rates(scores, positive, OPERATING_POINT, known, rounds) if number else None,
+        at_operating_point=rates(scores, positive, OPERATING_POINT, known, rounds)
+        if number and scored.calls
+        else None,
         at_chosen=rates(scores, positive, chosen, known, rounds) if number and chosen is not None else None,
         roc=curves.roc(ranked),
         precision_recall=curves.precision_recall(ranked),
@@ -223,6 +227,9 @@ def _overall(scored: LabelledScores, findings: list[FindingFigures], rounds: Boo
         return rounds.interval(of)
 
     def mean_f1(*, weighted: bool) -> Estimate:
+        if not scored.calls:
+            return UNDEFINED
+
         def of(w: Floats | None) -> float | None:
             found = []
             for here, scores, positive in columns:
@@ -243,7 +250,9 @@ def _overall(scored: LabelledScores, findings: list[FindingFigures], rounds: Boo
             lambda w: heap.average_precision(None if w is None else w[rows])
         ),
         macro_f1=mean_f1(weighted=False),
-        micro_f1=rounds.interval(lambda w: f1(called, truths, None if w is None else w[rows])),
+        micro_f1=rounds.interval(lambda w: f1(called, truths, None if w is None else w[rows]))
+        if scored.calls
+        else UNDEFINED,
         weighted_f1=mean_f1(weighted=True),
         macro_roc=curves.mean_roc([f.roc for f in findings if f.roc]),
         micro_roc=curves.roc(heap),
@@ -257,7 +266,8 @@ def _overall(scored: LabelledScores, findings: list[FindingFigures], rounds: Boo
 def _cooccurrence(scored: LabelledScores) -> Cooccurrence:
     known = _known(scored)
     labelled = (known & (scored.labels > 0)).astype(np.int64)
-    called = (known & (np.nan_to_num(scored.scores) >= OPERATING_POINT)).astype(np.int64)
+    over = np.nan_to_num(scored.scores) >= OPERATING_POINT
+    called = (known & over & scored.calls).astype(np.int64)
     return Cooccurrence(
         scored.pathologies,
         tuple(map(tuple, (labelled.T @ labelled).tolist())),

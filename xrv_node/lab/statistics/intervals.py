@@ -6,6 +6,7 @@ independent makes every interval too narrow.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import expit, logit, stdtrit
 
-from xrv_node.lab.statistics.weighted_auc import Floats, RankedScores
+from xrv_node.lab.statistics.weighted_auc import Floats, RankedScores, numbers
 
 LEVEL = 0.95
 """Of every interval, unless several are read together (`Bootstrap.interval`)."""
@@ -30,11 +31,25 @@ Z = 1.959963984540054
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A figure with its interval. ``value`` is None where the figure is not defined, the ends with it."""
+    """A figure with its interval. ``value`` is None where the figure is not defined, the ends with it.
+
+    What is no number is no figure: given NaN or an infinity it is not defined, and an interval with such an
+    end is none.
+    """
 
     value: float | None
     low: float | None = None
     high: float | None = None
+
+    def __post_init__(self) -> None:
+        if not _numbers(self.value, self.low, self.high):
+            object.__setattr__(self, "value", self.value if _numbers(self.value) else None)
+            object.__setattr__(self, "low", None)
+            object.__setattr__(self, "high", None)
+
+
+def _numbers(*values: float | None) -> bool:
+    return all(math.isfinite(one) for one in values if one is not None)
 
 
 UNDEFINED = Estimate(None)
@@ -105,14 +120,14 @@ def delong(
     Parameters
     ----------
     scores
-        ``[n]``, finite.
+        ``[n]``. Where one is no number there is no area.
     positive
         ``[n]``: the finding is present.
     patients
         ``[n]``: the patient of each image, numbers from 0; None: each image is of another.
     """
     m, n = int(positive.sum()), int((~positive).sum())
-    if not m or not n:
+    if not m or not n or not numbers(scores):
         return UNDEFINED
     patients = np.arange(m + n) if patients is None else patients
     with_, without = scores[positive].astype(np.float64), scores[~positive].astype(np.float64)
@@ -227,7 +242,7 @@ class Bootstrap:
             together in 95 of 100 cases (Bonferroni).
         """
         value = figure(None)
-        if value is None:
+        if value is None or not _numbers(value):
             return UNDEFINED
         # The same draws for every figure, so that those of one run belong together.
         generator = np.random.default_rng(self.seed)
@@ -236,7 +251,7 @@ class Bootstrap:
         for _ in range(self.rounds if patients >= FEWEST else 0):
             drawn = np.bincount(generator.integers(patients, size=patients), minlength=patients)
             one = figure(drawn[self.patients].astype(np.float64))
-            if one is not None:
+            if one is not None and _numbers(one):
                 found.append(one)
         if len(found) < max(self.rounds / 2, 1) or np.ptp(found) < 1e-12:
             return Estimate(value)

@@ -16,7 +16,7 @@ class LabelledScores:
     Raises
     ------
     ValueError
-        The parts do not belong together.
+        The parts do not belong together, or a score or sigmoid is no number in [0, 1].
     """
 
     pathologies: tuple[str, ...]
@@ -38,6 +38,9 @@ class LabelledScores:
     operating points are of these; without them there are neither."""
     unusual: NDArray[np.bool_] | None = None
     """``[n]``: the gate found the image unlike those that the models were trained on."""
+    calls: bool = True
+    """Whether a score of ``values.OPERATING_POINT`` says that a finding is there. Without it no figure is of
+    calls: no sensitivity, no F1."""
 
     def __post_init__(self) -> None:
         n, findings = len(self.patientid), len(self.pathologies)
@@ -45,6 +48,11 @@ class LabelledScores:
             part = getattr(self, name)
             if part is not None and part.shape != (n, findings):
                 raise ValueError(f"{name} is {part.shape}, not {(n, findings)}")
+        answered = ~np.isnan(self.scores)
+        for name in ("scores", "sigmoids"):
+            part = getattr(self, name)
+            if part is not None and not ((part[answered] >= 0) & (part[answered] <= 1)).all():
+                raise ValueError(f"{name} has what is no number in [0, 1]")
         for name in ("sex", "age_years", "view", "unusual"):
             part = getattr(self, name)
             if part is not None and len(part) != n:

@@ -63,6 +63,8 @@ class Pointing:
     """Of the region and the part of the map at or over `part` of its maximum."""
     energy: float
     """Share of the map's sum that lies in the region (Wang et al. 2020, Score-CAM)."""
+    empty: bool = False
+    """The map is 0 everywhere, or no number somewhere: it points at nothing, which is a miss."""
 
 
 def pointing(
@@ -84,10 +86,13 @@ def pointing(
     Returns
     -------
     Pointing or None
-        None where the map is empty or the region is.
+        None where the region is empty: then there is nothing to point at. A map that is empty misses the
+        region, and both shares are 0: to leave it out would raise them.
     """
-    if not region.any() or not heat.max(initial=0) > 0:
+    if not region.any():
         return None
+    if not np.isfinite(heat).all() or not heat.max(initial=0) > 0:
+        return Pointing(False, 0.0, 0.0, empty=True)
     row, column = np.unravel_index(int(np.argmax(heat)), heat.shape)
     top, left = max(0, int(row) - tolerance), max(0, int(column) - tolerance)
     near = region[top : int(row) + tolerance + 1, left : int(column) + tolerance + 1]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from xrv_node.lab.statistics.intervals import Bootstrap, Estimate, delong, share
+from xrv_node.lab.statistics.intervals import UNDEFINED, Bootstrap, Estimate, delong, share
 from xrv_node.lab.statistics.labelled_scores import LabelledScores
 from xrv_node.lab.statistics.weighted_auc import Floats, RankedScores
 
@@ -92,7 +92,7 @@ def compare(
     finding: str,
     scores: NDArray[np.floating],
     labels: NDArray[np.floating],
-    threshold: float,
+    threshold: float | None,
     rounds: Bootstrap,
 ) -> SubgroupComparison | None:
     """Compare groups for one finding; None where fewer than two have enough patients with it and without.
@@ -104,7 +104,7 @@ def compare(
     scores, labels
         ``[n]``; images in which either is NaN are left out.
     threshold
-        For sensitivity and specificity.
+        For sensitivity and specificity; None: there are none.
     """
     known = ~np.isnan(scores) & ~np.isnan(labels)
     groups, parts = [], []
@@ -113,15 +113,22 @@ def compare(
         positive = labels[chosen] > 0
         if not rounds.enough(chosen, positive):
             continue
-        called, patients = scores[chosen] >= threshold, rounds.patients[chosen]
+        patients = rounds.patients[chosen]
+        called = scores[chosen] >= (np.inf if threshold is None else threshold)
         groups.append(
             Subgroup(
                 name,
                 len(positive),
                 int(positive.sum()),
                 delong(scores[chosen], positive, patients),
-                share(called[positive], patients[positive]),
-                share(~called[~positive], patients[~positive]),
+                *(
+                    (UNDEFINED, UNDEFINED)
+                    if threshold is None
+                    else (
+                        share(called[positive], patients[positive]),
+                        share(~called[~positive], patients[~positive]),
+                    )
+                ),
             )
         )
         parts.append(_Part(chosen, RankedScores(scores[chosen], positive), called, positive))
@@ -138,5 +145,7 @@ def compare(
 
         return rounds.interval(of, among=pairs)
 
-    gaps = map(gap, (_Part.auc, _Part.sensitivity, _Part.specificity))
-    return SubgroupComparison(by, finding, tuple(groups), *gaps)
+    of_calls = (
+        (UNDEFINED, UNDEFINED) if threshold is None else (gap(_Part.sensitivity), gap(_Part.specificity))
+    )
+    return SubgroupComparison(by, finding, tuple(groups), gap(_Part.auc), *of_calls)

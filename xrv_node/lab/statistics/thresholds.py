@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from xrv_node.lab.statistics.intervals import UNDEFINED, Estimate, share
+from xrv_node.lab.statistics.intervals import UNDEFINED, Estimate, delong, share
 from xrv_node.lab.statistics.weighted_auc import Floats, RankedScores
 
 INSIDE = (float(np.finfo(np.float32).tiny), 1 - 2**-24)
@@ -42,10 +42,20 @@ class Suggestion:
     """On other images of the same kind (`suggest`); undefined where that cannot be told."""
 
 
+def told(area: Estimate) -> bool:
+    """Whether an area under the ROC curve is better than chance: its interval lies above 0.5."""
+    return area.low is not None and area.low > 0.5
+
+
 def suggest(
     outputs: NDArray[np.floating], positive: NDArray[np.bool_], patients: NDArray[np.intp] | None = None
 ) -> tuple[Suggestion, ...]:
     """Choose a threshold by each rule.
+
+    There is none where the images do not tell the network from chance: where DeLong's interval of the area
+    holds 0.5 or lies below (`intervals.delong`). Youden's index is never below 0, and of such a network its
+    best point calls every image. Nor is there one by a rule that only a call of every image or of none can
+    keep, where sensitivity and specificity add up to 1.
 
     Each lies halfway between two outputs that occurred, so that rounding moves no image over it. Of several
     that are equally good it is the highest, with the fewest false alarms.
@@ -58,18 +68,23 @@ def suggest(
     Parameters
     ----------
     outputs
-        ``[n]``, in [0, 1].
+        ``[n]``, in [0, 1]; where one is no number nothing can be suggested.
     positive
         ``[n]``: the finding is present. Without both classes nothing can be suggested.
     patients
-        ``[n]``: the patient of each image, numbers from 0; None: no cross-validation.
+        ``[n]``: the patient of each image, numbers from 0; None: no cross-validation, and each image is of
+        another for the interval.
     """
+    if not told(delong(outputs, positive, patients)):
+        return ()
     chosen = _choose(outputs, positive)
     expected = {} if patients is None else _expected(outputs, positive, patients)
     found = []
     for rule, threshold in chosen.items():
         called = outputs >= threshold
         apparent = float(called[positive].mean()), float((~called[~positive]).mean())
+        if sum(apparent) <= 1:
+            continue
         found.append(Suggestion(rule, threshold, *apparent, *expected.get(rule, (UNDEFINED, UNDEFINED))))
     return tuple(found)
 

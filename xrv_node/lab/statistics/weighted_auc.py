@@ -12,22 +12,30 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 
+def numbers(values: NDArray[np.floating]) -> bool:
+    """Whether all values are numbers, neither NaN nor infinite: of others no figure is made.
+
+    A sort puts NaN somewhere, and an area would come of it.
+    """
+    return bool(np.isfinite(values).all())
+
+
 class RankedScores:
     """The scores of one finding, best first, ties together.
 
     Parameters
     ----------
     scores
-        ``[n]``, finite.
+        ``[n]``. Where one is no number (`numbers`) none has a rank, and every figure is None.
     positive
         ``[n]``: the finding is present.
     """
 
     def __init__(self, scores: NDArray[np.floating], positive: NDArray[np.bool_]) -> None:
-        self.order = np.argsort(-scores, kind="stable")
+        self.order = np.argsort(-scores, kind="stable") if numbers(scores) else np.empty(0, np.intp)
         ranked = scores[self.order]
         self.positive = positive[self.order].astype(np.float64)
-        self.ends = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True)) if len(scores) else self.order
+        self.ends = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True)) if len(ranked) else self.order
         """The last place of each tie."""
 
     def counts(self, weights: Floats | None = None) -> tuple[Floats, Floats]:

@@ -38,7 +38,9 @@ class Position:
     rate: float = 0.0
     """Peak learning rate of the stage."""
     loss: float = 0.0
-    """Sum of the losses of the epoch's steps."""
+    """Sum of the losses of the epoch's steps that trained."""
+    trained: int = 0
+    """How many these are: those of which an image could be read."""
     best_auc: float = -1.0
     """Highest validation AUC so far."""
     best_loss: float = 0.0
@@ -130,7 +132,8 @@ def load(path: Path) -> Saved:
             states.setdefault(int(number), {})[name] = value
         return Saved(
             identity=header["identity"],
-            position=Position(**header["position"]),
+            # checkpoints of before it was counted: every step was taken for one that trained
+            position=Position(**{"trained": header["position"]["step"]} | header["position"]),
             network=_named("network", tensors),
             best=_named("best", tensors),
             optimizer={"state": states, "param_groups": header["groups"]},

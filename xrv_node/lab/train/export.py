@@ -19,10 +19,18 @@ if TYPE_CHECKING:
 
     from xrv_node.lab.train.network import Start
 
+BY_ITS_USER = "Trained by its user, for research; nobody but them has checked it."
+
 CAUTIONS = (
-    "Trained by its user, for research; nobody but them has checked it.",
+    BY_ITS_USER,
     "Scores are rescaled so that 0.5 is the operating point; they are not probabilities, and the operating "
     "points come from the validation part of the training data, not from your patients.",
+)
+
+NOTHING_TOLD = (
+    BY_ITS_USER,
+    "No finding was told from chance on the validation part of the training data, so there are no operating "
+    "points: scores are plain sigmoids, nothing is called by them, and a node does not run it.",
 )
 
 
@@ -51,6 +59,7 @@ def write(
     labels: tuple[str, ...],
     points: tuple[float | None, ...],
     datasets: tuple[str, ...],
+    doubt: str,
     out: Path,
 ) -> Installed:
     """Write the network, what its outputs mean and their operating points.
@@ -64,9 +73,12 @@ def write(
     best
         Its state dict, on the CPU.
     labels, points
-        Of each output, in order; None: no operating point, and so no such finding in results.
+        Of each output, in order; None: no operating point, and so no such finding in results. Where there
+        is none at all, the scores are sigmoids, and nothing is called.
     datasets
         Titles of what it was trained on here.
+    doubt
+        As ``splits.doubt``.
     out
         The folder.
 
@@ -75,6 +87,8 @@ def write(
     Installed
         The file and its digests.
     """
+    any_told = any(points)
+    cautions = CAUTIONS if any_told else NOTHING_TOLD
     known = TrainedNetwork.model_validate(
         {
             "name": name,
@@ -84,9 +98,10 @@ def write(
                 *datasets,
                 *(f"before: {title.removeprefix('before: ')}" for title in start.training_data),
             ),
-            "cautions": (*CAUTIONS, start.caution) if start.caution else CAUTIONS,
+            "cautions": (*cautions, *filter(None, (start.caution, doubt))),
             "labels": labels,
-            "thresholds": points,
+            "thresholds": points if any_told else (),
+            "calls": any_told,
         }
     )
     return importing.write_trained(

@@ -22,7 +22,7 @@ def range_test(step: Callable[[float], float]) -> tuple[list[float], list[float]
     Parameters
     ----------
     step
-        Trains one step at a rate and returns its loss.
+        Trains one step at a rate and returns its loss; what is no number ends the test.
 
     Returns
     -------
@@ -61,9 +61,10 @@ def suggest(rates: Sequence[float], losses: Sequence[float]) -> float | None:
     Returns
     -------
     float or None
-        None where the loss does not fall over the first decade or more: no rate is known to be good.
+        None where the loss does not fall over the first decade or more, or is no number: no rate is known to
+        be good.
     """
-    if len(losses) <= DECADE:
+    if len(losses) <= DECADE or not np.isfinite(losses).all():
         return None
     window = np.ones(DECADE + 1)
     smooth = np.convolve(losses, window, "same") / np.convolve(np.ones(len(losses)), window, "same")

@@ -14,9 +14,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from xrv_node.errors import ConfigError
+from xrv_node.errors import ConfigError, DatasetError
 from xrv_node.lab.train import checkpoint, image_batches, learning_rate_finder, loss, measure, rate_schedule
 from xrv_node.lab.train.checkpoint import Position, Saved
+from xrv_node.lab.train.no_number import NoNumberError, check_weights, remedy
+from xrv_node.models.inputs import scaled_here
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -74,6 +76,7 @@ class _State:
     """Of classes and of tasks, for the loss."""
 
 
+@scaled_here()
 def fit(run: Run, saved: Saved | None = None) -> tuple[Position, dict[str, Tensor]]:
     """Train, from the beginning or from a checkpoint.
 
@@ -96,9 +99,9 @@ def fit(run: Run, saved: Saved | None = None) -> tuple[Position, dict[str, Tenso
     Raises
     ------
     ConfigError
-        The loss is no longer a number.
+        A loss, an output or a weight is no longer a number.
     DatasetError
-        No validation image can be read.
+        No training or validation image can be read, or no finding of those that can has both classes.
     OSError
         A checkpoint cannot be written.
     """
@@ -111,15 +114,26 @@ def fit(run: Run, saved: Saved | None = None) -> tuple[Position, dict[str, Tenso
     with _generators(run, saved):
         if saved is None:
             state = _State(Position(), {}, weights)
-            _record(run, state, {"stage": "start", "epoch": 0, "loss": None, "rate": None})
         else:
             state = _State(saved.position, saved.best, weights)
             run.start.network.load_state_dict(saved.network)
-        planned = rate_schedule.stages(recipe)
-        while state.position.stage < len(planned):
-            _stage(run, state, planned, saved)
-            saved = None
+        try:
+            _train(run, state, saved)
+        except NoNumberError as error:
+            kept = (run.out / checkpoint.FILE).exists()
+            words = remedy(error, run.start.words, state.position.history, kept=kept)
+            raise ConfigError(words) from error
     return state.position, state.best
+
+
+def _train(run: Run, state: _State, saved: Saved | None) -> None:
+    """Measure what the training begins with, then train all stages, or what is left of them."""
+    if saved is None:
+        _record(run, state, {"stage": "start", "epoch": 0, "loss": None, "rate": None})
+    planned = rate_schedule.stages(run.recipe)
+    while state.position.stage < len(planned):
+        _stage(run, state, planned, saved)
+        saved = None
 
 
 def _stage(run: Run, state: _State, planned: tuple[rate_schedule.Stage, ...], saved: Saved | None) -> None:
@@ -138,9 +152,15 @@ def _stage(run: Run, state: _State, planned: tuple[rate_schedule.Stage, ...], sa
     while position.stage == number:
         rate_schedule.prepared(run.start, stage)  # measuring has set the network to evaluation
         rate = _epoch(run, state, optimizer, cycle, sum(s.epochs for s in planned) * run.steps)
-        row = {"stage": stage.name, "epoch": position.epoch + 1, "loss": position.loss / run.steps}
+        if not position.trained:
+            raise DatasetError(
+                f"none of {len(run.split.train)} training images of {run.table.name} can be read: look for "
+                "them in its folder"
+            )
+        row = {"stage": stage.name, "epoch": position.epoch + 1, "loss": position.loss / position.trained}
         _record(run, state, row | {"rate": rate})
-        position.epoch, position.step, position.loss = position.epoch + 1, 0, 0.0
+        position.epoch, position.step = position.epoch + 1, 0
+        position.loss, position.trained = 0.0, 0
         worn_out = stage.name == "all" and position.since_best >= run.recipe.patience
         if position.epoch == stage.epochs or worn_out:
             position.stage, position.epoch, position.since_best = number + 1, 0, 0
@@ -153,7 +173,9 @@ def _epoch(run: Run, state: _State, optimizer: AdamW, cycle: OneCycleLR, total: 
     epoch = len(position.history)
     done = (epoch - 1) * run.steps  # the first row is that of the beginning
     for batch in run.batches(epoch, position.unread, position.step):
-        position.loss += _step(run.start.network, batch, run, state.weights, optimizer)
+        value = _step(run.start.network, batch, run, state.weights, optimizer)
+        if value is not None:
+            position.loss, position.trained = position.loss + value, position.trained + 1
         rate = float(optimizer.param_groups[0]["lr"])
         cycle.step()
         position.step += 1
@@ -165,20 +187,22 @@ def _epoch(run: Run, state: _State, optimizer: AdamW, cycle: OneCycleLR, total: 
 
 def _step(
     network: nn.Module, batch: image_batches.Batch, run: Run, weights: tuple[Tensor, Tensor], optimizer: AdamW
-) -> float:
-    """Train on a batch and return its loss; a batch of which no image can be read changes nothing."""
+) -> float | None:
+    """Train on a batch and return its loss; a batch of which no image can be read changes nothing, and has
+    none."""
     if not len(batch.rows):
-        return 0.0
+        return None
     kind = run.device.partition(":")[0]
     with torch.autocast(kind, dtype=torch.bfloat16, enabled=_half(run.recipe.precision, kind)):
         logits = network(batch.images.to(run.device))
     value = loss.masked_bce(logits, batch.labels.to(run.device), *weights)
     if not value.isfinite():
-        raise ConfigError("the loss is no longer a number: train with a lower learning_rate")
+        raise NoNumberError("the loss is")
     optimizer.zero_grad()
     torch.autograd.backward(value)
     trained = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    nn.utils.clip_grad_norm_(trained, run.recipe.clip_norm)
+    if not nn.utils.clip_grad_norm_(trained, run.recipe.clip_norm).isfinite():
+        raise NoNumberError("the gradient of the loss is")
     optimizer.step()
     return value.item()
 
@@ -203,8 +227,9 @@ def _rate(run: Run, stage: rate_schedule.Stage, weights: tuple[Tensor, Tensor]) 
         for group in optimizer.param_groups:
             group["lr"] = rate
         try:
-            return _step(network, next(images), run, weights, optimizer)
-        except ConfigError:  # it broke out, which is what the test is for
+            found = (_step(network, batch, run, weights, optimizer) for batch in images)
+            return next(loss for loss in found if loss is not None)
+        except NoNumberError:  # it broke out, which is what the test is for
             return float("nan")
 
     found = learning_rate_finder.suggest(*learning_rate_finder.range_test(step))
@@ -216,13 +241,21 @@ def _rate(run: Run, stage: rate_schedule.Stage, weights: tuple[Tensor, Tensor]) 
 def _record(run: Run, state: _State, row: dict[str, Any]) -> None:
     """Measure the network on the validation part, and keep its weights if they are the best so far."""
     position = state.position
+    check_weights(run.start.network)
     images = image_batches.plain(run.table, run.start.size)
     found = measure.answers(run.start.network, images, run.split.valid, run.recipe.batch, position.unread)
     areas = measure.aucs(found)
     known = [area for area in areas if area is not None]
-    auc = sum(known) / len(known) if known else 0.0
+    if not known:
+        raise DatasetError(
+            f"no finding is both present and absent in the {len(found.rows)} validation images that can be "
+            "read: see why the others cannot (`xrv-node datasets verify`)"
+        )
+    auc = sum(known) / len(known)
     logits, labels = (torch.from_numpy(part).to(run.device) for part in (found.logits, found.labels))
     valid_loss = loss.masked_bce(logits, labels, *state.weights).item()
+    if not np.isfinite(valid_loss):
+        raise NoNumberError("the validation loss is")
     # areas of few images tie; and an output that was drawn knows nothing, however lucky its order
     better = (auc, -valid_loss) > (position.best_auc, -position.best_loss)
     better &= row["stage"] != "start" or run.start.knows_all
@@ -237,6 +270,7 @@ def _record(run: Run, state: _State, row: dict[str, Any]) -> None:
 
 
 def _save(run: Run, state: _State, optimizer: AdamW, cycle: OneCycleLR) -> None:
+    check_weights(run.start.network)
     network = run.start.network.state_dict()
     path = run.out / checkpoint.FILE
     checkpoint.save(

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from xrv_node.lab.datasets.catalog import entries
+from xrv_node.lab.datasets.catalog import entries, without_patients
 from xrv_node.lab.statistics.intervals import Estimate
-from xrv_node.lab.train.splits import PARTS, presence
+from xrv_node.lab.train.splits import PARTS, doubt, presence
 from xrv_node.models.weights import Installed
 from xrv_node.product import NOTICE, VERSION
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from xrv_node.lab.train.recipe import Recipe
     from xrv_node.lab.train.splits import Split
 
+IN_NO_RESULT = "it is in no result"
+NOTHING_CALLED = "as no finding is told, scores are plain sigmoids and nothing is called"
+
 
 def text(
     weights: Installed,
@@ -29,6 +33,7 @@ def text(
     table: LabelTable,
     parts: Split,
     points: Sequence[float | None],
+    without_point: Mapping[str, str],
     figures: Evaluation,
     history: Sequence[dict[str, Any]],
     unread: int,
@@ -46,7 +51,7 @@ def text(
     parts
         Rows of `table`.
     points
-        Operating point of each label.
+        Operating point of each label; `without_point` says of those that have none why.
     figures
         On the test part.
     history
@@ -74,31 +79,34 @@ def text(
             "",
             "## Data",
             "",
-            *_table(("dataset", "images", "views", "terms"), map(_dataset, tables)),
+            *markdown(("dataset", "images", "views", "terms"), map(_dataset, tables)),
             "",
-            "Divided by patients: none is in two parts.",
+            _divided(tables),
             "",
-            *_table(("part", "images", "patients", "used for"), _parts(table, parts)),
+            *markdown(("part", "images", "patients", "used for"), _parts(tables, table, parts)),
             "",
             "Images that have a finding, of those where it is known:",
             "",
-            *_table(("finding", *PARTS), (row.values() for row in presence(table, parts))),
+            *markdown(("finding", *PARTS), (row.values() for row in presence(table, parts))),
             *([f"\n{unread} images could not be read and were left out."] if unread else []),
             *([f"\n{start.caution}"] if start.caution else []),
             "",
             "## Findings",
             "",
             "Measured on the test part; operating points (sigmoid) are those of the highest sum of "
-            "sensitivity and specificity on the validation part. Intervals of 95 %: DeLong's of the area, "
-            "Wilson's of sensitivity and specificity.",
+            "sensitivity and specificity on the validation part; where that does not tell a finding from "
+            f"chance there is none, and {IN_NO_RESULT if any(points) else NOTHING_CALLED}. Intervals of 95 "
+            "%: "
+            "DeLong's of the area, Wilson's of sensitivity and specificity.",
             "",
-            *_table(
+            *markdown(
                 ("finding", "images", "present", "AUC", "operating point", "sensitivity", "specificity"),
-                _findings(table.pathologies, points, figures),
+                _findings(table.pathologies, points, without_point, figures),
             ),
             "",
             f"Mean AUC over the findings: {_estimate(figures.overall.macro_auc)}, interval by "
-            f"{figures.rounds} rounds of the bootstrap over patients.",
+            f"{figures.rounds} rounds of the bootstrap over "
+            f"{'patients' if published(tables).any() else 'images'}.",
             "",
             "## Training",
             "",
@@ -117,7 +125,7 @@ def text(
     )
 
 
-def _table(heading: Sequence[str], rows: Iterable[Iterable[Any]]) -> list[str]:
+def markdown(heading: Sequence[str], rows: Iterable[Iterable[Any]]) -> list[str]:
     lines = [heading, ["---"] * len(heading), *rows]
     return [f"| {' | '.join(str(cell).replace('|', '/') for cell in line)} |" for line in lines]
 
@@ -128,36 +136,58 @@ def _dataset(table: LabelTable) -> tuple[str, ...]:
     return title, str(len(table)), ", ".join(table.views), terms
 
 
-def _parts(table: LabelTable, parts: Split) -> list[tuple[str, int, int, str]]:
+def published(tables: Sequence[LabelTable]) -> NDArray[np.bool_]:
+    """``[len(tables)]``: whether the owner of each tells which images are of one patient."""
+    return np.array([not without_patients([one.name]) for one in tables])
+
+
+def _divided(tables: Sequence[LabelTable]) -> str:
+    """How the parts were made, and what is not known of them."""
+    known, titles = published(tables), without_patients(one.name for one in tables)
+    by = "Divided by patients: none is in two parts." if known.all() else ""
+    if not known.all():
+        by = "Divided by patients where they are published." if known.any() else "Divided by images."
+    return " ".join(filter(None, (by, doubt(titles))))
+
+
+def _parts(tables: Sequence[LabelTable], table: LabelTable, parts: Split) -> list[tuple[str, int, str, str]]:
     uses = ("the weights", "when to stop, operating points", "the figures below")
+    known = published(tables)
+    which = table.csv["which_dataset"].to_numpy(dtype=int) if len(tables) > 1 else np.zeros(len(table), int)
     found = []
     for part, use in zip(PARTS, uses, strict=True):
-        patients = table.csv["patientid"].iloc[getattr(parts, part)]
+        rows = getattr(parts, part)
+        patients = table.csv["patientid"].iloc[rows[known[which[rows]]]]
         number = patients[patients != ""].nunique() + int((patients == "").sum())
-        found.append((part, len(patients), number, use))
+        others = len(rows) - len(patients)
+        words = f"{number}, and those of {others} images" if others else str(number)
+        found.append((part, len(rows), words if len(patients) or not others else "not published", use))
     return found
 
 
 def _findings(
-    labels: Sequence[str], points: Sequence[float | None], figures: Evaluation
+    labels: Sequence[str],
+    points: Sequence[float | None],
+    without_point: Mapping[str, str],
+    figures: Evaluation,
 ) -> list[tuple[str, ...]]:
-    by_finding = {one.finding: one for one in figures.findings}
-    return [
-        _finding(label, point, by_finding[label])
-        if point is not None
-        else (label, "", "", "", "none: not both present and absent in validation; not in results", "", "")
-        for label, point in zip(labels, points, strict=True)
-    ]
+    measured = {one.finding: _measured(one) for one in figures.findings}
+    nothing = ("", "", "", "", "")
+    found = []
+    for label, point in zip(labels, points, strict=True):
+        number, positives, area, *rates = measured.get(label, nothing)
+        said = f"none: {without_point[label]}" if point is None else f"{np.float32(point):.4g}"
+        found.append((label, number, positives, area, said, *rates))
+    return found
 
 
-def _finding(label: str, point: float, one: FindingFigures) -> tuple[str, ...]:
+def _measured(one: FindingFigures) -> tuple[str, str, str, str, str]:
+    """Images, how many with it, area, sensitivity, specificity."""
     rates = one.at_operating_point
     return (
-        label,
         str(one.number),
         str(one.positives),
         _estimate(one.auc) if not one.why_not else one.why_not,
-        f"{np.float32(point):.4g}",
         _estimate(rates.sensitivity) if rates else "",
         _estimate(rates.specificity) if rates else "",
     )

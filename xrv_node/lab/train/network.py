@@ -13,9 +13,10 @@ from torch import nn
 from xrv_node.errors import ConfigError, WeightsError
 from xrv_node.lab.train.recipe import SCRATCH
 from xrv_node.models import catalog, densenet, resnet, weights
-from xrv_node.models.architectures import ARCHITECTURES, assemble
+from xrv_node.models.architectures import ARCHITECTURES, HEAD, assemble
 from xrv_node.models.importing import file_sha256
 from xrv_node.models.inputs import IMAGENET_MEAN, IMAGENET_STD, LIMIT
+from xrv_node.models.numbers import as_float32, floating
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from xrv_node.lab.train.recipe import Recipe
-
-HEAD = {"densenet121": "classifier", "resnet50_classifier": "fc"}
-"""By architecture that can be trained: its last layer."""
 
 FIRST = {"densenet121": ("features.conv0", "features.norm0"), "resnet50_classifier": ("conv1", "bn1")}
 """Its first convolution, and the batch normalisation after it."""
@@ -194,7 +192,9 @@ def imagenet(file: Path, architecture: str) -> dict[str, Tensor]:
     read: dict[str, Any] = read_tensors(file)
     # torchvision's older files write norm.1 for norm1, and lack the counters of batches
     state = {
-        re.sub(r"(denselayer\d+\.(?:norm|conv))\.([12])\.", r"\1\2.", key): torch.tensor(value)
+        re.sub(r"(denselayer\d+\.(?:norm|conv))\.([12])\.", r"\1\2.", key): torch.tensor(
+            as_float32(value) if floating(value) else value
+        )
         for key, value in read.items()
         if not key.startswith(f"{HEAD[architecture]}.")
     }
@@ -203,7 +203,13 @@ def imagenet(file: Path, architecture: str) -> dict[str, Tensor]:
     convolution, norm = FIRST[architecture]
     kernel = state.get(f"{convolution}.weight")
     if kernel is None or kernel.shape[1:2] != (3,) or f"{norm}.running_var" not in state:
-        raise WeightsError(f"{file} is not torchvision's {architecture}: name another file or `network`")
+        raise WeightsError(
+            f"{file} is not torchvision's {architecture}: name another file or `network`; a network that was "
+            "made with torchxrayvision is imported first, with `xrv-node models import FILE --like NAME "
+            "--findings A,B`, and its name given"
+        )
+    if damaged := [key for key, value in state.items() if not value.isfinite().all()]:
+        raise WeightsError(f"values of {damaged[0]!r} in {file} are not finite: download it again")
     mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (IMAGENET_MEAN, IMAGENET_STD))
     grey = 2 * LIMIT  # kept out of the kernel: an optimiser's steps are of the size that kernels usually have
     offset = (kernel * (0.5 - mean) / std).sum(dim=(1, 2, 3))

@@ -8,7 +8,7 @@ import io
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 from xrv_node import durable
 from xrv_node.errors import ConfigError, DatasetError
 from xrv_node.lab.datasets import tools
-from xrv_node.lab.datasets.catalog import entries
+from xrv_node.lab.datasets.catalog import entries, without_patients
 from xrv_node.lab.datasets.table import LabelTable
 from xrv_node.lab.statistics.evaluate import Evaluation, evaluate
 from xrv_node.lab.train import checkpoint, export, image_batches, loop, measure, model_card, network
 from xrv_node.lab.train.recipe import Recipe
-from xrv_node.lab.train.splits import PARTS, Split, presence, split
-from xrv_node.models import resolve_device
+from xrv_node.lab.train.splits import PARTS, Split, doubt, presence, split
+from xrv_node.models.device import resolve_device
 from xrv_node.models.weights import Installed
 from xrv_node.product import VERSION
 
@@ -41,6 +41,8 @@ class Trained:
     card: Path
     evaluation: Evaluation
     """On the test part, which neither the training nor the operating points have seen."""
+    without_point: dict[str, str]
+    """Findings that have no operating point, and why."""
     unread: dict[str, str]
     """Images that could not be read, and why."""
 
@@ -138,13 +140,12 @@ def train(
         images, unread = image_batches.plain(table, start.size), position.unread
         chosen_on = measure.answers(start.network, images, parts.valid, recipe.batch, unread)
         points = measure.operating_points(chosen_on)
-        if not any(points):
-            raise DatasetError(
-                "no finding is both present and absent in the validation images that can be read: see why "
-                "the others cannot (`xrv-node datasets verify`)"
-            )
+        without_point = measure.without_point(table.pathologies, points, measure.areas(chosen_on))
         measured_on = measure.answers(start.network, images, parts.test, recipe.batch, unread)
         figures = evaluate(measure.labelled_scores(table, measured_on, points), seed=recipe.seed)
+        unpublished = without_patients(one.name for one in tables)
+        if unpublished:
+            figures = replace(figures, patients=None)
         titles = tuple(e.title for e in entries() if e.name in {one.name for one in tables})
         weights = export.write(
             name=title,
@@ -153,6 +154,7 @@ def train(
             labels=table.pathologies,
             points=points,
             datasets=titles,
+            doubt=doubt(unpublished),
             out=out,
         )
         durable.write(out / "figures.json", [_json(asdict(figures))])
@@ -164,12 +166,13 @@ def train(
             table=table,
             parts=parts,
             points=points,
+            without_point=without_point,
             figures=figures,
             history=position.history,
             unread=len(unread),
         )
         durable.write(out / f"{title}.md", [text.encode()])
-    return Trained(weights, out / f"{title}.md", figures, unread)
+    return Trained(weights, out / f"{title}.md", figures, without_point, unread)
 
 
 @contextmanager

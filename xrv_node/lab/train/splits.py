@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -87,6 +88,23 @@ def presence(table: LabelTable, parts: Split) -> list[dict[str, str]]:
             row[part] = f"{int((labels == 1).sum())} of {int((~np.isnan(labels)).sum())}"
         found.append(row)
     return found
+
+
+def doubt(titles: Sequence[str]) -> str:
+    """Return what to mind of parts and figures where patients are not published, a sentence; empty without
+    such datasets.
+
+    Parameters
+    ----------
+    titles
+        Of datasets whose owners publish no patients (``catalog.without_patients``).
+    """
+    if not titles:
+        return ""
+    return (
+        f"Of {' and '.join(titles)} no patients are published: images of one patient may be in two parts, "
+        "the figures too good and the intervals too narrow."
+    )
 
 
 def _patients(table: LabelTable) -> NDArray[np.intp]:

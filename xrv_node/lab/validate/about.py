@@ -12,6 +12,12 @@ from xrv_node.lab.validate.score_dataset import Plan, ScoredDataset
 from xrv_node.product import VERSION
 from xrv_node.radiograph import resample
 
+PUBLISHED = "published"
+NO_PATIENTS = (
+    "not published: each image counts as a patient of its own, and where several are of one patient all "
+    "intervals are too narrow"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class About:
@@ -37,10 +43,14 @@ class About:
     """What is known of the classifier, from the catalogue."""
     resampler: str
     commissioning: bool
-    """The networks are untrained: no figure is a result."""
+    """The networks are those for phantoms: no figure is about patients."""
     version: str
     date: str
     """ISO 8601, UTC."""
+    notes: tuple[str, ...] = ()
+    """What was passed over, missing or unknown in the owner's files."""
+    patients: str = PUBLISHED
+    """Whether the owner tells which images are of one patient, in words."""
 
 
 def about(plan: Plan, run: ScoredDataset, used: int, now: datetime) -> About:
@@ -56,12 +66,14 @@ def about(plan: Plan, run: ScoredDataset, used: int, now: datetime) -> About:
         When it ended, UTC.
     """
     entry = catalog.find(plan.dataset)
-    views = plan.views or entry.views
+    views = run.table.views
     unique = entry.unique_patients if plan.unique_patients is None else plan.unique_patients
     words = [
         f"part {plan.part or entry.parts[0]}" if len(entry.parts) > 1 else "",
         "all views" if "*" in views else f"views {', '.join(views)}",
-        "the first image of each patient" if unique else "all images of each patient",
+        ("the first image of each patient" if unique else "all images of each patient")
+        if entry.patients_published
+        else "all images",
         f"{len(run.rows)} of {len(run.table)} rows, drawn at random"
         if len(run.rows) < len(run.table)
         else "",
@@ -71,11 +83,13 @@ def about(plan: Plan, run: ScoredDataset, used: int, now: datetime) -> About:
         dataset=entry.name,
         title=entry.title,
         home=entry.home,
+        patients=PUBLISHED if entry.patients_published else NO_PATIENTS,
         choice="; ".join(filter(None, words)),
         rows=len(run.rows),
         used=used,
         left_out=store_with_labels.left_out(run.store, run.rows),
         labels_left_out=run.unknown,
+        notes=run.table.notes,
         networks=run.networks.names,
         operating_points=_points(plan, run),
         cautions=run.networks.classifier.entry.cautions,
@@ -87,6 +101,8 @@ def about(plan: Plan, run: ScoredDataset, used: int, now: datetime) -> About:
 
 
 def _points(plan: Plan, run: ScoredDataset) -> str:
+    if not run.networks.classifier.entry.calls:
+        return "none: where it was trained no finding was told from chance, and nothing is called"
     if run.networks.classifier.thresholds is None:
         return "none are published: scores are plain sigmoids, and 0.5 is no operating point"
     own = [label for label, _ in plan.thresholds]

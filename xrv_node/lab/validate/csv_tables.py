@@ -48,6 +48,11 @@ FINDING_COLUMNS = (
     *(f"threshold_{rule}" for rule in RULES),
     "why_not",
 )
+LOCALISATION_COLUMNS = (
+    *("finding", "number"),
+    *_with_ends("hits"),
+    *("by_chance", "iou", "energy", "empty", "outside", "not_scored"),
+)
 OVERALL_COLUMNS = ("figure", "value", "low", "high")
 SUBGROUP_COLUMNS = (
     *("by", "finding", "group", "number", "positives"),
@@ -89,6 +94,13 @@ def finding_rows(validation: Validation) -> Iterator[dict[str, Any]]:
                 "calibration_error_by_chance": f.calibration.error_by_chance,
             }
         yield row
+
+
+def localisation_rows(validation: Validation) -> Iterator[dict[str, Any]]:
+    """A row a finding that is marked, of `LOCALISATION_COLUMNS`."""
+    for one in validation.localisation:
+        row = {name: getattr(one, name) for name in LOCALISATION_COLUMNS if not name.startswith("hits")}
+        yield row | _ends("hits", one.hits)
 
 
 def overall_rows(evaluation: Evaluation) -> Iterator[dict[str, Any]]:

@@ -18,7 +18,8 @@ from xrv_node.analyse.heatmap import smooth
 from xrv_node.errors import ConfigError
 from xrv_node.lab.statistics.overlap import Mask, pointing
 from xrv_node.lab.validate.run_store import Marked
-from xrv_node.models import Networks, get_model, inference, weights
+from xrv_node.models import Networks, catalog, get_model, inference, weights
+from xrv_node.models.device import resolve_device
 from xrv_node.models.model import Autoencoder, Classifier, Segmenter
 
 
@@ -48,7 +49,7 @@ def load(
     thresholds: Mapping[str, float] | None = None,
     segment: bool = False,
 ) -> Networks:
-    """Load what a validation runs. The autoencoder runs where its weights are there and not untrained.
+    """Load what a validation runs. The autoencoder runs where its weights are there.
 
     Parameters
     ----------
@@ -57,8 +58,10 @@ def load(
         beside it.
     directory
         The model directory.
-    device, commissioning, run_code
+    device, run_code
         As for ``models.get_model``.
+    commissioning
+        Run the networks for phantoms, which answer for nothing else.
     thresholds
         A site's own operating points of the classifier.
     segment
@@ -71,23 +74,27 @@ def load(
     ConfigError
         A network of another role than its place, or a device that there is not.
     """
-    place = models.resolve_device(device)
-    classifier = get_model(
-        names[0], directory, place, commissioning=commissioning, run_code=run_code, thresholds=thresholds
-    )
+    place = resolve_device(device)
+    if commissioning:
+        ours = models.phantom_set(place)
+        return Networks(
+            ours.classifier, ours.segmenter if segment else None, ours.autoencoder, ours.identity, place
+        )
+    classifier = get_model(names[0], directory, place, run_code=run_code, thresholds=thresholds)
     if not isinstance(classifier, Classifier):
         raise ConfigError(
             f"{classifier.name} ({classifier.entry.role}) scores no findings: name a classifier"
         )
-    segmenter = get_model(names[1], directory, place, commissioning=commissioning) if segment else None
+    segmenter = get_model(names[1], directory, place) if segment else None
     if segmenter is not None and not isinstance(segmenter, Segmenter):
         raise ConfigError(f"{segmenter.name} is no segmenter: correct models.segmenter")
-    if commissioning or models.missing([names[2]], directory):
+    if models.missing([names[2]], directory):
         return Networks(classifier, segmenter, None, None, place)
     autoencoder = get_model(names[2], directory, place)
     if not isinstance(autoencoder, Autoencoder):
         raise ConfigError(f"{autoencoder.name} is no autoencoder: correct models.autoencoder")
-    served = classifier.entry.network in models.NODE_NETWORKS and not models.missing(names, directory)
+    runs = classifier.entry.network in catalog.NODE_NETWORKS and classifier.entry.calls
+    served = runs and not models.missing(names, directory)
     identity = weights.model_set(names, directory, thresholds or {}) if served else None
     return Networks(classifier, segmenter, autoencoder, identity, place)
 
@@ -161,12 +168,12 @@ def localised(
     x
         ``[1, side, side]`` in [-1024, 1024], as the classifier takes it.
     regions
-        By finding: ``[GRID, GRID]`` over the same square.
+        By finding: ``[GRID, GRID]`` over the same square; empty where the region lies outside of it.
 
     Returns
     -------
     tuple of Marked
-        For each finding that the classifier knows and whose region and Grad-CAM are not empty.
+        For each finding that the classifier knows.
 
     Raises
     ------
@@ -179,8 +186,10 @@ def localised(
         return ()
     image = torch.from_numpy(x[np.newaxis]).to(networks.device)
     maps = grad_cam(classifier, image, list(heads.values()))[0].cpu().numpy()
-    found = ((name, pointing(smooth(heat), regions[name])) for name, heat in zip(heads, maps, strict=True))
-    return tuple(Marked(name, one, float(regions[name].mean())) for name, one in found if one is not None)
+    return tuple(
+        Marked(name, pointing(smooth(heat), regions[name]), float(regions[name].mean()))
+        for name, heat in zip(heads, maps, strict=True)
+    )
 
 
 def unusual(limits: gate.Limits | None, said: Answers, image: int) -> bool | None:

@@ -12,8 +12,8 @@ from xrv_node.errors import XrvNodeError
 from xrv_node.lab.baseline import sample
 from xrv_node.lab.statistics import thresholds
 from xrv_node.lab.validate import csv_tables, metrics_json, page, store_with_labels
-from xrv_node.lab.validate.verdict import verdict
-from xrv_node.report.summary import COMMISSIONING
+from xrv_node.lab.validate.verdict import WITHOUT, verdict
+from xrv_node.values import PHANTOM_WORDS
 
 if TYPE_CHECKING:
     from xrv_node.lab.statistics.evaluate import Evaluation
@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
 def write(run: ScoredDataset, validation: Validation, out: Path) -> list[Path]:
     """Write ``report.html``, ``metrics.json``, ``findings.csv``, ``overall.csv``, ``subgroups.csv`` and
-    ``scores.csv``; ``structures.csv`` where masks were compared, ``baseline.npz`` where all three networks of
-    the node were there and findings were scored. Returns their paths.
+    ``scores.csv``; ``localisation.csv`` where findings are marked and maps were compared, ``structures.csv``
+    where masks were compared, ``baseline.npz`` where all three networks of the node were there and findings
+    were scored. Returns their paths.
 
     Raises
     ------
@@ -44,6 +45,10 @@ def write(run: ScoredDataset, validation: Validation, out: Path) -> list[Path]:
             csv_tables.subgroup_rows(validation.evaluation), csv_tables.SUBGROUP_COLUMNS
         ),
     }
+    if validation.localisation:
+        files["localisation.csv"] = csv_tables.as_csv(
+            csv_tables.localisation_rows(validation), csv_tables.LOCALISATION_COLUMNS
+        )
     written = [out / name for name in files]
     with _writing(out):
         for name, content in files.items():
@@ -74,20 +79,39 @@ def write_returned(run: ScoredDataset, back: RunStore, out: Path) -> Path:
 
 
 def suggested(evaluation: Evaluation, rule: str) -> dict[str, float]:
-    """Return the threshold of each finding by a rule of ``thresholds.RULES``, except those of which nothing
-    can be said for want of images (``verdict.verdict``)."""
+    """Return the threshold of each finding by a rule of ``thresholds.RULES``: of those that are told better
+    than chance (``verdict.verdict``), and by a rule that tells them."""
     return {
         finding.finding: suggestion.threshold
         for finding in evaluation.findings
         for suggestion in finding.suggestions
-        if suggestion.rule == rule and verdict(finding) != "few"
+        if suggestion.rule == rule and verdict(finding) == "better"
     }
 
 
-def write_thresholds(validation: Validation, classifier: str, rule: str, out: Path) -> Path:
+def without_threshold(evaluation: Evaluation, rule: str) -> dict[str, tuple[str, ...]]:
+    """Return the findings that get no threshold by a rule, by why: a key of `WITHOUT`."""
+    chosen = suggested(evaluation, rule)
+    others = [(verdict(f), f.finding) for f in evaluation.findings if f.finding not in chosen]
+    by_why = {why: tuple(name for said, name in others if said == key) for key, why in WITHOUT.items()}
+    return {why: names for why, names in by_why.items() if names}
+
+
+def write_thresholds(
+    validation: Validation, classifier: str, rule: str, out: Path, *, published: bool = True
+) -> Path:
     """Write ``thresholds.toml``, the table for the node's configuration; returns its path.
 
-    Findings without a threshold are named in a comment. The table may be empty.
+    Findings without a threshold are named in a comment, with why. The table may be empty.
+
+    Parameters
+    ----------
+    validation, classifier, rule
+        What was found, with which network, and how to choose.
+    out
+        The folder.
+    published
+        Whether the network has operating points, which these can stand in place of.
 
     Raises
     ------
@@ -96,12 +120,15 @@ def write_thresholds(validation: Validation, classifier: str, rule: str, out: Pa
     """
     evaluation, about = validation.evaluation, validation.about
     chosen = suggested(evaluation, rule)
-    others = ", ".join(f.finding for f in evaluation.findings if f.finding not in chosen)
+    keep = ", they keep the published points" if published else ""
+    use = "# In place of the table [models.thresholds] in node.toml; then: xrv-node config check"
+    if not published:
+        use = f"# {classifier} has no points to replace: give it these with `models import --thresholds`"
     lines = [
-        "# In place of the table [models.thresholds] in node.toml; then: xrv-node config check",
+        use,
         f"# Measured on {about.used} images of {about.dataset}, {about.date[:10]}.",
-        *([f"# {COMMISSIONING}: measured with untrained networks."] if about.commissioning else []),
-        *([f"# Too few images, they keep the published points: {others}"] if others else []),
+        *([f"# {PHANTOM_WORDS}"] if about.commissioning else []),
+        *(f"# {why}{keep}: {', '.join(names)}" for why, names in without_threshold(evaluation, rule).items()),
         thresholds.as_toml(chosen, classifier, rule),
     ]
     with _writing(out):

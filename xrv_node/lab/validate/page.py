@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from xrv_node.lab.statistics.intervals import FEWEST
 from xrv_node.lab.statistics.thresholds import RULES
 from xrv_node.lab.validate import plots
-from xrv_node.lab.validate.verdict import ENOUGH, VERDICTS, beside_published, smaller_class, verdict
-from xrv_node.report.summary import COMMISSIONING
+from xrv_node.lab.validate.verdict import ENOUGH, VERDICTS, WITHOUT, beside_published, smaller_class, verdict
 from xrv_node.templates import render
+from xrv_node.values import PHANTOM_WORDS
 
 if TYPE_CHECKING:
     from xrv_node.lab.statistics.evaluate import Evaluation, FindingFigures
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 _COLOURS = {"better": "good", "chance": "look", "worse": "bad", "few": "look"}
 _SUBGROUPS = {"sex": "sex", "age": "age in years", "view": "view"}
 """Kinds of subgroup, in words."""
-_WARNING = f"{COMMISSIONING}: the networks are untrained, and every figure on this page is chance."
 
 
 def html(validation: Validation) -> str:
@@ -29,7 +28,7 @@ def html(validation: Validation) -> str:
     measured = [finding for finding in evaluation.findings if not finding.why_not]
     return render(
         "validation.html",
-        warning=_WARNING if about.commissioning else "",
+        warning=PHANTOM_WORDS if about.commissioning else "",
         about=about,
         networks=[name.rpartition(" ")[::2] for name in about.networks],
         evaluation=evaluation,
@@ -63,6 +62,7 @@ def _by_finding(validation: Validation) -> dict[str, Any]:
             for name, words in VERDICTS.items()
             if (those := [f for f in findings if said[f.finding] == name])
         ],
+        "said": {f.finding: WITHOUT[said[f.finding]] for f in findings},
         "few": {name for name, one in said.items() if one == "few"},
         "unsure": [f for f in findings if said[f.finding] != "few" and smaller_class(f) < ENOUGH],
         "areas": areas,

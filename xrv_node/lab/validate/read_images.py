@@ -17,9 +17,10 @@ from pydicom import Dataset
 from xrv_node.analyse.heatmap import GRID
 from xrv_node.errors import DatasetError, ImageError
 from xrv_node.lab.baseline.header_fields import Facts, facts
-from xrv_node.lab.datasets.images import open_image
+from xrv_node.lab.datasets.images import caution, open_image, tell_once
 from xrv_node.lab.statistics.overlap import Mask, packed, unpacked
 from xrv_node.lab.validate import reader_processes
+from xrv_node.phantom.recognition import see_that_it_may_be_answered
 from xrv_node.radiograph.prepare import frame, prepare_all
 from xrv_node.values import Frame
 
@@ -38,12 +39,15 @@ class PreparedImage:
     header: Facts | None = None
     """Of a DICOM image."""
     regions: dict[str, Mask] = field(default_factory=dict)
-    """By finding: ``[GRID, GRID]`` over the square that the network sees, where an annotator marked it."""
+    """By finding: ``[GRID, GRID]`` over the square that the network sees, where an annotator marked it; empty
+    where that is outside of it."""
     structures: dict[str, NDArray[np.uint8]] = field(default_factory=dict)
     """By anatomical structure: the dataset's mask in the image's own pixels, empty beyond that square
     (``overlap.packed``)."""
     square: Frame | None = None
     """Where it lies in the image; None where that could not be read."""
+    caution: tuple[str, str] | None = None
+    """What a picture was read in spite of (``datasets.images.caution``)."""
 
     @property
     def drawn(self) -> dict[str, Mask]:
@@ -82,6 +86,8 @@ class PreparedImages:
         Whether what annotators marked is wanted too.
     with_structures
         Whether the masks of anatomical structures are wanted too.
+    phantoms
+        Whether the networks are those for phantoms, which are shown nothing else.
     """
 
     def __init__(
@@ -93,9 +99,11 @@ class PreparedImages:
         *,
         with_regions: bool = False,
         with_structures: bool = False,
+        phantoms: bool = False,
     ) -> None:
         self._rows, self._sizes, self._resampler = rows, tuple(sizes), resampler
         self._with_regions, self._with_structures = with_regions, with_structures
+        self._phantoms = phantoms
         self._root, self._images = table.root, table.csv["image"].to_numpy(dtype=str)[rows]
         wanted = with_regions or with_structures
         self._has_masks = table.csv["has_masks"].to_numpy(dtype=bool)[rows] & wanted
@@ -109,7 +117,10 @@ class PreparedImages:
         """Read and prepare one."""
         row = int(self._rows[index])
         try:
-            radiograph = open_image(self._root / str(self._images[index]))
+            path = self._root / str(self._images[index])
+            radiograph = open_image(path)
+            if self._phantoms:
+                see_that_it_may_be_answered(radiograph, by_phantom_set=True)
             square = frame(radiograph.rows, radiograph.columns, radiograph.aspect)
             regions, structures = {}, {}
             if self._table is not None and self._has_masks[index]:
@@ -126,6 +137,7 @@ class PreparedImages:
             regions=regions,
             structures=structures,
             square=square,
+            caution=caution(path, radiograph),
         )
 
     def part(self, places: slice) -> PreparedImages:
@@ -140,10 +152,22 @@ class PreparedImages:
 
 
 def _regions(table: LabelTable, index: int, square: Frame) -> dict[str, Mask]:
-    from xrv_node.lab.datasets.masks import pathology_masks, resized
+    from xrv_node.lab.datasets.masks import pathology_masks
 
     found, seen = pathology_masks(table, table[index], (square.rows, square.columns)), _within(square)
-    return {table.pathologies[label]: resized(mask[seen], (GRID, GRID)) for label, mask in found.items()}
+    return {table.pathologies[label]: _on_grid(mask[seen]) for label, mask in found.items()}
+
+
+def _on_grid(mask: Mask) -> Mask:
+    """Bring a mask to the grid of a heat map; what is too small to be seen there keeps the cells it is in."""
+    from xrv_node.lab.datasets.masks import resized
+
+    grid = resized(mask, (GRID, GRID))
+    if mask.any() and not grid.any():
+        rows, columns = np.nonzero(mask)
+        grid = grid.copy()
+        grid[rows * GRID // mask.shape[0], columns * GRID // mask.shape[1]] = True
+    return grid
 
 
 def _outlines(table: LabelTable, index: int, square: Frame) -> dict[str, NDArray[np.uint8]]:
@@ -181,7 +205,10 @@ def batches(images: PreparedImages, size: int, workers: int) -> Iterator[Prepare
         A process was killed, mostly for want of memory.
     """
     parts = (images.part(slice(first, first + size)) for first in range(0, len(images), size))
-    yield from reader_processes.each(_together, parts, workers) if workers else map(_together, parts)
+    for batch in reader_processes.each(_together, parts, workers) if workers else map(_together, parts):
+        for image in batch.good:
+            tell_once(image.caution)
+        yield batch
 
 
 def _together(images: PreparedImages) -> PreparedBatch:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -84,6 +85,7 @@ def _settle() -> None:
     import cv2
 
     cv2.setNumThreads(1)
+    warnings.simplefilter("ignore")  # of libraries: they name no file, and are the first process's to tell
     os.environ["OMP_NUM_THREADS"] = "1"  # one of the resamplers is torch's
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of a terminal
     Thread(target=_follow, daemon=True).start()

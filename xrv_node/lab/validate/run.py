@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xrv_node.errors import XrvNodeError
+from xrv_node.lab.datasets.catalog import without_patients
 from xrv_node.lab.statistics.evaluate import evaluate
 from xrv_node.lab.statistics.thresholds import RULES
 from xrv_node.lab.validate import (
@@ -76,7 +78,8 @@ def validate(
     with bar("scoring") as progress:
         run = score_dataset.score(plan, directory, out, progress, without_masks=way is not None)
     try:
-        labelled = store_with_labels.labelled_scores(run.table, run.labels, run.store, run.rows)
+        calls = run.networks.classifier.entry.calls
+        labelled = store_with_labels.labelled_scores(run.table, run.labels, run.store, run.rows, calls=calls)
         back: ThroughNode | None = None
         files: list[Path] = []
         if way is not None:
@@ -84,6 +87,8 @@ def validate(
         chosen = {} if threshold is None else dict.fromkeys(run.labels, threshold)
         with bar("computing") as progress:
             evaluation = evaluate(labelled, chosen=chosen, progress=progress)
+        if without_patients([run.table.name]):
+            evaluation = replace(evaluation, patients=None)
         validation = Validation(
             about=about(plan, run, len(labelled), datetime.now(UTC)),
             evaluation=evaluation,
@@ -95,8 +100,9 @@ def validate(
         )
         written = [*output_files.write(run, validation, out), *files]
         if rule is not None:
-            name = run.networks.classifier.name
-            written.append(output_files.write_thresholds(validation, name, rule, out))
+            used = run.networks.classifier
+            known = used.thresholds is not None
+            written.append(output_files.write_thresholds(validation, used.name, rule, out, published=known))
         for path in written:
             path.chmod(0o644)  # figures of a public dataset, for others to read
         return validation, written
@@ -105,13 +111,13 @@ def validate(
 
 
 def _published(plan: Plan, run: ScoredDataset) -> published.Published | None:
-    """The published figures of this network on this dataset; never beside an untrained one."""
+    """The published figures of this network on this dataset; never beside one for phantoms."""
     name = run.networks.classifier.name
     return None if plan.commissioning else published.published(run.table.name, name)
 
 
 def _published_structures(plan: Plan, run: ScoredDataset) -> tuple[published.PublishedStructure, ...]:
-    """The published figures of the segmenter that ran; never beside an untrained one."""
+    """The published figures of the segmenter that ran; never beside one for phantoms."""
     segmenter = run.networks.segmenter
     return () if plan.commissioning or segmenter is None else published.published_structures(segmenter.name)
 

@@ -39,9 +39,10 @@ class Marked:
     """A finding's heat map beside the region that an annotator marked on an image."""
 
     finding: str
-    pointing: Pointing
+    pointing: Pointing | None
+    """None where nothing of the region is in the square that the network sees."""
     share: float
-    """Of the square that the network sees, which the region covers: what a blind guess hits."""
+    """Of that square, which the region covers: what a blind guess hits."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -223,7 +224,8 @@ class RunStore:
                 embedding=_array(embedding),
                 header=None if header is None else json.loads(header),
                 marked=tuple(
-                    Marked(m["finding"], Pointing(**m["pointing"]), m["share"]) for m in json.loads(marked)
+                    Marked(m["finding"], m["pointing"] and Pointing(**m["pointing"]), m["share"])
+                    for m in json.loads(marked)
                 ),
                 structures=tuple(Agreement(**one) for one in json.loads(structures)),
             )

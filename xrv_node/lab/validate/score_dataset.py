@@ -221,6 +221,7 @@ def _score(plan: Plan, run: ScoredDataset, progress: Progress) -> None:
         plan.resampler,
         with_regions=plan.localise,
         with_structures=segmenter is not None,
+        phantoms=plan.commissioning,
     )
     columns = [run.networks.classifier.pathologies.index(label) for label in run.labels]
     # of more, a baseline gets no better and the file no smaller

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,16 +13,21 @@ from xrv_node.lab.baseline.header_fields import columns
 from xrv_node.lab.baseline.sample import Sample
 from xrv_node.lab.datasets import tools
 from xrv_node.lab.datasets.table import LabelTable
-from xrv_node.lab.statistics.intervals import Estimate, share
+from xrv_node.lab.statistics.intervals import UNDEFINED, Estimate, share
 from xrv_node.lab.statistics.labelled_scores import LabelledScores, numbered
 from xrv_node.lab.validate.returned_masks import OverlapFigures, ReturnedMasks, added
-from xrv_node.lab.validate.run_store import ImageResult, ReturnedSegmentation, RunStore
+from xrv_node.lab.validate.run_store import ImageResult, Marked, ReturnedSegmentation, RunStore
 from xrv_node.lab.validate.score_dataset import ScoredDataset
 from xrv_node.lab.validate.structures import StructureFigures, figures
 
 
 def labelled_scores(
-    table: LabelTable, labels: tuple[str, ...], store: RunStore, rows: NDArray[np.int64]
+    table: LabelTable,
+    labels: tuple[str, ...],
+    store: RunStore,
+    rows: NDArray[np.int64],
+    *,
+    calls: bool = True,
 ) -> LabelledScores:
     """Put scores beside labels.
 
@@ -36,6 +41,8 @@ def labelled_scores(
         With results of the table's rows.
     rows
         Those that count, in order; the ones without scores are left out.
+    calls
+        As ``LabelledScores.calls``.
     """
     shape = (len(rows), len(labels))
     scores, sigmoids = np.full(shape, np.nan, np.float32), np.full(shape, np.nan, np.float32)
@@ -60,6 +67,7 @@ def labelled_scores(
         view=chosen.csv["view"].to_numpy(dtype=str),
         sigmoids=sigmoids[answered] if whole else None,
         unusual=unusual[answered] if judged[answered].any() else None,
+        calls=calls,
     )
 
 
@@ -76,33 +84,65 @@ class Localisation:
 
     finding: str
     number: int
-    """Images with a region of it."""
+    """Images with a region of it in the square that the network sees: those that the figures are of."""
     hits: Estimate
     """Share of them on which the map's highest value lies in the region, with its interval over patients."""
-    by_chance: float
+    by_chance: float | None
     """Share that a blind guess would hit: the regions' mean share of the square."""
-    iou: float
+    iou: float | None
     """Mean of region and the part of the map at or over half of its maximum."""
-    energy: float
+    energy: float | None
     """Mean share of the map's sum that lies in the region."""
+    empty: int = 0
+    """Of those images, how many have an empty map: a miss, with an IoU and an energy of 0."""
+    outside: int = 0
+    """Images more, of which the region is outside of the square, or has no area: in no figure."""
+    not_scored: int = 0
+    """Images on which it is marked, of a finding that the network does not score: in no figure."""
 
 
 def localisation(run: ScoredDataset) -> tuple[Localisation, ...]:
-    """Sum up what was marked on a run's rows, finding by finding; findings without a region are left out."""
+    """Sum up what was marked on a run's rows, finding by finding; findings without a region are left out.
+
+    A finding that is marked and not scored is among them, without figures.
+    """
     wanted, patients = set(run.rows.tolist()), numbered(run.table.csv["patientid"].to_numpy(dtype=str))
-    by_finding: dict[str, list[tuple[int, bool, float, float, float]]] = {label: [] for label in run.labels}
+    found: dict[str, list[tuple[int, Marked]]] = {label: [] for label in run.labels}
+    not_scored = Counter[str]()
     for result in run.store.results():
-        for one in result.marked if result.row in wanted else ():
-            if one.finding in by_finding:
-                p = one.pointing
-                by_finding[one.finding].append((result.row, p.hit, one.share, p.iou, p.energy))
-    found = []
-    for finding, measured in by_finding.items():
-        if measured:
-            rows, hits, *means = map(np.array, zip(*measured, strict=True))
-            chance, iou, energy = (float(mean.mean()) for mean in means)
-            found.append(Localisation(finding, len(rows), share(hits, patients[rows]), chance, iou, energy))
-    return tuple(found)
+        if result.row not in wanted or result.why_not:
+            continue
+        for one in result.marked:
+            if one.finding in found:
+                found[one.finding].append((result.row, one))
+        names = {region.name for region in run.table.regions[result.row] if not region.semantic}
+        not_scored.update(names - found.keys())
+    summed = [_localisation(finding, marked, patients) for finding, marked in found.items() if marked]
+    nothing = [
+        Localisation(finding, 0, UNDEFINED, None, None, None, not_scored=count)
+        for finding, count in sorted(not_scored.items())
+    ]
+    return (*summed, *nothing)
+
+
+def _localisation(
+    finding: str, marked: Sequence[tuple[int, Marked]], patients: NDArray[np.intp]
+) -> Localisation:
+    judged = [(row, one.share, one.pointing) for row, one in marked if one.pointing is not None]
+    outside = len(marked) - len(judged)
+    if not judged:
+        return Localisation(finding, 0, UNDEFINED, None, None, None, outside=outside)
+    hits = np.array([p.hit for *_, p in judged])
+    return Localisation(
+        finding=finding,
+        number=len(judged),
+        hits=share(hits, patients[[row for row, *_ in judged]]),
+        by_chance=float(np.mean([part for _, part, _ in judged])),
+        iou=float(np.mean([p.iou for *_, p in judged])),
+        energy=float(np.mean([p.energy for *_, p in judged])),
+        empty=sum(p.empty for *_, p in judged),
+        outside=outside,
+    )
 
 
 def structures(

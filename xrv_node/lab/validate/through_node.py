@@ -44,7 +44,7 @@ some."""
 AGREES = 1e-4
 """Difference of scores up to which two ways are the same one: float32 through the same weights on another
 engine or in another batch differs by less."""
-NO_SCORES = "The node's report has no scores of the image, or those of another network."
+NO_SCORES = "The node's report has no scores of the image from 0 to 1, or those of another network."
 
 Compare = Callable[[Dataset, int], ReturnedSegmentation]
 """What a segmentation of a row gives."""
@@ -270,13 +270,14 @@ def _keep(
         raise DestinationError(
             f"the node sent a report that cannot be read ({type(error).__name__}): is it of another version?"
         ) from error
-    store.add(
-        ImageResult(row, scores=np.array([scores[label] for label in labels], np.float32))
-        if set(labels) <= set(scores)
-        else ImageResult(row, NO_SCORES)
-        for row, scores in found.items()
-    )
+    store.add(_result(row, scores, labels) for row, scores in found.items())
     return list(found)
+
+
+def _result(row: int, scores: Mapping[str, float], labels: Sequence[str]) -> ImageResult:
+    values = np.array([scores.get(label, np.nan) for label in labels], np.float32)
+    whole = ((values >= 0) & (values <= 1)).all()
+    return ImageResult(row, scores=values) if whole else ImageResult(row, NO_SCORES)
 
 
 def _kind(dataset: Dataset) -> str | None:

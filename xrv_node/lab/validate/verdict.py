@@ -23,6 +23,15 @@ VERDICTS: Mapping[str, str] = {
 """By name, as in ``findings.csv``, in words for people."""
 
 
+WITHOUT: Mapping[str, str] = {
+    "few": "Too few images",
+    "chance": "Not told from chance",
+    "worse": "Worse than chance",
+    "better": "The rule would call every image, or none",
+}
+"""Why a finding gets no threshold, by its verdict, in words."""
+
+
 def verdict(finding: FindingFigures) -> str:
     """Return a key of `VERDICTS`; of an area without an interval nothing is said, and it counts as few."""
     low, high = finding.auc.low, finding.auc.high

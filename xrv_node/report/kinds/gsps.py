@@ -25,6 +25,7 @@ from xrv_node.report.phrases import meaning, say
 from xrv_node.report.uids import tracking_uid
 from xrv_node.values import (
     DEFAULT_STYLE,
+    PHANTOM_WORDS,
     Finding,
     Frame,
     ImageOutcome,
@@ -76,7 +77,7 @@ def _presentation(image: ImageOutcome, outcome: StudyOutcome, language: str) -> 
     if image.analysis is None or not marked or text(image.header, "SamplesPerPixel") not in ("", "1"):
         return None
     source = stand_in(image.header, outcome.study_instance_uid)
-    frame, commissioning = image.analysis.frame, outcome.model_set.commissioning
+    frame, phantom = image.analysis.frame, outcome.model_set.phantom
     source.Rows, source.Columns, source.SamplesPerPixel = frame.rows, frame.columns, 1
     color = hd.color.CIELabColor.from_rgb(*YELLOW)
     marks, notices = (
@@ -87,19 +88,19 @@ def _presentation(image: ImageOutcome, outcome: StudyOutcome, language: str) -> 
         **image_placeholders(outcome.model_set),
         referenced_images=[source],
         content_label="XRV_MARKS",
-        content_description=summary.COMMISSIONING if commissioning else "Marks by AI, not for diagnosis",
+        content_description=PHANTOM_WORDS if phantom else "Marks by AI, not for diagnosis",
         graphic_layers=[marks, notices],
         graphic_annotations=[
             hd.pr.GraphicAnnotation(
                 referenced_images=[source],
                 graphic_layer=marks,
                 graphic_objects=[_outline(f, source.SOPInstanceUID, outcome.model_set) for f in marked],
-                text_objects=_labels(marked, frame, language, commissioning=commissioning),
+                text_objects=_labels(marked, frame, language, phantom=phantom),
             ),
             hd.pr.GraphicAnnotation(
                 referenced_images=[source],
                 graphic_layer=notices,
-                text_objects=[_notice(language, commissioning=commissioning)],
+                text_objects=[_notice(language, phantom=phantom)],
             ),
         ],
     )
@@ -113,12 +114,12 @@ def _presentation(image: ImageOutcome, outcome: StudyOutcome, language: str) -> 
     return finish(made, "gsps", outcome, image.header, [source.SOPInstanceUID], language)
 
 
-def _notice(language: str, *, commissioning: bool) -> hd.pr.TextObject:
+def _notice(language: str, *, phantom: bool) -> hd.pr.TextObject:
     import highdicom as hd
 
     words = say("picture_notice", language)
-    if commissioning:
-        words = f"{meaning(codes.NO_RESULT, language)} - {words}"
+    if phantom:
+        words = f"{meaning(codes.PHANTOM_SET, language)} - {words}"
     return hd.pr.TextObject(words, "DISPLAY", bounding_box=_NOTICE_BOX)
 
 
@@ -135,7 +136,7 @@ def _outline(finding: Finding, sop_instance_uid: str, models: ModelSet) -> hd.pr
 
 
 def _labels(
-    marked: Sequence[Finding], frame: Frame, language: str, *, commissioning: bool
+    marked: Sequence[Finding], frame: Frame, language: str, *, phantom: bool
 ) -> list[hd.pr.TextObject]:
     """Name and score of each finding, above its region where there is room, and not on another label."""
     import highdicom as hd
@@ -155,7 +156,7 @@ def _labels(
         words = called(finding, language)
         labels.append(
             hd.pr.TextObject(
-                f"{say('picture_no_result', language)}: {words}" if commissioning else words,
+                f"{say('picture_phantom', language)}: {words}" if phantom else words,
                 "PIXEL",
                 bounding_box=(left, top, left + width, top + height),
                 anchor_point=(column, row),

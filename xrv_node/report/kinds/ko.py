@@ -71,5 +71,5 @@ def _description(outcome: StudyOutcome, language: str) -> str:
     found = say(
         "key_images", language, findings=", ".join(named("finding", label, language) for label in ranked)
     )
-    warning = [say("commissioning", language)] if outcome.model_set.commissioning else []
+    warning = [say("phantom_set", language)] if outcome.model_set.phantom else []
     return " ".join([*warning, found, say("notice", language)])

@@ -18,7 +18,7 @@ from xrv_node.report.envelope import finish, image_placeholders, stand_in
 from xrv_node.report.masks import overlap
 from xrv_node.report.plane import plane, state
 from xrv_node.report.uids import dimension_organization_uid
-from xrv_node.values import DEFAULT_STYLE, Finding, Frame, StudyOutcome, Style
+from xrv_node.values import DEFAULT_STYLE, PHANTOM_WORDS, Finding, Frame, StudyOutcome, Style
 
 _STEPS = 255
 """As many as a colour scale on a screen has."""
@@ -108,7 +108,7 @@ def _map(header: Dataset, finding: Finding, heat: NDArray[np.float32], outcome: 
         plane_positions=[hd.PlanePositionSequence("PATIENT", stated.position)],
         content_label="XRV_HEAT",
         content_description=(
-            summary.COMMISSIONING if outcome.model_set.commissioning else "Heat map by AI, not for diagnosis"
+            PHANTOM_WORDS if outcome.model_set.phantom else "Heat map by AI, not for diagnosis"
         ),
     )
     made.BodyPartExamined = "CHEST"

@@ -51,7 +51,9 @@ def build(outcome: StudyOutcome, style: Style = DEFAULT_STYLE) -> list[Dataset]:
     import highdicom as hd
 
     first = summary.first(outcome).header
-    root = hd.sr.ContainerContentItem(name=TITLE, is_content_continuous=False)
+    root = hd.sr.ContainerContentItem(
+        name=codes.PHANTOM_REPORT if outcome.model_set.phantom else TITLE, is_content_continuous=False
+    )
     root.ContentSequence = hd.sr.ContentSequence(_body(outcome, style))
     phrases.translate_codes(root, style.language)
     made = hd.sr.EnhancedSR(
@@ -82,10 +84,10 @@ def score_item(item: Dataset, score: float) -> None:
 
 
 def call(finding: Finding, models: ModelSet) -> Code:
-    """Return what a finding's score amounts to: present, not detected or, from untrained networks,
-    nothing."""
-    if models.commissioning:
-        return codes.NO_RESULT
+    """Return what a finding's score amounts to: present or not detected; from the networks for
+    phantoms under codes of their own."""
+    if models.phantom:
+        return codes.PHANTOM_PRESENT if finding.present else codes.PHANTOM_BELOW
     return codes.PRESENT if finding.present else codes.NOT_DETECTED
 
 
@@ -136,7 +138,7 @@ def _finding(item: Scored, models: ModelSet) -> Iterator[hd.sr.ContentItem]:
     else."""
     row = codes.finding(item.finding.label)
     yield _code(finding_concept(row), call(item.finding, models))
-    concept = row.score_commissioning if models.commissioning else row.score
+    concept = row.score_phantom if models.phantom else row.score
     score = _num(concept, 0.0, dicom_codes.UCUM.Percent)
     score_item(score, item.finding.score)
     yield score

@@ -22,7 +22,7 @@ from xrv_node.report.laterality import doubt
 from xrv_node.report.masks import label_map, source_masks
 from xrv_node.report.plane import plane, state
 from xrv_node.report.uids import dimension_organization_uid, tracking_uid
-from xrv_node.values import DEFAULT_STYLE, ImageOutcome, ModelSet, StudyOutcome, Style
+from xrv_node.values import DEFAULT_STYLE, PHANTOM_WORDS, ImageOutcome, ModelSet, StudyOutcome, Style
 
 if TYPE_CHECKING:
     import highdicom as hd
@@ -87,7 +87,7 @@ def _segmentation(image: ImageOutcome, outcome: StudyOutcome, style: Style) -> D
         ],
         content_label="XRV_ANATOMY",
         content_description=(
-            summary.COMMISSIONING if outcome.model_set.commissioning else "Anatomy by AI, not for diagnosis"
+            PHANTOM_WORDS if outcome.model_set.phantom else "Anatomy by AI, not for diagnosis"
         ),
     )
     _fill(made, label_map(masks) if labelled else np.packbits(masks, bitorder="little"), masks.shape[1:])
@@ -110,7 +110,7 @@ def _segment(
 
     row = codes.structure(target)
     unsure = row.laterality is not None and not sides
-    caution = summary.COMMISSIONING if models.commissioning else SIDE_UNVERIFIED if unsure else None
+    caution = "PHANTOM" if models.phantom else SIDE_UNVERIFIED if unsure else None
     label = f"{caution}: {target}" if caution else target
     segment = hd.seg.SegmentDescription(
         segment_number=number,
@@ -123,6 +123,8 @@ def _segment(
         tracking_id=label,
         display_color=hd.color.CIELabColor.from_rgb(*row.color),
     )
+    if models.phantom:
+        segment.SegmentDescription = PHANTOM_WORDS
     if row.laterality is not None and not unsure:
         modifier = hd.sr.CodedConcept.from_code(row.laterality)
         segment.SegmentedPropertyTypeCodeSequence[0].SegmentedPropertyTypeModifierCodeSequence = [modifier]

@@ -117,7 +117,7 @@ def _number(measured: Measure, shared: Shared, points: list[Point] | tuple[()]) 
     row = codes.measurement(measured.key)
     shapes = hd.sr.GraphicTypeValues
     number = hd.sr.Measurement(
-        name=row.commissioning if shared.models.commissioning else row.code,
+        name=row.phantom if shared.models.phantom else row.code,
         value=float(measured.value),
         unit=_UNITS[measured.unit],
         referenced_coordinates=[

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 import pandas as pd
 
 from xrv_node.errors import DatasetError
 from xrv_node.lab.datasets import rows
 from xrv_node.lab.datasets.catalog import Options
-from xrv_node.lab.datasets.folder import Folder, read_json_lines
+from xrv_node.lab.datasets.columns import Place, Words
+from xrv_node.lab.datasets.folder import Folder
+from xrv_node.lab.datasets.json_file import read_json_lines
 from xrv_node.lab.datasets.readers import labeler
 from xrv_node.lab.datasets.table import LabelTable
 
@@ -18,6 +21,11 @@ _FILES = {
     "valid": ("valid.csv", "val_labels.csv"),
     "test": ("test.csv", "test_labels.csv"),
 }
+
+COLUMNS = (Place("Path"), *labeler.FACTS, *labeler.COLUMNS)
+
+PARTS = 3
+"""Patient, study and view tell an image from all others; patients count through train, valid and test."""
 
 _PLUS = "df_chexpert_plus_240401.csv"
 _PLUS_LABELS = "impression_fixed.json"
@@ -31,24 +39,37 @@ _PLUS_HEADINGS = {
     "sex": "Sex",
 }
 """CheXpert Plus's headings and CheXpert's; its reports stay unread."""
+PLUS_COLUMNS = (
+    *(
+        replace(column, heading=heading, needed=True)
+        for column, heading in zip(COLUMNS, _PLUS_HEADINGS, strict=False)
+    ),
+    Words("split", words=("train", "valid")),
+)
+
+
+TABLES = {"train.csv, valid.csv, test_labels.csv": COLUMNS, _PLUS: PLUS_COLUMNS}
 
 
 def read(folder: Folder, options: Options) -> LabelTable:
     """Read the label file of the part, or CheXpert Plus where that is in the folder instead."""
     names = _FILES[options.part]
     plus = folder.find(*names) is None and options.part != "test" and folder.find(_PLUS) is not None
-    frame = _plus(folder, options.part) if plus else folder.table(*names, columns=("Path",))
-    patient = rows.extracted(frame["Path"], r"patient(\d+)")
+    as_is = options.xrv_compatible
+    frame = _plus(folder, options) if plus else folder.table(*names, columns=COLUMNS, key="Path", as_is=as_is)
+    patient = rows.extracted(frame["Path"], r"(?i)patient(\d+)")
+    if nobodys := int(patient.isna().sum()):
+        folder.notes.append(f"{nobodys} paths name no patient: whose images they are is unknown")
     frame = frame.assign(view=labeler.views(frame), patient=patient)
-    frame = rows.selected(frame, options, "patient")
-    labels = labeler.labels(frame, folder.entry.pathologies)
+    frame = rows.selected(folder, frame, options, "patient")
+    labels = labeler.labels(folder, frame, as_is=as_is)
     frame = labeler.with_patients(frame, zero_is_unknown=not options.xrv_compatible)
     frame["patientid"] = frame["patient"]
     if options.xrv_compatible:
         frame["patientid"] = _ids_by_file_path(frame, str(folder.file(*names)))
     paths = without_release(frame["Path"])
     others = (paths.str.replace(r"\.jpg$", ending, regex=True) for ending in (".png", ".dcm"))
-    frame["image"] = folder.placed(paths, _in_batches(folder, paths), *others)
+    frame["image"] = folder.images(paths, _in_batches(folder, paths), *others, least=PARTS)
     return rows.built(folder, options, frame.drop(columns="patient"), labels)
 
 
@@ -57,17 +78,24 @@ def without_release(paths: pd.Series) -> pd.Series:
     return paths.astype(str).str.replace(r"^CheXpert-v1\.0(?:-small)?/", "", regex=True)
 
 
-def _plus(folder: Folder, part: str) -> pd.DataFrame:
+def _plus(folder: Folder, options: Options) -> pd.DataFrame:
     """CheXpert Plus under CheXpert's headings."""
-    table = folder.table(_PLUS, columns=(*_PLUS_HEADINGS, "split"), others=False)
-    chosen = table.loc[table["split"] == part, list(_PLUS_HEADINGS)]
+    as_is = options.xrv_compatible
+    table = folder.table(_PLUS, columns=PLUS_COLUMNS, key="path_to_image", others=False, as_is=as_is)
+    chosen = table.loc[table["split"] == options.part, list(_PLUS_HEADINGS)]
     lines = read_json_lines(folder.file(_PLUS_LABELS, packed=("",)))
     found = pd.DataFrame([line for line in lines if isinstance(line, dict)])
     if "path_to_image" not in found.columns:
         raise DatasetError(
             f"{_PLUS_LABELS} in {folder.path} is not as CheXpert Plus is published; get it again"
         )
-    found = found.drop_duplicates("path_to_image")
+    labeler.check_lines(found, folder.path / _PLUS_LABELS)
+    known = [column.heading for column in labeler.COLUMNS if column.heading in found.columns]
+    found = found.drop_duplicates(["path_to_image", *known])
+    if found["path_to_image"].duplicated().any():
+        raise DatasetError(f"{_PLUS_LABELS} in {folder.path} has two lines of one image with other labels")
+    if without := int((~chosen["path_to_image"].isin(found["path_to_image"])).sum()):
+        folder.notes.append(f"{_PLUS_LABELS} has no line of {without} images: their labels are unknown")
     return chosen.merge(found, on="path_to_image", how="left").rename(columns=_PLUS_HEADINGS)
 
 

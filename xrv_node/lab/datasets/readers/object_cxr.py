@@ -10,6 +10,7 @@ import pandas as pd
 from xrv_node.errors import DatasetError
 from xrv_node.lab.datasets import rows
 from xrv_node.lab.datasets.catalog import Options
+from xrv_node.lab.datasets.columns import Matching, Place
 from xrv_node.lab.datasets.folder import Folder
 from xrv_node.lab.datasets.table import LabelTable, Region, Shape
 
@@ -17,19 +18,37 @@ _SHAPES: dict[str, Shape] = {"0": "xyxy", "1": "ellipse", "2": "polygon"}
 """By the number that an annotation begins with."""
 
 
+_HEADINGS = ("image_name", "image_path")
+"""Of the images, in the file and on the owner's page."""
+_NUMBER = r" -?\d+(?:\.\d+)?"
+_OBJECT = rf"(?:[01](?:{_NUMBER}){{4}}|2(?:{_NUMBER}{_NUMBER}){{3,}})"
+COLUMNS = (
+    *(Place(heading, needed=False) for heading in _HEADINGS),
+    Matching(
+        "annotation",
+        "no foreign object",
+        pattern=rf"{_OBJECT}(?:; ?{_OBJECT})*;?",
+        form="0 or 1 and four numbers, or 2 and the corners of a polygon; several with ; between",
+    ),
+)
+
+
+TABLES = {"train.csv, dev.csv": COLUMNS}
+
+
 def read(folder: Folder, options: Options) -> LabelTable:
     """Read train.csv or dev.csv; the images may stay in the zip archive of the same name. All are frontal."""
-    frame = folder.table(f"{options.part}.csv", columns=("annotation",))
-    heading = next((name for name in ("image_name", "image_path") if name in frame.columns), None)
+    frame = folder.table(f"{options.part}.csv", columns=COLUMNS, key=_HEADINGS, as_is=options.xrv_compatible)
+    heading = next((name for name in _HEADINGS if name in frame.columns), None)
     if heading is None:
         raise DatasetError(
             f"{options.part}.csv in {folder.path} has no column image_name; it is of another dataset"
         )
     names = frame[heading].astype(str).str.rpartition("/")[2]
-    frame = rows.selected(frame.assign(view="FRONTAL", name=names), options)
+    frame = rows.selected(folder, frame.assign(view="FRONTAL", name=names), options)
     (label,) = folder.entry.pathologies
     regions = rows.grouped(frame["name"], _objects(frame, label))
-    frame["image"] = folder.named(frame["name"], ("",), (f"{options.part}.zip",))
+    frame["image"] = folder.images(frame["name"])
     labels = frame["annotation"].notna().to_numpy().astype(np.float32)[:, None]
     return rows.built(folder, options, frame.drop(columns="name"), labels, regions=regions)
 

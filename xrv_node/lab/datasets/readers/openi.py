@@ -13,9 +13,12 @@ import numpy as np
 import pandas as pd
 
 from xrv_node.errors import DatasetError
+from xrv_node.folders import is_left_out
 from xrv_node.lab.datasets import rows
 from xrv_node.lab.datasets.catalog import Options
-from xrv_node.lab.datasets.folder import Folder, read_table
+from xrv_node.lab.datasets.columns import Place, Words
+from xrv_node.lab.datasets.csv_table import read_table
+from xrv_node.lab.datasets.folder import Folder
 from xrv_node.lab.datasets.headers import read_headers
 from xrv_node.lab.datasets.table import LabelTable
 
@@ -29,11 +32,24 @@ _WORDS = {
 """The MeSH terms that torchxrayvision counts under a label, where they are not just its name."""
 
 
+VIEWS = {
+    "dicom": Words("View Position", "unknown", words=("PA", "AP", "LL", "RL", "LATERAL", "LARGE LATERAL")),
+    "tsne": Words("tsne-view", "unknown", words=("PA", "L")),
+}
+"""By part: the column of the view in the tables that torchxrayvision's authors made."""
+
+
 @dataclass(slots=True)
 class _Report:
     uid: str = ""
     terms: dict[str, set[str]] = field(default_factory=lambda: {"major": set(), "automatic": set()})
     images: list[str] = field(default_factory=list)
+
+
+TABLES = {
+    "nlmcxr_dicom_metadata.csv": (Place("imageid"), VIEWS["dicom"]),
+    "nlmcxr_tsne_pa.csv": (Place("imageid"), VIEWS["tsne"]),
+}
 
 
 def read(folder: Folder, options: Options) -> LabelTable:
@@ -51,34 +67,32 @@ def read(folder: Folder, options: Options) -> LabelTable:
         columns=["uid", "imageid", "labels_major", "labels_automatic"],
     )
     names = frame["imageid"].str.replace(r"^CXR(\d+_)(?:\1)?", r"\1", regex=True)
-    dicom = folder.named(names, (".dcm",))
-    picture = folder.named(frame["imageid"], (".png",))
-    only_dicom = np.array(
-        [
-            (folder.path / one).is_file() and not (folder.path / other).is_file()
-            for one, other in zip(dicom, picture, strict=True)
-        ],
-        dtype=bool,
-    )
-    frame["image"] = dicom.where(only_dicom, picture)
-    frame["view"] = _views(folder, options.part, frame["imageid"], dicom)
-    frame = rows.selected(frame, options, "uid")
+    dicom = folder.images(names, endings=(".dcm",), notes=False)
+    frame["image"] = folder.images(frame["imageid"], names, endings=(".png", ".dcm"))
+    frame["view"] = _views(folder, options, frame["imageid"], dicom)
+    frame = rows.selected(folder, frame, options, "uid")
     labels = rows.containing(
         frame["labels_automatic"],
         {name: _WORDS.get(name, (name.lower(),)) for name in folder.entry.pathologies},
     )
+    silent = ((frame["labels_major"] == "") & (frame["labels_automatic"] == "")).to_numpy()
+    if silent.any() and not options.xrv_compatible:
+        labels[silent] = np.nan
+        folder.notes.append(
+            f"the reports of {int(silent.sum())} images have no MeSH term: all labels are unknown"
+        )
     return rows.built(folder, options, frame.assign(patientid=frame["uid"]), labels)
 
 
-def _views(folder: Folder, part: str, images: pd.Series, dicom: pd.Series) -> pd.Series:
+def _views(folder: Folder, options: Options, images: pd.Series, dicom: pd.Series) -> pd.Series:
     """The view of each image: from a table, if one was made, else from the DICOM files' headers."""
-    file, heading = {
-        "dicom": ("nlmcxr_dicom_metadata.csv", "View Position"),
-        "tsne": ("nlmcxr_tsne_pa.csv", "tsne-view"),
-    }[part]
+    part, as_is = options.part, options.xrv_compatible
+    file = {"dicom": "nlmcxr_dicom_metadata.csv", "tsne": "nlmcxr_tsne_pa.csv"}[part]
     if part == "tsne" or folder.find(file) is not None:
-        table = read_table(folder.file(file), ("imageid", heading)).drop_duplicates("imageid")
-        return images.map(table.set_index("imageid")[heading])
+        columns = (Place("imageid"), VIEWS[part])
+        table = read_table(folder.file(file), columns, key="imageid", as_is=as_is, notes=folder.notes)
+        table = table.drop_duplicates("imageid")
+        return images.map(table.set_index("imageid")[VIEWS[part].heading])
     return read_headers(folder.path, dicom.tolist())["ViewPosition"]
 
 
@@ -88,7 +102,12 @@ _LONGEST = 1 << 20
 
 def _reports(folder: Folder) -> Iterator[_Report]:
     """Each report: of the owner's archive, or of the folder that comes out of it."""
-    unpacked = [path for deep in ("", "*/") for path in folder.path.glob(f"{deep}ecgen-radiology/*.xml")]
+    unpacked = [
+        path
+        for deep in ("", "*/", "*/*/")
+        for path in folder.path.glob(f"{deep}ecgen-radiology/*.xml")
+        if not is_left_out(path.name)
+    ]
     if folder.find("NLMCXR_reports.tgz", packed=("",)) is None and unpacked:
         for path in sorted(unpacked, key=lambda path: path.name):
             try:
@@ -104,7 +123,8 @@ def _archived(archive: Path) -> Iterator[_Report]:
     try:
         with tarfile.open(archive, "r:gz") as opened:
             for member in opened:
-                if member.isfile() and member.name.endswith(".xml"):
+                name = member.name.rpartition("/")[2]
+                if member.isfile() and name.endswith(".xml") and not is_left_out(name):
                     if member.size > _LONGEST:
                         raise ValueError("a report of this size is none")
                     stream = opened.extractfile(member)
@@ -119,6 +139,8 @@ def _report(text: bytes) -> _Report:
     path: list[str] = []
 
     def start(name: str, attributes: dict[str, str]) -> None:
+        if not path and name != "eCitation":
+            raise ValueError("a page of the web, or another document")
         path.append(name)
         if name == "uId":
             report.uid = attributes.get("id", "")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
 from xrv_node.lab.datasets import rows
 from xrv_node.lab.datasets.catalog import Options
+from xrv_node.lab.datasets.columns import UNKNOWN, Name, Number, Place, Words
 from xrv_node.lab.datasets.folder import Folder
+from xrv_node.lab.datasets.readers.padchest_findings import Findings
 from xrv_node.lab.datasets.table import LabelTable
 
 _SYNONYMS = {
@@ -68,15 +72,29 @@ _BROKEN = (
 )
 """Images that were published damaged, or not at all, as torchxrayvision lists them."""
 
-_COLUMNS = (
-    "ImageID",
-    "Labels",
-    "Projection",
-    "PatientID",
-    "PatientBirth",
-    "StudyDate_DICOM",
-    "PatientSex_DICOM",
+COLUMNS = (
+    Place("ImageID"),
+    Findings("Labels", "left out, counted"),
+    Words("Projection", UNKNOWN, words=("PA", "L", "AP", "AP_horizontal", "COSTAL", "EXCLUDE", "UNK")),
+    Name("PatientID", UNKNOWN),
+    Number("PatientBirth", "left out, counted", low=1850, high=2020, whole=True),
+    Number("StudyDate_DICOM", UNKNOWN, low=1900_01_01, high=2020_12_31, whole=True),
+    Words("PatientSex_DICOM", "unknown", words=("M", "F", "O")),
 )
+
+
+def _count_left_out(folder: Folder, frame: pd.DataFrame) -> None:
+    without = int(frame["Labels"].isna().sum())
+    young = int((~(2019 - frame["PatientBirth"] > 10)).sum())
+    for count, what in (
+        (without, "images without labels"),
+        (young, "images of patients born in 2009 or later, or nobody says when,"),
+    ):
+        if count:
+            folder.notes.append(f"{count} {what} are left out")
+
+
+TABLES = {"PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv": COLUMNS}
 
 
 def read(folder: Folder, options: Options) -> LabelTable:
@@ -84,11 +102,17 @@ def read(folder: Folder, options: Options) -> LabelTable:
 
     The age is that on the day of the exam, by the year; torchxrayvision gives that in 2017 to all exams.
     """
-    frame = folder.table("PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv", columns=_COLUMNS)
+    frame = folder.table(
+        "PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv",
+        columns=COLUMNS,
+        key="ImageID",
+        as_is=options.xrv_compatible,
+    )
+    _count_left_out(folder, frame)
     broken = frame["ImageID"].isin([f"{name}.png" for name in _BROKEN])
     frame = frame[frame["Labels"].notna() & ~broken]
     view = frame["Projection"].replace({"AP_horizontal": "AP Supine"})
-    frame = rows.selected(frame.assign(view=view), options, "PatientID").sort_values("ImageID")
+    frame = rows.selected(folder, frame.assign(view=view), options, "PatientID").sort_values("ImageID")
     frame = frame[2019 - frame["PatientBirth"] > 10].reset_index(
         drop=True
     )  # the rule that its counts rest on
@@ -105,6 +129,6 @@ def read(folder: Folder, options: Options) -> LabelTable:
         sex=frame["PatientSex_DICOM"],
         offset_day_int=rows.as_xrv_days(dates) if options.xrv_compatible else rows.days(dates),
         age_years=(2017 if options.xrv_compatible else dates // 10000) - frame["PatientBirth"],
-        image=folder.named(frame["ImageID"].astype(str), ("",), ("*.zip",)),
+        image=folder.images(frame["ImageID"]),
     )
     return rows.built(folder, options, frame, labels)

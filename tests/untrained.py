@@ -1,4 +1,4 @@
-"""Untrained networks, to set a node up before it has weights. Nothing that they say is a result.
+"""Untrained networks that stand in for the released ones, whose weights a test does not need.
 
 Every tensor is drawn from a generator seeded with its name: every machine gets the same network, and no
 global random state is read or moved.
@@ -8,25 +8,28 @@ from __future__ import annotations
 
 import math
 import zlib
+from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+from xrv_node import models
 from xrv_node.errors import WeightsError
+from xrv_node.models import catalog
 from xrv_node.models.architectures import layout
+from xrv_node.values import SET_ROLES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
     from numpy.typing import NDArray
     from torch import Tensor
 
     from xrv_node.models.entry import ModelEntry
-
-UNTRAINED = " (untrained)"
-"""Follows the name of a network that was seeded."""
+    from xrv_node.models.model import Model
 
 
 def _drawn(key: str, shape: tuple[int, ...]) -> NDArray[Any]:
@@ -107,3 +110,41 @@ def seeded_state(entry: ModelEntry) -> dict[str, Tensor]:
     if entry.network in ADJUSTMENTS:
         ADJUSTMENTS[entry.network](state, entry)
     return state
+
+
+_get_model, _missing = models.get_model, models.missing
+
+
+def get_model(name: str, directory: Path | str | None = None, device: str = "cpu", **options: Any) -> Model:
+    """As ``models.get_model``; where the weights are not there, they are `seeded_state`."""
+    place = None if directory is None else Path(directory)
+    entry = catalog.find(name, directory=place)
+    there = place is not None and not _missing([name], place)
+    if there or "state" in options or not entry.buildable or entry.role not in (*SET_ROLES, "attribute"):
+        return _get_model(name, directory, device, **options)
+    return _get_model(name, directory, device, **options, state=seeded_state(entry), settings=entry.untrained)
+
+
+def missing(names: Iterable[str], directory: Path) -> list[str]:
+    """As ``models.missing``, as if the weights of a node's three networks were there."""
+    absent = _missing(names, directory)
+    return [name for name in absent if catalog.find(name, directory=directory).role not in SET_ROLES]
+
+
+def load_set(
+    classifier: str, segmenter: str, autoencoder: str, directory: Path = Path("unused"), **options: Any
+) -> models.NodeNetworks:
+    """As ``models.load_set``, as if the weights were there."""
+    with installed():
+        return models.load_set(classifier, segmenter, autoencoder, directory, **options)
+
+
+@contextmanager
+def installed(loader: Callable[..., Model] = get_model) -> Iterator[None]:
+    """Have these networks in place of the released ones within the block."""
+    before = models.get_model, models.missing
+    models.get_model, models.missing = loader, missing
+    try:
+        yield
+    finally:
+        models.get_model, models.missing = before

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from xrv_node.phantom.rays import Ellipsoid, Tube
+from shapes.rays import Ellipsoid, Tube
 
 RIGHT, LEFT = -1, 1
 """The sign of x on each side of the patient."""

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xrv_node.phantom.rays import Beam, Ellipsoid, Tube, covered, left_over
+from shapes.rays import Beam, Ellipsoid, Tube, covered, left_over
 
 FRONTAL = Beam(axis=1, source=1650.0, detector=-150.0, rows=48, columns=40, spacing=8.0)
 LATERAL = Beam(axis=0, source=-1600.0, detector=200.0, rows=48, columns=40, spacing=8.0)

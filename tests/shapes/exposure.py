@@ -8,9 +8,9 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from xrv_node.phantom.anatomy import Chest, chest
-from xrv_node.phantom.marker import LETTERS, stamp
-from xrv_node.phantom.rays import Beam, Plane, common, covered, left_over
+from shapes.anatomy import Chest, chest
+from shapes.marker import LETTERS, stamp
+from shapes.rays import Beam, Plane, common, covered, left_over
 
 VIEWS = ("PA", "AP", "LATERAL")
 FEATURES = ("effusion", "nodule", "cardiomegaly", "pneumothorax")

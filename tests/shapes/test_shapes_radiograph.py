@@ -2,14 +2,16 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from xrv_node.phantom import FEATURES, VIEWS, radiograph
+from shapes import FEATURES, VIEWS, radiograph
 
 ROWS = 256
+TESTS = Path(__file__).parents[1]
 
 
 def shot(view: str = "PA", *features: str, seed: int = 0) -> NDArray[np.float64]:
@@ -101,10 +103,10 @@ def test_the_same_arguments_give_the_same_pixels() -> None:
 
 
 def test_another_process_gives_the_same_pixels() -> None:
-    script = (
-        "from xrv_node.phantom import radiograph; print(radiograph('AP', rows=96, seed=3).tobytes().hex())"
+    script = "from shapes import radiograph; print(radiograph('AP', rows=96, seed=3).tobytes().hex())"
+    again = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=TESTS
     )
-    again = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert bytes.fromhex(again.stdout.strip()) == radiograph("AP", rows=96, seed=3).tobytes()
 
 

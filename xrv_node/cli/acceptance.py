@@ -1,0 +1,223 @@
+"""``acceptance``: try a running node with phantoms, and write the protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from xrv_node.cli.console import ConfigOption, JsonOption, print_json, print_table, say
+from xrv_node.cli.send import peer
+
+if TYPE_CHECKING:
+    from xrv_node.acceptance.archive import Archive
+    from xrv_node.acceptance.protocol import Protocol
+
+_BACK, _WHAT, _DAILY = "Where results are looked for", "What is tried", "The phantom of every day"
+
+
+def acceptance(
+    node: Annotated[
+        str | None,
+        typer.Option(
+            metavar="AE@HOST:PORT", help="A running node.", show_default="that of the configuration"
+        ),
+    ] = None,
+    through: Annotated[
+        str | None,
+        typer.Option(
+            metavar="AE@HOST:PORT",
+            help="A PACS that routes to the node and gets its results: images go there, and it is asked "
+            "(C-FIND, C-GET).",
+        ),
+    ] = None,
+    short: Annotated[bool, typer.Option("--short", help="A few cases.", rich_help_panel=_WHAT)] = False,
+    kinds: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--kind",
+            help="What the archive is sent.",
+            show_default="report, sr, seg, sc",
+            rich_help_panel=_WHAT,
+        ),
+    ] = None,
+    limit: Annotated[
+        float,
+        typer.Option(
+            min=1, help="Seconds in which 95 of 100 cases are to be answered.", rich_help_panel=_WHAT
+        ),
+    ] = 120.0,
+    seed: Annotated[int, typer.Option(min=0, help="Another one draws others.", rich_help_panel=_WHAT)] = 1,
+    tester: Annotated[str, typer.Option(help="Who stands in the protocol.")] = "",
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the protocol.", show_default="./acceptance/<date and time>"),
+    ] = None,
+    archive: Annotated[
+        str | None,
+        typer.Option(
+            metavar="AE@HOST:PORT|URL",
+            help="An archive to ask: by C-FIND and C-GET, or a URL of DICOMweb.",
+            rich_help_panel=_BACK,
+        ),
+    ] = None,
+    receive_port: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            max=65535,
+            help="Without --through and --archive: where the node sends, as its destination XRVACCEPT.",
+            rich_help_panel=_BACK,
+        ),
+    ] = 11114,
+    receive_host: Annotated[
+        str, typer.Option(help="Address to listen on for that.", rich_help_panel=_BACK)
+    ] = "127.0.0.1",
+    wait: Annotated[
+        float,
+        typer.Option(
+            min=1,
+            help="Seconds without anything new, then what is missing is given up.",
+            rich_help_panel=_BACK,
+        ),
+    ] = 600.0,
+    settle: Annotated[
+        float,
+        typer.Option(min=0, help="Seconds at the end, for what must not come.", rich_help_panel=_BACK),
+    ] = 30.0,
+    archive_pdf: Annotated[
+        str | None,
+        typer.Option(metavar="AE@HOST:PORT", help="Send the protocol there, as Encapsulated PDF."),
+    ] = None,
+    baseline: Annotated[
+        bool,
+        typer.Option(
+            "--baseline",
+            help="Instead: take the running node's answer to its daily phantom for the one to compare with.",
+            rich_help_panel=_DAILY,
+        ),
+    ] = False,
+    reason: Annotated[
+        str, typer.Option(help="Of that: why; with --tester, for the trail.", rich_help_panel=_DAILY)
+    ] = "",
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Send phantoms to a running node, compare what comes back with the truth, write a protocol to be signed.
+
+    Exit code 1 where the node is not accepted.
+    """
+    from rich.console import Console
+
+    from xrv_node import settings
+    from xrv_node.acceptance import facts, output, run, sending
+    from xrv_node.acceptance.compare import COMPARABLE
+    from xrv_node.deliver.scu import Peer
+
+    if baseline:
+        raise typer.Exit(_accept(config, tester, reason))
+    chosen = tuple(kinds or run.KINDS)
+    if strange := [kind for kind in chosen if kind not in COMPARABLE]:
+        raise typer.BadParameter(f"--kind {strange[0]}: use {', '.join(COMPARABLE)}")
+    loaded = settings.load(config)
+    ours = loaded.receive
+    reached = Peer(ours.ae_title, "127.0.0.1" if ours.host == "0.0.0.0" else ours.host, ours.port)  # noqa: S104  # where it listens
+    to = peer("--through", through) if through else peer("--node", node) if node else reached
+    pdf_to = peer("--archive-pdf", archive_pdf) if archive_pdf else None
+    folder = out or Path("acceptance") / datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
+    plan = run.Plan(
+        peer=to,
+        short=short,
+        kinds=chosen,
+        limit_seconds=limit,
+        wait_seconds=wait,
+        settle_seconds=settle,
+        seed=seed,
+        tester=tester,
+        facts=(lambda: facts.of_node(loaded)) if settings.find(config) else facts.of_here,
+    )
+    where = archive or through
+    with (
+        _archive(where, folder / "archive", receive_host, receive_port) as back,
+        Console(stderr=True).status("starting") as status,
+    ):
+        protocol = run.run(plan, back, folder / "sent", say=status.update)
+    written = output.write(protocol, folder)
+    if pdf_to:
+        sending.to_archive(pdf_to, written[-1], calling_ae=run.CALLING_AE)
+    if as_json:
+        from xrv_node.acceptance.protocol import plain
+
+        print_json(plain(protocol))
+    else:
+        show(protocol)
+        for path in written:
+            say(path)
+    raise typer.Exit(0 if protocol.good else 1)
+
+
+def _accept(config: Path | None, name: str, reason: str) -> int:
+    """Accept a baseline of constancy; the exit code."""
+    from xrv_node import role_locks, settings
+    from xrv_node.cli.console import opened
+    from xrv_node.constancy import check
+    from xrv_node.errors import ConfigError
+    from xrv_node.spool import Spool
+
+    if not (name and reason):
+        raise typer.BadParameter(
+            "--baseline needs --tester NAME and --reason TEXT: they stand in the audit trail"
+        )
+    loaded = settings.load(config)
+    if not role_locks.is_serving(loaded.data_dir):
+        raise ConfigError(f"no node serves {loaded.data_dir}: start it, it is to answer a phantom")
+    with opened(config) as store:
+        outcome = check.accept(loaded, store, Spool(loaded.data_dir), name=name, reason=reason)
+    for why in outcome.amiss:
+        say(f"wrong: {why}")
+    say("accepted: later answers are compared with this one" if outcome.good else "not accepted")
+    return 0 if outcome.good else 1
+
+
+@contextmanager
+def _archive(where: str | None, folder: Path, host: str, port: int) -> Iterator[Archive]:
+    """What is asked, or receives."""
+    from xrv_node.acceptance import run
+    from xrv_node.acceptance.archive import receiving
+    from xrv_node.acceptance.query import Asked, AskedWeb
+
+    if where is None:
+        with receiving(folder, run.CALLING_AE, host, port) as receiver:
+            yield receiver
+    elif where.startswith(("http://", "https://")):
+        yield AskedWeb(where)
+    else:
+        yield Asked(peer("--archive", where), run.CALLING_AE)
+
+
+def show(protocol: Protocol) -> None:
+    """Print a protocol: the cases, then what holds over all of them."""
+    from xrv_node.acceptance import wording
+
+    print_table(
+        (
+            {
+                "case": line.name,
+                "verdict": line.verdict,
+                "arrived": line.arrived,
+                "seconds": line.seconds,
+                "measured": line.measured,
+                "amiss": "; ".join(line.amiss),
+            }
+            for line in wording.lines(protocol)
+        ),
+        ["case", "verdict", "arrived", "seconds", "measured", "amiss"],
+    )
+    for check in protocol.checks:
+        say(f"{'pass' if check.good else 'FAIL'}  {check.name}: {check.says}")
+    say(wording.ACCEPTED if protocol.good else wording.NOT_ACCEPTED)
+    say(wording.WARNING)
