@@ -23,7 +23,22 @@ class Worded(Protocol):
 
 
 class XrvNodeError(Exception):
-    """The base of all: one sentence that names the thing that is wrong and the remedy. No patient data."""
+    """The base of all: one sentence that names the thing that is wrong and the remedy. No patient data.
+
+    Parameters
+    ----------
+    *lines
+        The sentence; or several, a line each. A line end within one is not the program's, and is shown as
+        what it is.
+    """
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What is said, a line each."""
+        return tuple(map(str, self.args))
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines)
 
 
 class XrvNodeWarning(UserWarning):

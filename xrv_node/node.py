@@ -234,11 +234,11 @@ def check_weights(settings: Settings) -> None:
 
     missing = models.missing(settings.models.names, settings.models_dir)
     if missing:
-        pulls = "\n".join(f"  xrv-node models pull {name}" for name in missing)
         raise WeightsError(
-            f"no weights for {', '.join(missing)} in {settings.models_dir}. Get them with\n{pulls}\n"
+            f"no weights for {', '.join(missing)} in {settings.models_dir}. Get them with",
+            *(f"  xrv-node models pull {name}" for name in missing),
             "or, without internet, `xrv-node models import FILE`. To set up routes and screens first, "
-            "`serve --commissioning` answers for phantoms, and for nothing else."
+            "`serve --commissioning` answers for phantoms, and for nothing else.",
         )
     # a network that was trained here may know findings without a code: found now, and not in its first report
     chosen = catalog.served(settings.models.classifier, "classifier", settings.models_dir)

@@ -10,16 +10,16 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 def visible(words: str) -> str:
     """Return text without anything that a terminal would do something by: a file's name may hold escape
-    sequences, or bytes that are no text. Line feeds stay."""
+    sequences, ends of lines, or bytes that are no text."""
     if words.isprintable():
         return words
-    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in words)
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in words)
 
 
 def cells(row: Iterable[object]) -> list[object]:
-    """Return a row of a table for people: text that would be a formula begins with an apostrophe. Numbers
-    stay, as numbers and as text."""
-    return [_quoted(cell) if isinstance(cell, str) else cell for cell in row]
+    """Return a row of a table for people: text as :func:`visible` has it, and what would be a formula begins
+    with an apostrophe. Numbers stay, as numbers and as text."""
+    return [visible(_quoted(cell)) if isinstance(cell, str) else cell for cell in row]
 
 
 def _quoted(cell: str) -> str:

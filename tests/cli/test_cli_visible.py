@@ -24,7 +24,7 @@ CONTROLS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\ud800-\udfff]")
 
 def test_escape_sequences_are_written_out() -> None:
     assert visible(ESCAPES) == r"\x1b[2J\x9b31m\x07\r\u202eimage\udcff.dcm"
-    assert visible("Größe 気胸\nnext") == "Größe 気胸\nnext"
+    assert visible("Größe 気胸\nnext") == r"Größe 気胸\nnext"
 
 
 def test_no_way_to_a_terminal_lets_them_through(capsys: pytest.CaptureFixture[str]) -> None:
@@ -54,7 +54,7 @@ def test_no_cell_is_a_formula(formula: str) -> None:
     (row,) = csv.DictReader(
         io.StringIO(as_csv([{"image": formula, "score": "-0.5"}], ["image", "score"]).decode())
     )
-    assert row == {"image": f"'{formula}", "score": "-0.5"}
+    assert row == {"image": f"'{visible(formula)}", "score": "-0.5"}
 
 
 def test_numbers_and_plain_text_stay_as_they_are() -> None:

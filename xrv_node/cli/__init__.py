@@ -14,7 +14,7 @@ import typer
 from xrv_node.cli import audit, config, datasets, destinations, jobs, models, monitor, node, phantom, studies
 from xrv_node.cli.acceptance import acceptance
 from xrv_node.cli.classify import classify
-from xrv_node.cli.console import say
+from xrv_node.cli.console import complain, say, tell
 from xrv_node.cli.demo import demo
 from xrv_node.cli.doctor import doctor
 from xrv_node.cli.embed import embed
@@ -49,7 +49,7 @@ for group in (config, jobs, studies, audit, models, destinations, datasets, moni
 
 def _version(wanted: bool) -> None:
     if wanted:
-        print(f"xrv-node {VERSION}")
+        say(f"xrv-node {VERSION}")
         raise typer.Exit
 
 
@@ -76,7 +76,14 @@ def _quieten() -> None:
         return
     warnings.simplefilter("ignore")
     warnings.simplefilter("default", XrvNodeWarning)
-    warnings.showwarning = lambda message, *_, **__: say(f"warning: {message}", file=sys.stderr)
+    warnings.showwarning = lambda message, *_, **__: tell(f"warning: {message}")
+
+
+def _misused(error: typer.TyperException) -> str:
+    """What is wrong with the words of a command, and which command shows those that there are; empty where
+    there were none, and the help was shown."""
+    says, context = " ".join(error.format_message().split()), getattr(error, "ctx", None)
+    return f"{says.rstrip('.')}; see `{context.command_path} --help`" if context and says else says
 
 
 def main() -> None:
@@ -85,14 +92,21 @@ def main() -> None:
         os.environ.setdefault(variable, value)
     _quieten()
     try:
-        app()
+        sys.exit(app(standalone_mode=False))
     except XrvNodeError as error:
-        say(f"error: {error}", file=sys.stderr)
+        complain(error)
         sys.exit(2)
+    except typer.TyperException as error:
+        if says := _misused(error):
+            complain(says)
+        sys.exit(2)
+    except typer.Abort:
+        tell("stopped: nothing was done")
+        sys.exit(1)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in LAB:
             raise
-        print(f"error: this command needs {error.name}: pip install 'xrv-node[lab]'", file=sys.stderr)
+        complain(f"this command needs {error.name}: pip install 'xrv-node[lab]'")
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from xrv_node.cli.console import ConfigOption, JsonOption, print_json, print_table, say
+from xrv_node.cli.console import ConfigOption, JsonOption, print_json, print_table, say, status_line
 from xrv_node.cli.send import peer
 
 if TYPE_CHECKING:
@@ -111,8 +111,6 @@ def acceptance(
 
     Exit code 1 where the node is not accepted.
     """
-    from rich.console import Console
-
     from xrv_node import settings
     from xrv_node.acceptance import facts, output, run, sending
     from xrv_node.acceptance.compare import COMPARABLE
@@ -143,9 +141,9 @@ def acceptance(
     where = archive or through
     with (
         _archive(where, folder / "archive", receive_host, receive_port) as back,
-        Console(stderr=True).status("starting") as status,
+        status_line("starting") as told,
     ):
-        protocol = run.run(plan, back, folder / "sent", say=status.update)
+        protocol = run.run(plan, back, folder / "sent", say=told)
     written = output.write(protocol, folder)
     if pdf_to:
         sending.to_archive(pdf_to, written[-1], calling_ae=run.CALLING_AE)

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-import csv
 import json
-import sys
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-from xrv_node.cli.console import ConfigOption, JsonOption, opened, print_json, print_table
-from xrv_node.visible import cells
+from xrv_node.cli.console import (
+    ConfigOption,
+    JsonOption,
+    opened,
+    print_csv,
+    print_json,
+    print_table,
+    say,
+    tell,
+)
 
 app = typer.Typer(help="Read, verify and export the audit trail.", no_args_is_help=True)
+
+
+_COLUMNS = ("id", "at", "event", "study", "instance", "detail", "hash")
 
 
 class Format(StrEnum):
@@ -90,14 +99,14 @@ def verify(
             }
         )
     elif isinstance(found, trail.Broken):
-        print(f"the trail is broken: {found.why}", file=sys.stderr)
+        tell(f"the trail is broken: {found.why}")
     else:
         since = ""
         if gone:
             since = (
                 f", from number {gone['through'] + 1} on; those before are in files, the last {gone['file']}"
             )
-        print(f"the trail is whole: {found} events{since}; the last has the hash {newest}")
+        say(f"the trail is whole: {found} events{since}; the last has the hash {newest}")
     raise typer.Exit(1 if broken else 0)
 
 
@@ -128,14 +137,12 @@ def export(
             spool = Spool(loaded.data_dir) if with_patient else None
             events = queries.events(db, study=study)
             for message in atna.messages(db, loaded, events, patients_from=spool):
-                print(message.xml)
+                say(message.xml)
             return
         rows = queries.events(db, study=study)
         if format_ is Format.csv and not as_json:
-            writer = csv.writer(sys.stdout)
-            writer.writerow(["id", "at", "event", "study", "instance", "detail", "hash"])
-            for row in rows:
-                writer.writerow(cells([*list(row.values())[:5], json.dumps(row["detail"]), row["hash"]]))
+            print_csv([_COLUMNS])
+            print_csv([*list(row.values())[:5], json.dumps(row["detail"]), row["hash"]] for row in rows)
         else:
             for row in rows:
-                print(json.dumps(row, ensure_ascii=False))
+                print_json(row, indent=None)

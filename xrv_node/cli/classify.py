@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import shutil
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from enum import StrEnum
@@ -13,18 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from xrv_node.cli.console import print_json, say
+from xrv_node.cli.console import print_csv, print_json, progress_bar, say, terminal_width
 from xrv_node.cli.networks import (
     CompatibleOption,
     PathsArgument,
     Run,
     RunCodeOption,
     conclude,
-    progress_bar,
     runs_network,
     sorted_out,
 )
-from xrv_node.visible import cells
 
 if TYPE_CHECKING:
     from xrv_node.lab.images.classify import Classified
@@ -98,12 +93,11 @@ def _json(results: Sequence[Classified], unread: Sequence[Unread]) -> None:
 
 
 def _csv(results: Sequence[Classified], _: Sequence[Unread]) -> None:
-    writer = csv.writer(sys.stdout)
     if results:
-        writer.writerow(["file", *results[0].scores, "present", "note", "notice"])
+        print_csv([["file", *results[0].scores, "present", "note", "notice"]])
     for r in results:
         scores = (f"{score:.6f}" for score in r.scores.values())
-        writer.writerow(cells([str(r.path), *scores, ";".join(r.present), r.note, r.by.notice]))
+        print_csv([[str(r.path), *scores, ";".join(r.present), r.note, r.by.notice]])
 
 
 def _table(results: Sequence[Classified], _: Sequence[Unread]) -> None:
@@ -113,8 +107,8 @@ def _table(results: Sequence[Classified], _: Sequence[Unread]) -> None:
     files = [str(r.path) for r in results]
     cells = [[f"{r.scores[n]:.3f}" + ("*" if n in r.present else " ") for n in labels] for r in results]
     widths = [max(len(label), *(len(row[n]) for row in cells)) for n, label in enumerate(labels)]
-    widest = max(len("file"), *map(len, files))
-    if sys.stdout.isatty() and widest + sum(widths) + 2 * len(labels) > shutil.get_terminal_size().columns:
+    widest, room = max(len("file"), *map(len, files)), terminal_width()
+    if room is not None and widest + sum(widths) + 2 * len(labels) > room:
         for file, row in zip(files, cells, strict=True):
             say(file)
             for label, cell in zip(labels, row, strict=True):

@@ -50,6 +50,6 @@ def check(
             say(f"warning: {where}: {says}; {remedy}")
     wrong = [f"{where}: {says}; {remedy}" for state, says, remedy in found if state == State.FAIL]
     if wrong:
-        raise ConfigError("\n".join(wrong))
+        raise ConfigError(*wrong)
     node.check(loaded, commissioning=commissioning)
     say(f"{where} is good")

@@ -1,20 +1,33 @@
-"""What the commands share: options, tables for people, JSON for programs."""
+"""What the commands share: options, and all that prints.
+
+No other module of the command line writes to a terminal, so that nothing that came from outside reaches one
+as anything but text: no markup, no escape sequence, no end of a line.
+"""
 
 from __future__ import annotations
 
+import csv
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from time import monotonic
+from typing import TYPE_CHECKING, Annotated, Any, TextIO, TypeVar
 
 import typer
 
-from xrv_node.visible import visible
+from xrv_node.errors import XrvNodeError
+from xrv_node.visible import cells, visible
 
 if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress, ProgressColumn
+
     from xrv_node.db.store import Store
+    from xrv_node.models.download import Progress as Download
 
 ConfigOption = Annotated[
     Path | None,
@@ -22,9 +35,13 @@ ConfigOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON for programs.")]
 
+MINUTE = 60
 
-_NOT_ESCAPED = re.compile(r"[\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-"""Controls of terminals and of the direction of text, and bytes that are no text: `json` lets them pass."""
+T = TypeVar("T")
+
+_NOT_ESCAPED = re.compile(r"[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Controls of terminals and of the direction of text, ends of lines, and bytes that are no text: `json` lets
+them pass."""
 
 
 @contextmanager
@@ -44,9 +61,39 @@ def opened(config: Path | None) -> Iterator[Store]:
         store.close()
 
 
-def print_json(value: Any) -> None:
-    """Print one JSON document."""
-    written = json.dumps(value, indent=2, ensure_ascii=False, default=_shown)
+def say(*lines: object) -> None:
+    """Print lines that may hold what came from outside, to standard output at once."""
+    _write(lines, sys.stdout)
+
+
+def tell(*lines: object) -> None:
+    """Print lines beside the output, to standard error."""
+    _write(lines, sys.stderr)
+
+
+def complain(error: object) -> None:
+    """Print what is wrong, to standard error: a line, or those of an error."""
+    lines = error.lines if isinstance(error, XrvNodeError) else (error,)
+    tell(f"error: {lines[0]}", *lines[1:])
+
+
+def terminal_width() -> int | None:
+    """Columns of the terminal that reads the output; None where that is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def _write(lines: Iterable[object], stream: TextIO) -> None:
+    for line in lines:
+        print(visible(str(line)), file=stream, flush=True)
+
+
+def print_json(value: Any, *, indent: int | None = 2) -> None:
+    """Print one JSON document; without `indent` on a line."""
+    print_document(json.dumps(value, indent=indent, ensure_ascii=False, default=_shown))
+
+
+def print_document(written: str) -> None:
+    """Print what is JSON already."""
     print(_NOT_ESCAPED.sub(lambda c: f"\\u{ord(c[0]):04x}", written))
 
 
@@ -54,6 +101,11 @@ def _shown(value: Any) -> Any:
     from xrv_node.reasons import Reason, explained
 
     return explained(value) if isinstance(value, Reason) else str(value)
+
+
+def print_csv(rows: Iterable[Iterable[object]]) -> None:
+    """Print a table for a spreadsheet, its heading first."""
+    csv.writer(sys.stdout).writerows(map(cells, rows))
 
 
 def print_table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
@@ -64,7 +116,7 @@ def print_table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> No
 
     table = Table(box=None, header_style="bold")
     for column in columns:
-        table.add_column(column, overflow="fold")  # a UID that is cut off cannot be copied
+        table.add_column(Text(column), overflow="fold")  # a UID that is cut off cannot be copied
     for row in rows:
         table.add_row(*(Text(text(row.get(c))) for c in columns))  # markup in it is shown, not obeyed
     console = Console(highlight=False)
@@ -73,9 +125,17 @@ def print_table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> No
     console.print(table if table.row_count else "none")
 
 
-def say(line: object, **options: Any) -> None:
-    """Print a line that may hold what came from outside."""
-    print(visible(str(line)), **options)
+def print_fields(row: Mapping[str, Any], indent: int = 0) -> None:
+    """Print one thing, a field a line, lists of things below one another."""
+    pad = " " * indent
+    for key, value in row.items():
+        if isinstance(value, list) and value and isinstance(value[0], Mapping):
+            say(f"{pad}{key}:")
+            for item in value:
+                print_fields(item, indent + 2)
+                say("")
+        else:
+            say(f"{pad}{key}: {text(value)}")
 
 
 def text(value: Any) -> str:
@@ -95,14 +155,76 @@ def _text(value: Any) -> str:
     return str(value)
 
 
-def print_fields(row: Mapping[str, Any], indent: int = 0) -> None:
-    """Print one thing, a field a line, lists of things below one another."""
-    pad = " " * indent
-    for key, value in row.items():
-        if isinstance(value, list) and value and isinstance(value[0], Mapping):
-            print(f"{pad}{key}:")
-            for item in value:
-                print_fields(item, indent + 2)
-                print()
-        else:
-            print(f"{pad}{key}: {text(value)}")
+@contextmanager
+def status_line(words: str) -> Iterator[Callable[[str], None]]:
+    """A line on standard error that says what is done at present."""
+    from rich.text import Text
+
+    with _aside().status(Text(visible(words))) as status:
+        yield lambda now: status.update(Text(visible(now)))
+
+
+@contextmanager
+def progress_bar(words: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on standard error once the work has taken a second; a line a minute where that is no terminal."""
+    from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
+
+    bar = _bar(BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), transient=True)
+    bar.disable = not bar.console.is_terminal
+    task, began, told, first = bar.add_task(visible(words)), monotonic(), monotonic(), None
+
+    def show(done: int, total: int) -> None:
+        nonlocal told, first
+        bar.update(task, completed=done, total=total)
+        now, first = monotonic(), done if first is None else first
+        if now - began > 1:
+            bar.start()
+        if bar.disable and now - told > MINUTE and done > first:
+            told = now
+            left = (now - began) / (done - first) * (total - done) / MINUTE
+            tell(f"{words}: {done} of {total}, about {left:.0f} minutes left")
+
+    try:
+        yield show
+    finally:
+        bar.stop()
+
+
+def watched(items: Iterable[T], total: int, words: str) -> Iterator[T]:
+    """Hand items on, and show on standard error how many are done."""
+    with progress_bar(words) as show:
+        for done, item in enumerate(items, 1):
+            yield item
+            show(done, total)
+
+
+@contextmanager
+def download_bar(words: str, size: int | None) -> Iterator[Download]:
+    """A bar on standard error, from the first byte on."""
+    from rich.progress import BarColumn, DownloadColumn, TransferSpeedColumn
+
+    bar = _bar(BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    task = bar.add_task(visible(words), total=size)
+
+    def show(received: int, total: int | None) -> None:
+        bar.start()
+        bar.update(task, completed=received, total=total)
+
+    try:
+        yield show
+    finally:
+        bar.stop()
+
+
+def _bar(*columns: ProgressColumn, transient: bool = False) -> Progress:
+    from rich.progress import Progress, TextColumn
+
+    return Progress(
+        TextColumn("{task.description}", markup=False), *columns, console=_aside(), transient=transient
+    )
+
+
+def _aside() -> Console:
+    from rich.console import Console
+
+    return Console(stderr=True)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from xrv_node.cli.console import JsonOption, print_fields, print_json, print_table, say
-from xrv_node.cli.networks import conclude, progress_bar
+from xrv_node.cli.console import JsonOption, print_fields, print_json, print_table, progress_bar, say, tell
+from xrv_node.cli.networks import conclude
 
 if TYPE_CHECKING:
     from xrv_node.lab.datasets.table import LabelTable
@@ -192,4 +191,4 @@ def to_dicom(
 def _tell(table: LabelTable) -> None:
     """Print what was passed over, missing or unknown in the owner's files."""
     for note in table.notes:
-        say(f"note: {note}", file=sys.stderr)
+        tell(f"note: {note}")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from xrv_node.cli.acceptance import show
-from xrv_node.cli.console import JsonOption, print_json, print_table, say
+from xrv_node.cli.console import JsonOption, print_json, print_table, say, status_line, terminal_width
 from xrv_node.values import PHANTOM_WORDS
 
 if TYPE_CHECKING:
@@ -34,13 +34,11 @@ def demo(
 
     Exit code 1 where the node is not accepted, or a file was not taken.
     """
-    from rich.console import Console
-
     from xrv_node import demo as demonstration
 
     directory = keep or Path("demo-results") / datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
-    with Console(stderr=True).status("starting") as status:
-        outcome = demonstration.run(directory.resolve(), images or [], say=status.update)
+    with status_line("starting") as told:
+        outcome = demonstration.run(directory.resolve(), images or [], say=told)
     if as_json:
         print_json(_plain(outcome))
     else:
@@ -61,14 +59,14 @@ def _plain(outcome: Shown) -> dict[str, Any]:
 
 def _has_display() -> bool:
     """Whether there is a screen on which somebody waits."""
-    return sys.stdout.isatty() and bool(
+    return terminal_width() is not None and bool(
         sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     )
 
 
 def _show(outcome: Shown) -> None:
     for study, report in outcome.reports.items():
-        say(f"study {study}\n  {report.headline}\n  report: {report.path}")
+        say(f"study {study}", f"  {report.headline}", f"  report: {report.path}")
     analysed = [i for i in outcome.images if i.findings]
     if outcome.protocol:
         show(outcome.protocol)
@@ -99,7 +97,7 @@ def _scores(outcome: Shown) -> None:
     labels = {f.label for i in analysed for f in i.findings}
     heads = [f"{n} {i.view or 'view unknown'}" for n, i in enumerate(analysed, 1)]
     scores = [{f.label: f for f in i.findings} for i in analysed]
-    say("\nscores in the reports that came back, in % (50 is the operating point, * at or over it):")
+    say("", "scores in the reports that came back, in % (50 is the operating point, * at or over it):")
     print_table(
         (
             {"finding": label}

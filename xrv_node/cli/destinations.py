@@ -42,7 +42,7 @@ def check(
         try:
             lines, good = sender(destination, loaded.receive.ae_title).check(), True
         except (ConfigError, DestinationError) as error:
-            lines, good = str(error).splitlines(), False
+            lines, good = list(error.lines), False
         rows.append({"name": destination.name, "good": good, "says": lines})
     if as_json:
         print_json(rows)

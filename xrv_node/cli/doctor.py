@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from xrv_node.cli.console import ConfigOption, JsonOption, print_json, print_table
-from xrv_node.cli.networks import progress_bar
+from xrv_node.cli.console import ConfigOption, JsonOption, print_json, print_table, progress_bar
 
 
 def doctor(

@@ -13,6 +13,7 @@ from xrv_node.cli.console import (
     print_fields,
     print_json,
     print_table,
+    say,
 )
 
 app = typer.Typer(help="Look at the queue; retry and cancel.", no_args_is_help=True)
@@ -69,7 +70,7 @@ def retry(
     if as_json:
         print_json({"retried": chosen})
     else:
-        print(f"queued again: {', '.join(map(str, chosen)) or 'none'}")
+        say(f"queued again: {', '.join(map(str, chosen)) or 'none'}")
 
 
 @app.command()
@@ -87,4 +88,4 @@ def cancel(
     if as_json:
         print_json({"cancelled": job_ids})
     else:
-        print(f"cancelled: {', '.join(map(str, job_ids))}")
+        say(f"cancelled: {', '.join(map(str, job_ids))}")

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import sys
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from xrv_node.cli.console import ConfigOption, JsonOption, print_json, print_table, say
-from xrv_node.cli.networks import DirOption, model_directory, progress_bar
+from xrv_node.cli.console import (
+    ConfigOption,
+    JsonOption,
+    download_bar,
+    print_json,
+    print_table,
+    progress_bar,
+    say,
+    tell,
+)
+from xrv_node.cli.networks import DirOption, model_directory
 from xrv_node.values import PHANTOM_WORDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from xrv_node.models.download import Progress
     from xrv_node.models.entry import ModelEntry
     from xrv_node.models.weights import Installed
 
@@ -149,10 +153,10 @@ def pull(
         entries = tuple(catalog.find(name) for name in settings.load(config).models.names)
     records = []
     for entry in entries:
-        with _progress_bar(entry) as progress:
+        with download_bar(entry.name, entry.bytes) as progress:
             record = download.pull(entry, place, progress, force=force)
         if record is None:
-            say(f"{entry.name} is here already", file=sys.stderr)
+            tell(f"{entry.name} is here already")
         else:
             records.append((entry, record))
     _announce(records, as_json)
@@ -216,7 +220,7 @@ def fit_gate(
         print_json(report)
         return
     for unread in left_out:
-        say(f"{unread.path}: left out: {unread.why}", file=sys.stderr)
+        tell(f"{unread.path}: left out: {unread.why}")
     limits = fitted.limits
     columns = ["measure", "median", "limit"]
     rows = [
@@ -277,28 +281,8 @@ def _announce(records: list[tuple[ModelEntry, Installed]], as_json: bool) -> Non
         return
     for entry, record in records:
         known = "as published" if entry.sha256 else "not published: trusted and recorded on first use"
-        say(f"{entry.name}: {record.path}\n  SHA-256 of the file {record.source_sha256} ({known})")
+        say(f"{entry.name}: {record.path}", f"  SHA-256 of the file {record.source_sha256} ({known})")
         if record.source_dtype:
             say(f"  its numbers were {record.source_dtype}: converted to float32")
         for caution in entry.cautions:
             say(f"  note: {caution}")
-
-
-@contextmanager
-def _progress_bar(entry: ModelEntry) -> Iterator[Progress]:
-    """A bar on standard error, from the first byte on."""
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
-
-    columns = (TextColumn(entry.name), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    bar = Progress(*columns, console=Console(stderr=True))
-    task = bar.add_task(entry.name, total=entry.bytes)
-
-    def show(received: int, total: int | None) -> None:
-        bar.start()
-        bar.update(task, completed=received, total=total)
-
-    try:
-        yield show
-    finally:
-        bar.stop()

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import inspect
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Protocol, TypeVar
 
 import typer
 
-from xrv_node.cli.console import ConfigOption, say
+from xrv_node.cli.console import ConfigOption, progress_bar, say, tell
 
 if TYPE_CHECKING:
     from xrv_node.lab.images.batches import Options, Progress, Provenance
@@ -112,9 +109,6 @@ def runs_network(**defaults: object) -> Callable[[Callable[..., None]], Callable
     return with_options
 
 
-MINUTE = 60
-
-
 class Told(Protocol):
     """What the result of every network tells."""
 
@@ -151,34 +145,6 @@ def site_thresholds(weights: str, directory: Path, config: Path | None) -> dict[
         return {}
     asked, measured = (catalog.find(name, directory=directory).name for name in (weights, chosen.classifier))
     return chosen.thresholds if asked == measured else {}
-
-
-@contextmanager
-def progress_bar(words: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on standard error once the work has taken a second; a line a minute where that is no terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = (TextColumn(words), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-    task, began, told, first = bar.add_task(words), monotonic(), monotonic(), None
-
-    def show(done: int, total: int) -> None:
-        nonlocal told, first
-        bar.update(task, completed=done, total=total)
-        now, first = monotonic(), done if first is None else first
-        if now - began > 1:
-            bar.start()
-        if bar.disable and now - told > MINUTE and done > first:
-            told = now
-            left = (now - began) / (done - first) * (total - done) / MINUTE
-            say(f"{words}: {done} of {total}, about {left:.0f} minutes left", file=sys.stderr)
-
-    try:
-        yield show
-    finally:
-        bar.stop()
 
 
 def sorted_out(items: Iterator[Result | Unread], use: Callable[[Result], Any]) -> tuple[int, list[Unread]]:
@@ -229,11 +195,11 @@ def conclude(count: int, unread: Sequence[Unread], passed_over: Sequence[Path] =
         most = sorted(kinds.items(), key=lambda kind: (-kind[1], kind[0]))
         counts = ", ".join(f"{number} {kind}" for kind, number in most)
         files = "file" if len(passed_over) == 1 else "files"
-        say(f"{len(passed_over)} other {files} passed over: {counts}", file=sys.stderr)
+        tell(f"{len(passed_over)} other {files} passed over: {counts}")
     for file in unread:
-        say(f"{file.path}: {file.why}", file=sys.stderr)
+        tell(f"{file.path}: {file.why}")
     if unread:
-        say(f"{len(unread)} of {count + len(unread)} gave no result", file=sys.stderr)
+        tell(f"{len(unread)} of {count + len(unread)} gave no result")
     elif not count:
-        say("there are no images", file=sys.stderr)
+        tell("there are no images")
     raise typer.Exit(1 if unread or not count else 0)

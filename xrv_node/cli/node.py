@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from xrv_node.cli.console import ConfigOption, JsonOption, opened, print_fields, print_json
+from xrv_node.cli.console import ConfigOption, JsonOption, opened, print_fields, print_json, say
 
 
 class Only(StrEnum):
@@ -43,7 +43,7 @@ def serve(
         loaded,
         settings.find(config),
         commissioning=commissioning,
-        announce=lambda line: print(line, flush=True),
+        announce=say,
     )
     raise typer.Exit(code)
 

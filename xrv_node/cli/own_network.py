@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xrv_node.cli.console import say
+from xrv_node.cli.console import tell
 from xrv_node.errors import ConfigError
 from xrv_node.models import catalog
 from xrv_node.report import codes
@@ -41,16 +40,14 @@ def import_own(
         file, catalog.find(like, "classifier", place), named, place, name=name, thresholds=points, force=force
     )
     for remark in remarks:
-        say(f"note: {remark}", file=sys.stderr)
+        tell(f"note: {remark}")
     entry, known = catalog.find(record.name, "classifier", place), codes.findings()
     for label in (label for label, _ in entry.trained_heads if label not in known):
         meant = next((one for one in known if one.casefold() == label.casefold()), None)
         hint = f"; {meant!r} has one" if meant else ""
-        say(
+        tell(
             f"note: {label!r} has no row in dicom_config/findings.toml, and so no code: `serve` asks for "
-            "one, "
-            f"all other commands do without{hint}",
-            file=sys.stderr,
+            f"one, all other commands do without{hint}"
         )
     return entry, record
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from xrv_node.cli.console import say
+from xrv_node.cli.console import say, tell
 
 app = typer.Typer(help="Make digital chest phantoms with known truth, and show it.")
 
@@ -25,7 +24,7 @@ def _about(wanted: bool) -> None:
     if wanted:
         from xrv_node.phantom.about import ABOUT
 
-        print(ABOUT, end="")
+        say(*ABOUT.splitlines())
         raise typer.Exit
 
 
@@ -37,7 +36,7 @@ def _options(
     ] = False,
 ) -> None:
     if context.invoked_subcommand is None:
-        print(context.get_help())
+        say(*context.get_help().splitlines())
         raise typer.Exit
 
 
@@ -78,7 +77,7 @@ def make(
     ]
     for path in truth.write(out, requests, sending, masks=masks):
         say(path)
-    print(f"their truth: {out / truth.FILE}", file=sys.stderr)
+    tell(f"their truth: {out / truth.FILE}")
 
 
 @app.command()

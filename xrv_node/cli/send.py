@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from xrv_node.cli.console import JsonOption, print_json, say
+from xrv_node.cli.console import JsonOption, print_json, say, watched
 
 if TYPE_CHECKING:
     from xrv_node.deliver.scu import Peer
@@ -21,14 +21,12 @@ def send(
     as_json: JsonOption = False,
 ) -> None:
     """C-STORE files to any AE; exit code 1 when one was not taken."""
-    from rich.progress import track
-
     from xrv_node.deliver import scu
 
     whom = peer("--to", to)
     files = scu.files_in(paths)
     sent = scu.send(whom, files, calling_ae=calling_ae)
-    rows = list(sent if as_json else track(sent, "sending", total=len(files), transient=True))
+    rows = list(watched(sent, len(files), "sending"))
     if as_json:
         print_json([{"path": str(r.path), "good": r.good, "says": r.says} for r in rows])
     else:

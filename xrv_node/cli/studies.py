@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,10 +10,14 @@ import typer
 from xrv_node.cli.console import (
     ConfigOption,
     JsonOption,
+    complain,
     opened,
     print_fields,
     print_json,
     print_table,
+    progress_bar,
+    say,
+    watched,
 )
 from xrv_node.errors import XrvNodeError
 
@@ -80,8 +83,6 @@ def purge(
     """Remove the files of studies; their record stays. Exit code 1 when a study that was named is held."""
     from dataclasses import asdict
 
-    from rich.progress import track
-
     from xrv_node import settings
     from xrv_node.retention import purge as retention
     from xrv_node.spool import Spool
@@ -96,7 +97,7 @@ def purge(
             chosen = retention.chosen(db, study_instance_uids, older_than or 0, whats or retention.WHATS)
         found = [
             retention.look(store, spool, *one, committing=committing, force=force)
-            for one in track(chosen, "looking", transient=True, disable=as_json)
+            for one in watched(chosen, len(chosen), "looking")
         ]
         going = [one for one, outcome in zip(chosen, found, strict=True) if not outcome.held]
         size = sum(outcome.size for outcome in found if not outcome.held)
@@ -106,14 +107,14 @@ def purge(
                 typer.confirm(f"Remove {size / 2**20:.1f} MiB of {studies} studies?", abort=True, err=True)
             found = [outcome for outcome in found if outcome.held] + [
                 retention.purge(store, spool, *one, committing=committing, force=force, forced=force)
-                for one in track(going, "purging", transient=True, disable=as_json)
+                for one in watched(going, len(going), "purging")
             ]
     rows = [asdict(outcome) | {"held": outcome.held} for outcome in found]  # with its words, where printed
     if as_json:
         print_json(rows)
     else:
         print_table(rows, ["study", "what", "files", "size", "held"])
-        print(f"{'would remove' if dry_run else 'removed'} {size / 2**20:.1f} MiB")
+        say(f"{'would remove' if dry_run else 'removed'} {size / 2**20:.1f} MiB")
     raise typer.Exit(1 if study_instance_uids and any(outcome.held for outcome in found) else 0)
 
 
@@ -151,7 +152,7 @@ def resend(
     elif queued:
         print_table(queued, ["kind", "destination", "instance"])
     else:
-        print("nothing queued: all of it still waits to be sent")
+        say("nothing queued: all of it still waits to be sent")
 
 
 @app.command()
@@ -209,7 +210,7 @@ def reprocess(
     elif outcomes or not refused:
         print_table(outcomes, ["study", "state", "says"])
     for why in refused.values():
-        print(f"error: {why}", file=sys.stderr)
+        complain(why)
     if refused or any(row["state"] == "failed" for row in outcomes):
         raise typer.Exit(1)
 
@@ -221,7 +222,6 @@ def _outcomes(
     from time import sleep
 
     from xrv_node import role_locks
-    from xrv_node.cli.networks import progress_bar
     from xrv_node.jobs import rerun
 
     with progress_bar("analysing again") as show:

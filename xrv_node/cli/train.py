@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from xrv_node.cli.console import ConfigOption, print_table, say
+from xrv_node.cli.console import ConfigOption, print_table, progress_bar, say, tell
 from xrv_node.cli.datasets import UniqueOption, ViewOption
-from xrv_node.cli.networks import DeviceOption, DirOption, model_directory, progress_bar
+from xrv_node.cli.networks import DeviceOption, DirOption, model_directory
 
 if TYPE_CHECKING:
     from xrv_node.lab.train.run import Trained
@@ -89,19 +88,19 @@ def train(
         raise ConfigError(f"{len(datasets)} datasets and {len(images)} folders: give --images once for each")
     chosen = recipes.load(recipe, init=init, task=task, labels=wanted, epochs=epochs, batch=batch, seed=seed)
     for key, value in chosen.model_dump().items():
-        print(f"{key} = {value}", file=sys.stderr)
+        tell(f"{key} = {value}")
     tables = [
         load(dataset, folder, views=view, unique_patients=unique_patients)
         for dataset, folder in zip(datasets, images, strict=True)
     ]
     for table in tables:
         for note in table.notes:
-            say(f"{table.name}: {note}", file=sys.stderr)
+            tell(f"{table.name}: {note}")
     rows: list[dict[str, Any]] = []
 
     def on_epoch(row: dict[str, Any]) -> None:
         rows.append(_row(row))
-        print(" ".join(f"{key} {value}" for key, value in rows[-1].items() if value), file=sys.stderr)
+        tell(" ".join(f"{key} {value}" for key, value in rows[-1].items() if value))
 
     with progress_bar("training") as on_step:
         done = run(
@@ -140,14 +139,17 @@ def _conclude(done: Trained) -> None:
         }
         for one in done.evaluation.findings
     ]
-    print("\nOn the test part:")
+    say("", "On the test part:")
     print_table(rows, ["finding", "images", "present", "AUC", "from", "to"])
     for finding, why in done.without_point.items():
-        print(f"{finding}: no operating point: {why}")
+        say(f"{finding}: no operating point: {why}")
     if all(one.at_operating_point is None for one in done.evaluation.findings):
-        print("No finding is told from chance: nothing is called by its scores, and a node does not run it.")
+        say("No finding is told from chance: nothing is called by its scores, and a node does not run it.")
     for image, why in sorted(done.unread.items()):
-        print(f"{image}: left out: {why}", file=sys.stderr)
-    print(f"{done.card}: the model card")
-    print(f"{done.weights.path}: the network. To use it:\n  xrv-node models import {done.weights.path}")
-    print(f"  xrv-node classify PATHS --weights {done.weights.name}")
+        tell(f"{image}: left out: {why}")
+    say(f"{done.card}: the model card")
+    say(
+        f"{done.weights.path}: the network. To use it:",
+        f"  xrv-node models import {done.weights.path}",
+        f"  xrv-node classify PATHS --weights {done.weights.name}",
+    )

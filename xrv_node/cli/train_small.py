@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xrv_node.cli.console import print_table
-from xrv_node.cli.networks import progress_bar
+from xrv_node.cli.console import print_table, progress_bar, say, tell
 from xrv_node.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -65,7 +63,7 @@ def train(
         _show(plan, measured)
         return
     for key, value in plan.model_dump(exclude_none=True).items():
-        print(f"{key} = {value}", file=sys.stderr)
+        tell(f"{key} = {value}")
     with progress_bar("training") as on_step:
         done = run.train(
             plan,
@@ -80,9 +78,9 @@ def train(
             on_stage=_say,
         )
     _show(plan, done.measured)
-    print(f"{done.card}: the model card\n{done.weights.path}: the network")
+    say(f"{done.card}: the model card", f"{done.weights.path}: the network")
     if plan.phantoms is None:
-        print(f"To use it:\n  xrv-node models import {done.weights.path}")
+        say("To use it:", f"  xrv-node models import {done.weights.path}")
 
 
 def _origins(plan: Plan, data: Data) -> Origins:
@@ -117,11 +115,11 @@ def _network(plan: Plan, file: Path, device: str) -> tuple[nn.Module, Points]:
 
 
 def _look(row: dict[str, Any]) -> None:
-    print(" ".join(f"{key} {value:.4g}" for key, value in row.items()), file=sys.stderr)
+    tell(" ".join(f"{key} {value:.4g}" for key, value in row.items()))
 
 
 def _say(words: str) -> None:
-    print(f"{words} ...", file=sys.stderr)
+    tell(f"{words} ...")
 
 
 def _show(plan: Plan, measured: dict[str, Figures]) -> None:

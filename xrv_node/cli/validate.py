@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from xrv_node.cli.console import ConfigOption, JsonOption, print_table, say
+from xrv_node.cli.console import (
+    ConfigOption,
+    JsonOption,
+    print_document,
+    print_table,
+    progress_bar,
+    say,
+    tell,
+)
 from xrv_node.cli.datasets import CompatibleOption, PartOption, UniqueOption, ViewOption
 from xrv_node.cli.networks import (
     CommissioningOption,
@@ -17,7 +24,6 @@ from xrv_node.cli.networks import (
     ResamplerOption,
     RunCodeOption,
     model_directory,
-    progress_bar,
     site_thresholds,
 )
 from xrv_node.cli.send import peer
@@ -129,7 +135,7 @@ def validate(
     phantom = "-phantom" if commissioning else ""
     folder = out or Path("validation") / f"{dataset}-{classifier}{phantom}"
     # torch takes seconds to load: what is wrong with the above is said before, and what is waited for
-    print(f"reading labels, loading networks; results go to {folder}", file=sys.stderr)
+    tell(f"reading labels, loading networks; results go to {folder}")
 
     from xrv_node.lab.validate import metrics_json, output_files
     from xrv_node.lab.validate.run import validate as carry_out
@@ -168,17 +174,17 @@ def validate(
             way=Way(site, wait, receive_host, receive_port) if site else None,
         )
     except KeyboardInterrupt:
-        print(f"stopped: what is scored is kept in {folder}; the same command goes on", file=sys.stderr)
+        tell(f"stopped: what is scored is kept in {folder}; the same command goes on")
         raise
     if as_json:
-        print(metrics_json.text(told))
+        print_document(metrics_json.text(told))
     else:
         _print(told, written)
         if write_thresholds:
             for why, names in output_files.without_threshold(told.evaluation, write_thresholds).items():
-                print(f"no threshold: {why}: {', '.join(names)}")
+                say(f"no threshold: {why}: {', '.join(names)}")
         if localise and not told.localisation:
-            print("no image that was scored is marked: no heat map was compared")
+            say("no image that was scored is marked: no heat map was compared")
 
 
 def _print(told: Any, written: list[Path]) -> None:
@@ -186,15 +192,15 @@ def _print(told: Any, written: list[Path]) -> None:
     if about.commissioning:
         from xrv_node.values import PHANTOM_WORDS
 
-        print(PHANTOM_WORDS)
+        say(PHANTOM_WORDS)
     network = about.networks[0].rpartition(" ")[0]
-    print(f"{about.used} of {about.rows} images scored by {network}: {about.choice}")
+    say(f"{about.used} of {about.rows} images scored by {network}: {about.choice}")
     for note in about.notes:
         say(note)
     if told.evaluation.patients is None:
-        print(f"patients are {about.patients}")
+        say(f"patients are {about.patients}")
     for why, count in about.left_out.items():
-        print(f"{count} left out: {why}")
+        say(f"{count} left out: {why}")
     if told.evaluation.findings:
         _print_findings(told)
     if told.localisation:
@@ -230,12 +236,12 @@ def _print(told: Any, written: list[Path]) -> None:
             ["structure", "images", "Dice", "95 %", "IoU"],
         )
     if told.through_node:
-        print(told.through_node.difference.words)
+        say(told.through_node.difference.words)
         if told.through_node.masks:
-            print(told.through_node.masks.words)
-    print(NOTICE)
+            say(told.through_node.masks.words)
+    say(NOTICE)
     for path in written:
-        print(path)
+        say(path)
 
 
 def _print_findings(told: Any) -> None:

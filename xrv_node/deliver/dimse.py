@@ -95,7 +95,7 @@ class DimseSender:
             lines.append(f"storage commitment: {'accepted' if offered else 'NOT ACCEPTED'}")
             remedies += [] if offered else ["the peer offers no storage commitment: leave `commitment` out"]
         if remedies:
-            raise DestinationError("\n".join([*lines, *remedies]))
+            raise DestinationError(*lines, *remedies)
         return lines
 
     def _classes(self) -> list[tuple[str, str]]:

@@ -36,7 +36,7 @@ def destinations(node: Examined) -> Found:
         try:
             sender(destination, node.settings.receive.ae_title).check()
         except (DestinationError, ConfigError) as error:
-            says = "; ".join(str(error).splitlines())
+            says = "; ".join(error.lines)
             remedy = f"`xrv-node destinations check {destination.name}` says more"
             yield State.FAIL, f"{destination.name}: {says}", remedy
         else:

@@ -230,7 +230,7 @@ def load(path: Path | None = None) -> Settings:
         settings = Settings(**table)
     except ValidationError as error:
         where = str(file) if file else "environment"
-        raise ConfigError("\n".join(f"{where}: {complaint(Settings, e)}" for e in error.errors())) from error
+        raise ConfigError(*(f"{where}: {complaint(Settings, e)}" for e in error.errors())) from error
     except (
         ValueError
     ) as error:  # pydantic-settings: an environment value that is not JSON where a list is needed

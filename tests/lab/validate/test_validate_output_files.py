@@ -18,7 +18,7 @@ from sklearn import metrics
 from typer.testing import CliRunner
 
 from xrv_node import settings
-from xrv_node.cli import app, networks
+from xrv_node.cli import app, console
 from xrv_node.errors import DatasetError
 from xrv_node.lab.statistics import thresholds
 from xrv_node.lab.statistics.intervals import Estimate
@@ -137,8 +137,8 @@ def test_groups_and_rates_have_their_ends():
 
 
 def test_a_long_run_says_where_it_is_without_a_terminal(monkeypatch, capsys):
-    monkeypatch.setattr(networks, "MINUTE", 1e-6)
-    with networks.progress_bar("scoring") as told:
+    monkeypatch.setattr(console, "MINUTE", 1e-6)
+    with console.progress_bar("scoring") as told:
         told(4, 10)
         told(7, 10)
     assert re.fullmatch(r"scoring: 7 of 10, about \d+ minutes left\n", capsys.readouterr().err)

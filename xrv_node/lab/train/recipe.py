@@ -124,4 +124,4 @@ def load(file: Path | None = None, **given: Any) -> Recipe:
             else f"{file}: {complaint(Recipe, one)}"
             for one in error.errors()
         ]
-        raise ConfigError("\n".join(lines)) from error
+        raise ConfigError(*lines) from error

@@ -157,4 +157,4 @@ def load(file: Path, **given: Any) -> Plan:
         return Plan(**table | options)
     except ValidationError as error:
         lines = [f"{file}: {complaint(Plan, one)}" for one in error.errors()]
-        raise ConfigError("\n".join(lines)) from error
+        raise ConfigError(*lines) from error
