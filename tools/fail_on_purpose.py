@@ -25,6 +25,7 @@ from xrv_node.acceptance import facts, output, run
 from xrv_node.acceptance.archive import Archive, Came, Receiver, receiving
 from xrv_node.acceptance.protocol import Protocol
 from xrv_node.acceptance.row import Row
+from xrv_node.acceptance.way import Way
 from xrv_node.deliver import scu
 from xrv_node.demo import peers
 from xrv_node.result_kinds import kind_of
@@ -128,7 +129,7 @@ def _run(
 ) -> Protocol:
     peer = scu.Peer(loaded.receive.ae_title, "127.0.0.1", port)
     plan = run.Plan(
-        peer,
+        Way(peer),
         short=True,
         wait_seconds=wait,
         settle_seconds=5,

@@ -69,7 +69,7 @@ def run_worker(settings: Settings, stop: threading.Event, *, commissioning: bool
         for syntax in decoder_check.wrong():
             log.error("images are not decoded", why=str(decoder_check.fault(syntax)))
         of_phantoms = models.phantom_set(settings.models.device)
-        phantoms, analyser, tested = Analyser(of_phantoms), None, None
+        phantoms, analyser = Analyser(of_phantoms), None
         directory, identity = settings.models_dir, of_phantoms.identity
         if not commissioning:
             networks = models.load_set(
@@ -81,7 +81,6 @@ def run_worker(settings: Settings, stop: threading.Event, *, commissioning: bool
             identity = networks.identity
             engines = engine_choice.chosen(directory, networks)
             analyser = Analyser(networks, engines, gate.load(directory, identity, RESAMPLER))
-            tested = Analyser(networks, engines, phantoms=True)
         views = view.reader(settings.models.view, directory, of_phantoms.device)
         with store.begin() as db:
             changes.models_loaded(db, identity, owner=owner)
@@ -97,8 +96,8 @@ def run_worker(settings: Settings, stop: threading.Event, *, commissioning: bool
 
         def analysed(claims: Sequence[queue.Claim]) -> None:
             analyse.run(store, spool, analyser, claims, views, settings.frontal.unknown, phantoms)
-            if tested is not None:
-                measure.run(store, spool, tested, claims)
+            if analyser is not None:
+                measure.run(store, spool, analyser, claims)
 
         handlers = [
             # Reports first: they are what somebody waits for, and take a fraction of a second.
@@ -125,7 +124,7 @@ def run_courier(settings: Settings, stop: threading.Event) -> None:
     store, spool = _state(settings)
     with hold_role(settings.data_dir, "courier") as owner:
         queue.recover(store, owner)
-        scheduler = schedule.start(settings, store, spool)
+        scheduler = schedule.start(settings, store, spool, stop)
         if settings.audit.host:
             forwarder = forward.Forwarder(settings, store, stop)
             scheduler.add_job(forwarder.run, "interval", seconds=forward.EVERY_SECONDS)

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from made_protocol import SIZE, answers, case, failures, image, masks, sent
 
+from xrv_node import languages
 from xrv_node.acceptance.alignment import dice, displacement
 from xrv_node.acceptance.compare import complete, row
+from xrv_node.reasons import Reason
 
 
 def judged(expected, objects, sendings=None):
@@ -35,6 +37,34 @@ def test_what_is_missing_is_lost(kind: str) -> None:
     made = judged(expected, objects.values())
     assert "nothing lost" in failures(made)
     assert made.seconds is None
+
+
+def test_of_what_did_not_arrive_nothing_is_right() -> None:
+    expected = case(image(1, ("Nodule",)))
+    made = judged(expected, [])
+    of_what_was_sent = {"taken", "silent"}
+    assert {check.name for check in made.checks if check.good} == of_what_was_sent
+    assert len(made.decisions) == 5
+    assert not any(decision.right for decision in made.decisions)
+    assert {overlap.dice for overlap in made.overlaps} == {0}
+
+
+def test_an_image_without_a_report_or_a_segmentation_of_its_own_is_not_right_for_the_other_s() -> None:
+    expected = case(image(1), image(2))
+    objects = answers(expected)
+    objects["report"] = replace(objects["report"], findings={"1.2.1": objects["report"].findings["1.2.1"]})
+    assert failures(judged(expected, objects.values())) == ["findings"]
+    objects = answers(expected)
+    del objects["seg 2"]
+    assert failures(judged(expected, objects.values())) == ["nothing lost", "grid", "masks", "place"]
+
+
+def test_an_empty_mask_is_nowhere() -> None:
+    expected = case(image())
+    objects = answers(expected)
+    empty = {name: np.zeros_like(mask) for name, mask in masks().items()}
+    objects["seg 1"] = replace(objects["seg 1"], masks=empty)
+    assert failures(judged(expected, objects.values())) == ["masks", "place"]
 
 
 def test_masks_that_are_shifted_fail_though_they_overlap_well() -> None:
@@ -139,6 +169,17 @@ def test_a_report_that_says_why_an_image_was_not_analysed_is_no_answer() -> None
     assert failures(judged(pair, objects.values())) == []
     objects["report"] = replace(objects["report"], reasons=())
     assert failures(judged(pair, objects.values())) == ["reason"]
+
+
+@pytest.mark.parametrize("language", languages.names())
+def test_a_lateral_view_is_left_out_for_being_one(language: str) -> None:
+    lateral = replace(image(2, answered=False), reason="view-lateral")
+    pair = case(image(1), lateral)
+    objects = answers(pair)
+    for why, amiss in ((Reason("view-lateral", told="X"), []), (Reason("in-colour"), ["reason"])):
+        sentence = f"Image 2 (LL): {why.words(language)}"
+        objects["report"] = replace(objects["report"], reasons=(sentence,))
+        assert failures(judged(pair, objects.values())) == amiss
 
 
 def test_an_image_that_is_not_taken_fails_where_it_is_to_be_answered() -> None:

@@ -14,7 +14,7 @@ from pydicom import dcmread
 
 from xrv_node.acceptance import output, page, wording
 from xrv_node.acceptance.compare import row
-from xrv_node.acceptance.protocol import Header, Protocol, judge, percentile
+from xrv_node.acceptance.protocol import Header, Protocol, judge, percentile, plain
 from xrv_node.acceptance.row import Decision, Row
 from xrv_node.values import PHANTOM_WORDS
 
@@ -82,6 +82,30 @@ def test_one_in_twenty_may_be_wrong(number: int, allowed: int) -> None:
 
 def test_a_slow_node_is_not_accepted() -> None:
     assert failures(judge(replace(HEADER, limit_seconds=4.0), rows())) == ["time"]
+
+
+def test_what_is_never_answered_is_not_in_time_and_not_right() -> None:
+    good = rows()
+    expected = case(image(7), name="unanswered")
+    protocol = judge(HEADER, [*good, row(expected, sent(expected), [])])
+    assert {"cases", "findings that are not drawn", "Effusion and Pneumothorax", "time"} <= set(
+        failures(protocol)
+    )
+    assert protocol.checks[-1].says == "6 of 7 cases answered, 95% are to be"
+
+
+def test_the_silence_of_a_node_that_says_nothing_shows_nothing() -> None:
+    trap = case(image(answered=False), name="a trap")
+    silent = row(trap, sent(trap), [])
+    assert judge(HEADER, [*rows(), silent]).verdicts[-1] == "pass"
+    expected = case(image())
+    protocol = judge(HEADER, [row(expected, sent(expected), []), silent])
+    assert protocol.verdicts == ("fail", "fail")
+    assert [check.name for check in protocol.checks if check.good] == []
+    shown = page.html(protocol)
+    assert "silence shows nothing" in shown
+    assert "nan" not in shown
+    assert all(f["score"] is None for c in plain(protocol)["cases"] for f in c["findings"])
 
 
 def test_a_run_without_cases_accepts_nothing() -> None:

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 import untrained
-from made import radiograph
+from made import phantom, radiograph
 from torch import Tensor, nn
 
 from xrv_node.analyse.analyser import Analyser
 from xrv_node.analyse.analysis_file import load, save
-from xrv_node.errors import ImageError
+from xrv_node.errors import ImageError, WithheldError
 from xrv_node.models import Networks
 from xrv_node.models.model import Autoencoder, Classifier, Segmenter
 from xrv_node.radiograph.prepare import RESAMPLER, frame
@@ -279,3 +279,14 @@ def test_what_pixels_were_read_in_spite_of_is_said_first(networks: Networks, tmp
     assert isinstance(result, Analysis)
     assert [said.key for said in result.quality[:2]] == ["photometric-assumed", "pixels-not-square"]
     assert result.frame.aspect == pytest.approx(2, rel=0.01)
+
+
+def test_networks_for_patients_are_shown_a_phantom_where_that_is_asked_for(
+    networks: Networks, tmp_path: Path
+) -> None:
+    phantom().save_as(tmp_path / "phantom.dcm", enforce_file_format=True)
+    analyser, batch = Analyser(light(networks)), [AnalysisInput("1.2", tmp_path / "phantom.dcm")]
+    (refused,), (shown,) = analyser.analyse(batch), analyser.analyse(batch, phantoms=True)
+    assert isinstance(refused, WithheldError)
+    assert isinstance(shown, Analysis)
+    assert not shown.model_set.phantom

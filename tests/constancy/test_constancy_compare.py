@@ -66,6 +66,12 @@ def test_what_is_drawn_and_not_scored_is_wrong() -> None:
     assert keys(beside_truth(fewer, IMAGE)) == ["constancy-findings"]
 
 
+def test_a_grave_finding_without_a_score_is_not_right() -> None:
+    fewer = {name: score for name, score in RIGHT.scores.items() if name != "Pneumothorax"}
+    assert keys(beside_truth(replace(RIGHT, scores=fewer), IMAGE)) == ["constancy-findings"]
+    assert keys(beside_truth(scored(Pneumothorax=float("nan")), IMAGE)) == ["constancy-findings"]
+
+
 def test_masks_that_are_gone_or_shifted_are_told() -> None:
     assert keys(beside_truth(replace(RIGHT, masks={}), IMAGE)) == ["constancy-mask"] * 3
     assert "constancy-place" in keys(beside_truth(replace(RIGHT, masks=masks(5)), IMAGE))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ def test_the_phantom_of_the_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     try:
 
         def tested() -> list[str]:
-            check.run(loaded, store, spool)
+            check.run(loaded, store, spool, threading.Event())
             with store.read() as db:
                 event = record.newest(db, record.CHECKED)
             assert event is not None

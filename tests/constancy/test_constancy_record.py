@@ -50,13 +50,6 @@ def test_the_newest_test_is_the_alarm(store: Store) -> None:
     assert doctor(store)[0][0] == "ok"
 
 
-def test_a_test_is_due_until_one_was_made(store: Store) -> None:
-    for due in (True, False):
-        with store.read() as db:
-            assert record.is_due(db) == due
-        put(store)
-
-
 def test_only_studies_that_the_node_sent_itself_are_tests(store: Store) -> None:
     with store.begin() as db:
         trail.record(db, record.BEGAN, study="1.2")
@@ -115,5 +108,9 @@ def test_a_time_that_is_none_is_refused(at: str) -> None:
 def test_the_phantom_needs_a_port_and_known_destinations() -> None:
     with pytest.raises(ValueError, match=r"give receive\.port a number"):
         Settings(constancy={"at": "06:30"}, receive={"port": 0})
+    with pytest.raises(ValueError, match=r"receive\.allowed_calling_ae: add OTHER"):
+        Settings(constancy={"at": "06:30", "calling_ae": "OTHER"}, receive={"allowed_calling_ae": ["PACS"]})
+    with pytest.raises(ValueError, match=r"receive\.allowed_addresses: add 127\.0\.0\.1"):
+        Settings(constancy={"at": "06:30"}, receive={"host": "0.0.0.0", "allowed_addresses": ["10.0.0.5"]})
     with pytest.raises(ValueError, match="pacs is none of the destinations"):
         Settings(constancy={"destinations": ["pacs"]})

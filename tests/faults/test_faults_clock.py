@@ -105,7 +105,7 @@ def test_the_schedule_goes_on_after_the_clock_was_put_back(
     ran = threading.Event()
     monkeypatch.setattr(schedule, "park_abandoned", lambda _: ran.set() or 0)
     monkeypatch.setattr(schedule, "close_quiet", lambda *_: ran.set() or 0)
-    scheduler = schedule.start(rooms.settings, rooms.store, rooms.spool)
+    scheduler = schedule.start(rooms.settings, rooms.store, rooms.spool, threading.Event())
     try:
         assert ran.wait(20)
         set_clock(BACK)

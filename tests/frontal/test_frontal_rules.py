@@ -253,9 +253,9 @@ CHEST = {"ViewPosition": "PA"}
         ({"QualityControlImage": "NO"}, Verdict.FRONTAL),
         ({"PatientName": "PHANTOM^ONE"}, Verdict.NOT_SUITABLE),  # a thing of plastic
         ({"QualityControlImage": "NO", "SeriesDescription": "PA phantom"}, Verdict.NOT_SUITABLE),
-        ({"QualityControlImage": "YES", "ViewPosition": "LL"}, Verdict.NOT_SUITABLE),
+        ({"QualityControlImage": "YES", "ViewPosition": "LL"}, Verdict.LATERAL),
         ({"QualityControlImage": "YES", "ViewPosition": ""}, Verdict.NOT_SUITABLE),  # nobody guesses its view
-        ({"QualityControlImage": "YES", "BodyPartExamined": "HAND"}, Verdict.NOT_SUITABLE),
+        ({"QualityControlImage": "YES", "BodyPartExamined": "HAND"}, Verdict.NOT_CHEST),
         ({"QualityControlImage": "YES", "PresentationIntentType": "FOR PROCESSING"}, Verdict.NOT_SUITABLE),
         ({"QualityControlImage": "YES", "Modality": "CT"}, Verdict.NOT_SUITABLE),
         ({"QualityControlImage": "YES", "PatientAge": "007Y"}, Verdict.NOT_SUITABLE),
@@ -269,3 +269,22 @@ def test_a_phantom_is_frontal_but_for_what_it_says_of_itself(
     assert decided.verdict is expected
     if attributes.get("QualityControlImage") in ("YES", "BOTH"):
         assert "objection-quality-control" in {reason.key for reason in decided.reasons}
+
+
+@pytest.mark.parametrize(
+    ("attributes", "first"),
+    [
+        ({"ViewPosition": "LL"}, "view-lateral"),
+        ({"BodyPartExamined": "HAND"}, "part-other"),
+        ({"ViewPosition": ""}, "objection-quality-control"),
+        (
+            {"ViewPosition": "LL", "QualityControlImage": "NO", "PatientName": "PHANTOM"},
+            "objection-phantom-name",
+        ),
+    ],
+)
+def test_a_phantom_that_shows_something_else_is_left_out_for_what_it_shows(
+    attributes: dict[str, Any], first: str
+) -> None:
+    decided = frontal.decide(header(**(CHEST | {"QualityControlImage": "YES"} | attributes)))
+    assert decided.reasons[0].key == first

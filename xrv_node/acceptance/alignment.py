@@ -33,7 +33,7 @@ def dice(one: Mask, other: Mask) -> float:
     return 1.0 if all_ == 0 else float(2 * both / all_)
 
 
-def displacement(pairs: Iterable[tuple[Mask, Mask]]) -> tuple[float, float]:
+def displacement(pairs: Iterable[tuple[Mask, Mask]]) -> tuple[float, float] | None:
     """Return by how many rows and columns the second masks lie off the first ones, all by the same.
 
     It is where their outlines lie over each other best: where a network has drawn a part of a structure too
@@ -46,9 +46,9 @@ def displacement(pairs: Iterable[tuple[Mask, Mask]]) -> tuple[float, float]:
 
     Returns
     -------
-    tuple of float
-        Rows (down positive) and columns (to the right positive), in pixels of the masks; nought where
-        there is no pair, or one of its masks is empty.
+    tuple of float or None
+        Rows (down positive) and columns (to the right positive), in pixels of the masks; None where
+        there is no pair, or one of the masks of each is empty.
     """
     total: NDArray[np.float64] | None = None
     scale = 1.0
@@ -60,7 +60,7 @@ def displacement(pairs: Iterable[tuple[Mask, Mask]]) -> tuple[float, float]:
         found = np.fft.irfft2(np.conj(spectra[0]) * spectra[1])
         total = found if total is None else total + found
     if total is None:
-        return 0.0, 0.0
+        return None
     row, column = np.unravel_index(int(total.argmax()), total.shape)
     rows, columns = (
         int(at) - size if at > size // 2 else int(at)

@@ -34,6 +34,8 @@ class Shot:
     """Key of `alterations.ALTERATIONS`: what else it is than a phantom's radiograph."""
     answered: bool = True
     """Whether findings and masks are to come of it."""
+    reason: str = ""
+    """Key of the reason for which it is not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,12 @@ _TRAPS: tuple[tuple[str, Shot], ...] = (
 CASES: tuple[Case, ...] = (
     *(Case(finding, "finding", (Shot((finding,)),), short=finding in _SHORT) for finding in DRAWABLE),
     *(Case(f"normal {n}", "normal", (Shot(),), short=n == 1) for n in range(1, 5)),
-    Case("PA with lateral", "view", (Shot(), Shot(view="LATERAL", answered=False)), short=True),
+    Case(
+        "PA with lateral",
+        "view",
+        (Shot(), Shot(view="LATERAL", answered=False, reason="view-lateral")),
+        short=True,
+    ),
     Case("AP", "view", (Shot(view="AP"),)),
     Case("supine", "view", (Shot(view="AP", supine=True, sending=Sending("CR")),)),
     *(

@@ -75,6 +75,7 @@ def _image(
         path=path,
         answered=shot.answered,
         as_patient=shot.altered == "patient",
+        reason=shot.reason,
         findings={label: there for label, there in made.findings.items() if there is not None}
         if shot.answered
         else {},

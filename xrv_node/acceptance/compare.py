@@ -6,22 +6,17 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from xrv_node.acceptance.alignment import dice, displacement
+from xrv_node import languages
 from xrv_node.acceptance.arrived import ArrivedObject
-from xrv_node.acceptance.expected import COMPARED, ExpectedCase, ExpectedImage, Sending
-from xrv_node.acceptance.row import Check, Decision, Overlap, Row
+from xrv_node.acceptance.expected import ExpectedCase, ExpectedImage, Sending
+from xrv_node.acceptance.row import Check, Decision, Overlap, Row, counted
+from xrv_node.acceptance.segmentations import alike, grid, in_place, overlaps
 
-LEAST_DICE = 0.85
-"""Of each of `COMPARED`, on each image. The set's segmenter reaches 0.9 and more on phantoms that it was
-not trained on; a second reader's masks have 0.97 of lungs and 0.94 of hearts (Jaccard 0.946 and 0.878: van
-Ginneken, Stegmann, Loog 2006, Med. Image Anal. 10:19-40)."""
-FARTHEST = 1 / 128
-"""How far outlines may lie off the image's, of its longer side: a pixel or two of what the segmenter sees,
-8 of 1024. The grid itself, rows and columns, must be the image's to the pixel."""
 COMPARABLE = ("report", "sr", "seg", "sc", "pdf")
 """The kinds of which one object says what there is to say of an image."""
 NEVER = ("Effusion", "Pneumothorax")
 """The findings that may never be on the wrong side of their operating point."""
+NOTHING = "nothing arrived"
 _PICTURES = frozenset({"seg", "sc", "sr-image", "pm", "gsps"})
 """Kinds of which no object is made of an image that is not answered."""
 
@@ -48,30 +43,17 @@ def row(
     images = {image.instance: image for image in expected.images}
     came = [one for one in objects if one.study in expected.studies or one.images & images.keys()]
     superseded = frozenset(uid for one in came for uid in one.supersedes)
-    current = {one.instance: one for one in came if one.instance not in superseded}
+    current = list({one.instance: one for one in came if one.instance not in superseded}.values())
     answered = [image for image in expected.images if image.answered]
-    decisions = tuple(d for image in answered for d in _decisions(image, current.values()))
-    overlaps = tuple(o for image in answered for o in _overlaps(image, current.values()))
-    lost = _lost(answered, current.values(), kinds)
+    decisions = tuple(d for image in answered for d in _decisions(image, current))
+    masks = tuple(o for image in answered for o in overlaps(image, current)) if "seg" in kinds else ()
+    lost = _lost(answered, current, kinds)
     checks = [
         _taken(answered, sendings),
-        Check(
-            "readable",
-            not (bad := [one.damage for one in came if one.damage]),
-            "; ".join(bad) or "all objects",
-        ),
         _whole(lost, answered, kinds),
-        _once(answered, came, current.values()),
-        _silent(expected.images, current.values()),
-        _marked(answered, current.values()),
-        _patients(images, came),
+        _silent(expected.images, current),
+        *_objects(expected.images, came, current, decisions, masks),
     ]
-    if "seg" in kinds and answered:
-        checks += [_grid(answered, current.values()), _alike(overlaps), _in_place(answered, current.values())]
-    if answered:
-        checks.append(_findings(decisions))
-    if answered and len(answered) < len(images):
-        checks.append(_reason(current.values()))
     return Row(
         name=expected.case.name,
         group=expected.case.group,
@@ -80,12 +62,37 @@ def row(
         objects=_by_kind(came),
         sent=counted(s.says for s in sendings),
         expected=_wanted(answered, len(images), kinds),
-        arrived=counted(one.kind or "unknown" for one in came) or "nothing",
-        seconds=_seconds(answered, sendings, current.values()) if answered and not lost else None,
+        arrived=counted(one.kind or "unknown" for one in came) or NOTHING,
+        seconds=_seconds(answered, sendings, current) if answered and not lost else None,
         checks=tuple(checks),
         decisions=decisions,
-        overlaps=overlaps,
+        overlaps=masks,
     )
+
+
+def _objects(
+    images: Sequence[ExpectedImage],
+    came: Sequence[ArrivedObject],
+    current: Sequence[ArrivedObject],
+    decisions: Sequence[Decision],
+    masks: Sequence[Overlap],
+) -> list[Check]:
+    """What there is to say of the objects; where some were to come and none did, none of it is right."""
+    answered = [image for image in images if image.answered]
+    checks = [_readable(came), _once(answered, came, current), _marked(answered, current)]
+    checks.append(_patients({image.instance: image for image in images}, came))
+    if masks:
+        checks += [grid(answered, current), alike(masks), in_place(answered, current)]
+    if answered:
+        checks.append(_findings(decisions))
+    if answered and len(answered) < len(images):
+        checks.append(_reason(images, current))
+    return [Check(check.name, False, NOTHING) for check in checks] if answered and not came else checks
+
+
+def _readable(came: Iterable[ArrivedObject]) -> Check:
+    bad = [one.damage for one in came if one.damage]
+    return Check("readable", not bad, "; ".join(bad) or "all objects")
 
 
 def complete(expected: ExpectedCase, objects: Iterable[ArrivedObject], kinds: Sequence[str]) -> bool:
@@ -168,80 +175,45 @@ def _patients(images: Mapping[str, ExpectedImage], came: Iterable[ArrivedObject]
     return Check("patient and study", not wrong, "; ".join(sorted(set(wrong))) or "those of the images")
 
 
-def _grid(answered: Iterable[ExpectedImage], objects: Iterable[ArrivedObject]) -> Check:
-    off = [
-        f"{one.size[0]} x {one.size[1]} for {image.rows} x {image.columns}"
-        for image in answered
-        for one in objects
-        if one.size is not None and image.instance in one.images and one.size != (image.rows, image.columns)
-    ]
-    return Check("grid", not off, "; ".join(off) or "rows and columns of the image")
-
-
-def _overlaps(image: ExpectedImage, objects: Iterable[ArrivedObject]) -> Iterator[Overlap]:
-    for one in objects:
-        if one.size == (image.rows, image.columns) and image.instance in one.images:
-            for name, truth in image.masks.items():
-                found = one.masks.get(name)
-                yield Overlap(image.instance, name, 0.0 if found is None else dice(truth, found))
-
-
-def _alike(overlaps: Sequence[Overlap]) -> Check:
-    worst = min(overlaps, key=lambda one: one.dice, default=None)
-    says = f"least Dice {worst.dice:.3f}, {worst.structure}" if worst else "no mask to compare"
-    return Check("masks", worst is not None and worst.dice >= LEAST_DICE, says)
-
-
-def _in_place(answered: Iterable[ExpectedImage], objects: Iterable[ArrivedObject]) -> Check:
-    """The outlines lie where they are in the image, whatever their overlap."""
-    found: list[tuple[float, float, bool]] = []
-    for image in answered:
-        for one in objects:
-            if one.size == (image.rows, image.columns) and image.instance in one.images:
-                pairs = [
-                    (image.masks[n], one.masks[n]) for n in COMPARED if n in image.masks and n in one.masks
-                ]
-                rows, columns = displacement(pairs)
-                most = max(image.rows, image.columns) * FARTHEST
-                found.append((rows, columns, max(abs(rows), abs(columns)) <= most))
-    off = [f"{rows:+.0f} rows, {columns:+.0f} columns" for rows, columns, good in found if not good]
-    return Check(
-        "place", not off, f"off by {'; '.join(off)}" if off else "outlines where they are in the image"
-    )
-
-
 def _decisions(image: ExpectedImage, objects: Iterable[ArrivedObject]) -> Iterator[Decision]:
-    """Every finding that there is truth and a score of; one that is drawn and not scored is missed."""
+    """Every finding that there is truth of."""
     reports = [one.findings[image.instance] for one in objects if image.instance in one.findings]
-    for found in reports:
+    for found in reports or [()]:
         scores = {finding.label: finding.score for finding in found}
         for label, drawn in image.findings.items():
-            if drawn or label in scores:
-                yield Decision(image.instance, label, drawn, scores.get(label, math.nan))
+            yield Decision(image.instance, label, drawn, scores.get(label, math.nan))
 
 
-def _reason(objects: Iterable[ArrivedObject]) -> Check:
-    """The report of a study tells why one of its images was not analysed."""
+def _reason(images: Iterable[ExpectedImage], objects: Iterable[ArrivedObject]) -> Check:
+    """The report of a study tells why one of its images was not analysed: the reason that is true."""
     given = [reason for one in objects for reason in one.reasons]
-    return Check(
-        "reason", bool(given), "; ".join(given) or "the report does not say why an image was not analysed"
-    )
+    wanted = [image.reason for image in images if image.reason]
+    told = bool(given) and all(any(_says(sentence, key) for sentence in given) for key in wanted)
+    return Check("reason", told, "; ".join(given) or "the report does not say why an image was not analysed")
+
+
+def _says(sentence: str, key: str) -> bool:
+    """Whether a sentence is a reason's, in whatever language."""
+    rows = (languages.table(name)["reason"][key] for name in languages.names())
+    return any(row.rpartition("}")[2].strip(" :.") in sentence for row in rows)
 
 
 def _findings(decisions: Sequence[Decision]) -> Check:
     """There are scores, and none of `NEVER` is on the wrong side; how many others are is for all rows
     together."""
-    wrong = [d for d in decisions if not d.right and d.label in NEVER]
-    missed = ", ".join(d.label for d in decisions if d.drawn and not d.right)
-    alarms = ", ".join(d.label for d in decisions if not d.drawn and not d.right)
-    told = [
-        *([f"missed: {missed}"] if missed else []),
-        *([f"not drawn, and found: {alarms}"] if alarms else []),
-    ]
-    good = bool(decisions) and not wrong
-    return Check(
-        "findings", good, "; ".join(told) or (f"{len(decisions)} right" if decisions else "no scores")
-    )
+    wrong = [d for d in decisions if not d.right]
+    good = bool(decisions) and not any(d.label in NEVER for d in wrong)
+    return Check("findings", good, "; ".join(told(wrong)) or f"{len(decisions)} right")
+
+
+def told(wrong: Iterable[Decision]) -> list[str]:
+    """Say what is not right, a line for each way to be wrong."""
+    ways = {
+        "missed": [d.label for d in wrong if d.arrived and d.drawn],
+        "not drawn, and found": [d.label for d in wrong if d.arrived and not d.drawn],
+        "no score": [d.label for d in wrong if not d.arrived],
+    }
+    return [f"{way}: {counted(sorted(labels))}" for way, labels in ways.items() if labels]
 
 
 def _seconds(
@@ -267,8 +239,3 @@ def _by_kind(came: Iterable[ArrivedObject]) -> dict[str, tuple[str, ...]]:
     for one in came:
         found[one.kind or "unknown"] = (*found.get(one.kind or "unknown", ()), one.instance)
     return found
-
-
-def counted(words: Iterable[str]) -> str:
-    """Say each word once, with how often it comes."""
-    return ", ".join(f"{word} x {n}" if n > 1 else word for word, n in Counter(words).items() if word)

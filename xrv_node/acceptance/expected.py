@@ -31,6 +31,8 @@ class ExpectedImage:
     as_patient: bool = False
     """Whether nothing tells it from a patient's: networks for patients, where there are any, answer it; those
     for phantoms never."""
+    reason: str = ""
+    """Of one that is not to be answered: the key of the reason that its study's report gives; empty: any."""
     findings: Mapping[str, bool] = field(default_factory=dict)
     """By torchxrayvision's label, whether it is drawn; of what there is no truth it has no key."""
     masks: Mapping[str, Mask] = field(default_factory=dict)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from xrv_node.acceptance.compare import NEVER, counted
+from xrv_node.acceptance.compare import NEVER, told
 from xrv_node.acceptance.row import Check, Decision, Row
 
 ONE_IN = 20
@@ -77,6 +77,7 @@ def judge(header: Header, rows: Sequence[Row]) -> Protocol:
     rows
         Every case, in the order in which they were sent.
     """
+    rows = _heard(rows)
     decisions = [decision for row in rows for decision in row.decisions]
     drawn = _share("findings that are drawn", [d for d in decisions if d.drawn])
     others = _share("findings that are not drawn", [d for d in decisions if not d.drawn])
@@ -90,7 +91,7 @@ def judge(header: Header, rows: Sequence[Row]) -> Protocol:
         drawn,
         others,
         _never(decisions),
-        _time([row.seconds for row in rows if row.seconds is not None], header.limit_seconds),
+        _time([_waited(row) for row in rows if row.decisions], header.limit_seconds),
     )
     verdicts = tuple(_verdict(row, tolerated=drawn.good) for row in rows)
     return Protocol(header, tuple(rows), verdicts, checks)
@@ -132,6 +133,22 @@ def plain(protocol: Protocol) -> dict[str, Any]:
     }
 
 
+def _heard(rows: Sequence[Row]) -> Sequence[Row]:
+    """A node that says nothing of what it must not answer is right; one that says nothing at all is not."""
+    if any(row.objects for row in rows):
+        return rows
+    mute = Check("silent", False, "nothing arrived of any case: silence shows nothing")
+    return [
+        replace(row, checks=tuple(mute if check.name == mute.name else check for check in row.checks))
+        for row in rows
+    ]
+
+
+def _waited(row: Row) -> float:
+    """For how long, of a case that is to be answered; for ever where something did not arrive."""
+    return math.inf if row.seconds is None else row.seconds
+
+
 def _verdict(row: Row, *, tolerated: bool) -> Verdict:
     if not row.good:
         return "fail"
@@ -141,27 +158,27 @@ def _verdict(row: Row, *, tolerated: bool) -> Verdict:
 
 
 def _share(name: str, decisions: Sequence[Decision]) -> Check:
-    wrong = [d.label for d in decisions if not d.right]
+    wrong = [d for d in decisions if not d.right]
     allowed = max(1, len(decisions) // ONE_IN)
-    told = f"{len(decisions) - len(wrong)} of {len(decisions)} on the right side of the operating point"
-    told += f"; not {counted(sorted(wrong))}" if wrong else ""
-    return Check(name, bool(decisions) and len(wrong) <= allowed, f"{told}; {allowed} may be wrong")
+    says = f"{len(decisions) - len(wrong)} of {len(decisions)} on the right side of the operating point"
+    says = "; ".join([says, *told(wrong), f"{allowed} may be wrong"])
+    return Check(name, bool(decisions) and len(wrong) <= allowed, says)
 
 
 def _never(decisions: Sequence[Decision]) -> Check:
-    wrong = [d.label for d in decisions if not d.right and d.label in NEVER]
-    return Check(
-        " and ".join(NEVER),
-        not wrong,
-        f"wrong: {counted(wrong)}" if wrong else "right wherever there is truth",
-    )
+    grave = [d for d in decisions if d.label in NEVER]
+    wrong = [d for d in grave if not d.right]
+    says = "; ".join(told(wrong)) or ("right wherever there is truth" if grave else "nothing arrived")
+    return Check(" and ".join(NEVER), bool(grave) and not wrong, says)
 
 
 def _time(seconds: Sequence[float], limit: float) -> Check:
     found = percentile(seconds)
-    says = (
-        "nothing was timed"
-        if found is None
-        else f"{SHARE:.0%} within {found:.1f} s, the limit is {limit:g} s"
-    )
+    if found is None:
+        says = "nothing was timed"
+    elif math.isinf(found):
+        answered = sum(map(math.isfinite, seconds))
+        says = f"{answered} of {len(seconds)} cases answered, {SHARE:.0%} are to be"
+    else:
+        says = f"{SHARE:.0%} within {found:.1f} s, the limit is {limit:g} s"
     return Check("time", found is not None and found <= limit, says)

@@ -14,10 +14,10 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from xrv_node import http_session, tls
 from xrv_node.acceptance.archive import Came
+from xrv_node.acceptance.way import Way
 from xrv_node.attributes import text
 from xrv_node.deliver.query import QueryRetrieve
 from xrv_node.errors import DestinationError
-from xrv_node.network.terms import Peer
 from xrv_node.result_kinds import KINDS
 
 _SECONDS = 60.0
@@ -36,7 +36,7 @@ _CLASSES = sorted({uid for kind in KINDS.values() for uid in kind.sop_classes})
 class Asked:
     """A PACS with Query/Retrieve; each look is an association."""
 
-    peer: Peer
+    way: Way
     calling_ae: str
     _seen: set[str] = field(default_factory=set)
     """Series that were fetched: the node makes one for each object."""
@@ -44,7 +44,7 @@ class Asked:
     @property
     def name(self) -> str:
         """As a person would name it."""
-        return f"{self.peer.ae_title}@{self.peer.host}:{self.peer.port}, by C-FIND and C-GET"
+        return f"{self.way}, by C-FIND and C-GET"
 
     def came(self, studies: Collection[str]) -> list[Came]:
         """What it has of these studies that was not fetched before.
@@ -55,9 +55,10 @@ class Asked:
             It does not answer.
         """
         archive = QueryRetrieve(
-            self.peer,
+            self.way.peer,
             self.calling_ae,
             _CLASSES,
+            context=self.way.context,
             seconds=_SECONDS,
             most_seconds=None,
             most_answers=_MOST_ANSWERS,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from xrv_node.values import OPERATING_POINT
@@ -26,11 +28,17 @@ class Decision:
     label: str
     drawn: bool
     score: float
+    """NaN where none arrived."""
+
+    @property
+    def arrived(self) -> bool:
+        """Whether there is a score."""
+        return not math.isnan(self.score)
 
     @property
     def right(self) -> bool:
-        """Whether the score lies on the right side of the operating point."""
-        return (self.score >= OPERATING_POINT) == self.drawn
+        """Whether the score lies on the right side of the operating point; what did not arrive is not."""
+        return self.arrived and (self.score >= OPERATING_POINT) == self.drawn
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +48,7 @@ class Overlap:
     instance: str
     structure: str
     dice: float
+    """0 where no mask arrived."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,3 +82,8 @@ class Row:
     def missed(self) -> tuple[Decision, ...]:
         """What was drawn and is not reported as present."""
         return tuple(d for d in self.decisions if d.drawn and not d.right)
+
+
+def counted(words: Iterable[str]) -> str:
+    """Say each word once, with how often it comes."""
+    return ", ".join(f"{word} x {n}" if n > 1 else word for word, n in Counter(words).items() if word)

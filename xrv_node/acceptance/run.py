@@ -15,7 +15,7 @@ from xrv_node.acceptance.arrived import ArrivedObject
 from xrv_node.acceptance.expected import ExpectedCase, Sending
 from xrv_node.acceptance.facts import Facts, of_here
 from xrv_node.acceptance.protocol import Header, Protocol, judge
-from xrv_node.deliver import scu
+from xrv_node.acceptance.way import Way
 
 CALLING_AE = "XRVACCEPT"
 """Who sends and asks, and whom the node's destination names."""
@@ -29,8 +29,8 @@ _LOOK_SECONDS = 1.0
 class Plan:
     """What a run is to do."""
 
-    peer: scu.Peer
-    """Whom the images go to: the node, or a PACS that routes to it."""
+    way: Way
+    """Where the images go: to the node, or to a PACS that routes to it."""
     short: bool = False
     kinds: tuple[str, ...] = KINDS
     """Those of `compare.COMPARABLE` that are to come."""
@@ -96,13 +96,13 @@ def run(plan: Plan, archive: Archive, folder: Path, say: Callable[[str], None] =
     for number, case in enumerate(chosen, 1):
         say(f"{number} of {len(chosen)}: {case.name}")
         made.append(cast.expected(case, plan.seed * 1000 + number, salt, folder, rows=plan.rows))
-        sendings.append(sending.send(plan.peer, made[-1], calling_ae=CALLING_AE))
+        sendings.append(sending.send(plan.way, made[-1], calling_ae=CALLING_AE))
         watch.studies |= made[-1].studies
         watch.look()
     _wait(plan, watch, made, say)
     for number, expected in enumerate(made):
         if expected.case.manner == "again":
-            sendings[number] += sending.send(plan.peer, expected, calling_ae=CALLING_AE)
+            sendings[number] += sending.send(plan.way, expected, calling_ae=CALLING_AE)
     say("waiting for what must not come")
     end = monotonic() + plan.settle_seconds
     while monotonic() < end:
@@ -136,7 +136,7 @@ def _header(
         tester=plan.tester,
         began=began,
         seconds=seconds,
-        node=f"{plan.peer.ae_title}@{plan.peer.host}:{plan.peer.port}",
+        node=str(plan.way),
         archive=archive.name,
         short=plan.short,
         limit_seconds=plan.limit_seconds,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from xrv_node.acceptance.compare import FARTHEST, LEAST_DICE, NEVER
+from xrv_node.acceptance.compare import NEVER
 from xrv_node.acceptance.protocol import ONE_IN, SHARE, Protocol, Verdict
 from xrv_node.acceptance.row import Row
+from xrv_node.acceptance.segmentations import FARTHEST, LEAST_DICE
 from xrv_node.values import PHANTOM_WORDS
 
 TITLE = "Acceptance test of a DICOM node for chest radiographs"
@@ -80,7 +81,11 @@ def lines(protocol: Protocol) -> list[Line]:
 def _line(row: Row, verdict: Verdict) -> Line:
     amiss = [f"{check.name}: {check.says}" for check in row.checks if not check.good]
     wrong = [d for d in row.decisions if not d.right]
-    told = [f"{d.label} {'missed' if d.drawn else 'not drawn'}, score {d.score:.2f}" for d in wrong]
+    told = [
+        f"{d.label} {'missed' if d.drawn else 'found and not drawn'}, score {d.score:.2f}"
+        for d in wrong
+        if d.arrived
+    ]
     worst = min((overlap.dice for overlap in row.overlaps), default=None)
     figures = [
         *([f"findings {len(row.decisions) - len(wrong)} of {len(row.decisions)}"] if row.decisions else []),

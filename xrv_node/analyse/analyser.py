@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -79,9 +80,6 @@ class Analyser:
         How each network is run; plain torch where nothing is said.
     limits
         What the gate holds images to. Networks for phantoms have no gate.
-    phantoms
-        Whether networks for patients may be shown phantoms too, for a test whose results go nowhere.
-        Those for phantoms are never shown a patient.
     readers
         Threads that read and prepare images; the decoders work outside Python's lock.
     """
@@ -92,13 +90,11 @@ class Analyser:
         engines: Mapping[SetRole, Engine] | None = None,
         limits: gate.Limits | None = None,
         readers: int = 4,
-        *,
-        phantoms: bool = False,
     ) -> None:
         self._networks = networks
         self._engines = {role: (engines or {}).get(role, PLAIN) for role in SET_ROLES}
         self._limits = limits
-        self._readers, self._phantoms = readers, phantoms
+        self._readers = readers
         for role, engine in self._engines.items():
             engine.prepare(getattr(networks, role).network)
 
@@ -117,7 +113,9 @@ class Analyser:
         """The networks that produce the analyses."""
         return self._networks.identity
 
-    def analyse(self, batch: Sequence[AnalysisInput]) -> list[Analysis | ImageError]:
+    def analyse(
+        self, batch: Sequence[AnalysisInput], *, phantoms: bool = False
+    ) -> list[Analysis | ImageError]:
         """Analyse a batch of images.
 
         Parameters
@@ -125,6 +123,9 @@ class Analyser:
         batch
             Any number of images, of any studies. Where they do not fit into the device's memory together they
             are run in halves.
+        phantoms
+            Whether networks for patients may be shown phantoms too, for a test whose results go nowhere.
+            Those for phantoms are never shown a patient.
 
         Returns
         -------
@@ -139,24 +140,24 @@ class Analyser:
             If the device has not enough memory for one image.
         """
         with ThreadPoolExecutor(self._readers) as pool:
-            prepared = list(pool.map(self._prepared, batch))
+            prepared = list(pool.map(partial(self._prepared, phantoms=phantoms), batch))
         pairs = zip(batch, prepared, strict=True)
         analyses = iter(self._analyses([(item, p) for item, p in pairs if isinstance(p, _Prepared)]))
         return [p if isinstance(p, ImageError) else next(analyses) for p in prepared]
 
-    def _prepared(self, item: AnalysisInput) -> _Prepared | ImageError:
+    def _prepared(self, item: AnalysisInput, *, phantoms: bool) -> _Prepared | ImageError:
         try:
             radiograph = read(item.path)
-            mark = self._mark(radiograph)
+            mark = self._mark(radiograph, phantoms=phantoms)
         except ImageError as error:
             return error
         square = frame(radiograph.rows, radiograph.columns, radiograph.aspect)
         inputs = prepare_all(radiograph, self._networks.sizes)
         return _Prepared(square, inputs, display(radiograph, LONGEST), radiograph.cautions, mark)
 
-    def _mark(self, radiograph: Radiograph) -> float | None:
+    def _mark(self, radiograph: Radiograph, *, phantoms: bool) -> float | None:
         """See that the networks may answer an image; return the z of a phantom's mark."""
-        if self._phantoms and not self.model_set.phantom:
+        if phantoms and not self.model_set.phantom:
             return None
         match = see_that_it_may_be_answered(radiograph, by_phantom_set=self.model_set.phantom)
         return match.z if self.model_set.phantom else None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from xrv_node.cli.console import ConfigOption, JsonOption, print_json, print_table, say, status_line
+from xrv_node.cli.results_back import ReceiveHostOption, ReceivePortOption, WaitOption
 from xrv_node.cli.send import peer
 
 if TYPE_CHECKING:
@@ -24,7 +25,9 @@ def acceptance(
     node: Annotated[
         str | None,
         typer.Option(
-            metavar="AE@HOST:PORT", help="A running node.", show_default="that of the configuration"
+            metavar="AE@HOST:PORT",
+            help="A running node; without --through and --archive, with a destination XRVACCEPT.",
+            show_default="that of the configuration",
         ),
     ] = None,
     through: Annotated[
@@ -65,26 +68,9 @@ def acceptance(
             rich_help_panel=_BACK,
         ),
     ] = None,
-    receive_port: Annotated[
-        int,
-        typer.Option(
-            min=1,
-            max=65535,
-            help="Without --through and --archive: where the node sends, as its destination XRVACCEPT.",
-            rich_help_panel=_BACK,
-        ),
-    ] = 11114,
-    receive_host: Annotated[
-        str, typer.Option(help="Address to listen on for that.", rich_help_panel=_BACK)
-    ] = "127.0.0.1",
-    wait: Annotated[
-        float,
-        typer.Option(
-            min=1,
-            help="Seconds without anything new, then what is missing is given up.",
-            rich_help_panel=_BACK,
-        ),
-    ] = 600.0,
+    receive_port: ReceivePortOption = 11114,
+    receive_host: ReceiveHostOption = "127.0.0.1",
+    wait: WaitOption = 600.0,
     settle: Annotated[
         float,
         typer.Option(min=0, help="Seconds at the end, for what must not come.", rich_help_panel=_BACK),
@@ -112,23 +98,26 @@ def acceptance(
     Exit code 1 where the node is not accepted.
     """
     from xrv_node import settings
-    from xrv_node.acceptance import facts, output, run, sending
+    from xrv_node.acceptance import facts, output, run, sending, way
     from xrv_node.acceptance.compare import COMPARABLE
-    from xrv_node.deliver.scu import Peer
+    from xrv_node.acceptance.way import Way
 
     if baseline:
         raise typer.Exit(_accept(config, tester, reason))
     chosen = tuple(kinds or run.KINDS)
     if strange := [kind for kind in chosen if kind not in COMPARABLE]:
         raise typer.BadParameter(f"--kind {strange[0]}: use {', '.join(COMPARABLE)}")
+    if "report" not in chosen:
+        raise typer.BadParameter("--kind: without the report nobody knows the findings: add --kind report")
     loaded = settings.load(config)
-    ours = loaded.receive
-    reached = Peer(ours.ae_title, "127.0.0.1" if ours.host == "0.0.0.0" else ours.host, ours.port)  # noqa: S104  # where it listens
-    to = peer("--through", through) if through else peer("--node", node) if node else reached
-    pdf_to = peer("--archive-pdf", archive_pdf) if archive_pdf else None
+    if named := through or node:
+        to = Way(peer("--through" if through else "--node", named))
+    else:
+        to = way.to_itself(loaded, run.CALLING_AE)
+    pdf_to = Way(peer("--archive-pdf", archive_pdf)) if archive_pdf else None
     folder = out or Path("acceptance") / datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
     plan = run.Plan(
-        peer=to,
+        way=to,
         short=short,
         kinds=chosen,
         limit_seconds=limit,
@@ -187,6 +176,7 @@ def _archive(where: str | None, folder: Path, host: str, port: int) -> Iterator[
     from xrv_node.acceptance import run
     from xrv_node.acceptance.archive import receiving
     from xrv_node.acceptance.query import Asked, AskedWeb
+    from xrv_node.acceptance.way import Way
 
     if where is None:
         with receiving(folder, run.CALLING_AE, host, port) as receiver:
@@ -194,7 +184,7 @@ def _archive(where: str | None, folder: Path, host: str, port: int) -> Iterator[
     elif where.startswith(("http://", "https://")):
         yield AskedWeb(where)
     else:
-        yield Asked(peer("--archive", where), run.CALLING_AE)
+        yield Asked(Way(peer("--archive", where)), run.CALLING_AE)
 
 
 def show(protocol: Protocol) -> None:

@@ -26,6 +26,7 @@ from xrv_node.cli.networks import (
     model_directory,
     site_thresholds,
 )
+from xrv_node.cli.results_back import ReceiveHostOption, ReceivePortOption, WaitOption
 from xrv_node.cli.send import peer
 from xrv_node.product import NOTICE
 
@@ -90,27 +91,14 @@ def validate(
     through_node: Annotated[
         str | None,
         typer.Option(
-            metavar="AE@HOST:PORT", help="A running node: the same over the wire, too.", rich_help_panel=_NODE
-        ),
-    ] = None,
-    receive_port: Annotated[
-        int,
-        typer.Option(
-            min=1,
-            max=65535,
-            help="Where its results are received: it needs a destination XRVVALIDATE.",
+            metavar="AE@HOST:PORT",
+            help="A running node with a destination XRVVALIDATE: the same over the wire, too.",
             rich_help_panel=_NODE,
         ),
-    ] = 11113,
-    receive_host: Annotated[
-        str, typer.Option(help="Address to listen on for them.", rich_help_panel=_NODE)
-    ] = "127.0.0.1",
-    wait: Annotated[
-        float,
-        typer.Option(
-            min=1, help="Seconds without any result after which it is given up.", rich_help_panel=_NODE
-        ),
-    ] = 300,
+    ] = None,
+    receive_port: ReceivePortOption = 11113,
+    receive_host: ReceiveHostOption = "127.0.0.1",
+    wait: WaitOption = 300,
     resampler: ResamplerOption = "skimage",
     device: DeviceOption = "auto",
     run_code: RunCodeOption = False,

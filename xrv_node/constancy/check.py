@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import tempfile
+import threading
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from time import monotonic, sleep
+from time import monotonic, time
 
 import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from xrv_node import reasons, tls
-from xrv_node.acceptance import cast, sending
+from xrv_node import reasons
+from xrv_node.acceptance import cast, sending, way
 from xrv_node.acceptance.cases import Case, Shot
 from xrv_node.acceptance.expected import ExpectedCase
 from xrv_node.analyse.analysis_file import load
@@ -23,8 +24,7 @@ from xrv_node.constancy import answer, baseline, compare, record
 from xrv_node.db import trail
 from xrv_node.db.store import Store
 from xrv_node.db.tables import AnalysisRow, Instance, Study, StudyState
-from xrv_node.errors import ConfigError, DestinationError
-from xrv_node.network.terms import Peer
+from xrv_node.errors import ConfigError, DestinationError, XrvNodeError
 from xrv_node.reasons import Reason
 from xrv_node.settings import Settings
 from xrv_node.spool import Spool
@@ -36,8 +36,8 @@ SEED = 2026
 """Of the image, the same every day: the answer to it is compared with the one of before."""
 ROWS = 1024
 _LOOK_SECONDS = 0.5
-_EVERY = ("0.0.0.0", "::", "")  # noqa: S104  # told from the others, not listened on
-"""What a receiver listens on that is reached from this machine at the loopback address."""
+_LEFT_SECONDS = 86400
+"""Older answers than this are of no test that is under way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +58,17 @@ class Outcome:
         return not self.amiss
 
 
-def run(settings: Settings, store: Store, spool: Spool) -> int:
-    """Test, and put the outcome on record; returns how many things are amiss."""
-    outcome = test(settings, store, spool)
+def run(settings: Settings, store: Store, spool: Spool, stop: threading.Event) -> int:
+    """Test, and put the outcome on record; returns how many things are amiss.
+
+    Parameters
+    ----------
+    stop
+        Ends the wait for an answer. Then nothing is on record, and the test is due as before.
+    """
+    outcome = test(settings, store, spool, stop)
+    if stop.is_set() and not _over(store, outcome.study):
+        return 0
     with store.begin() as db:
         trail.record(
             db,
@@ -89,7 +97,10 @@ def accept(settings: Settings, store: Store, spool: Spool, *, name: str, reason:
         nothing was accepted.
     """
     study, expected = _sent(settings, store)
-    amiss = [*expected] if isinstance(expected, list) else _answered(settings, store, spool, study, expected)
+    if isinstance(expected, list):
+        amiss = expected
+    else:
+        amiss = _answered(settings, store, spool, study, expected, threading.Event())
     with store.read() as db:
         machine, scores = _machine(db), _scores(db, study)
     if not amiss:
@@ -100,13 +111,13 @@ def accept(settings: Settings, store: Store, spool: Spool, *, name: str, reason:
     return Outcome(study, tuple(amiss), machine, scores)
 
 
-def test(settings: Settings, store: Store, spool: Spool) -> Outcome:
+def test(settings: Settings, store: Store, spool: Spool, stop: threading.Event) -> Outcome:
     """Send the phantom, wait for both answers, and compare."""
     study, expected = _sent(settings, store)
     if isinstance(expected, list):
         amiss = expected
     else:
-        amiss = _answered(settings, store, spool, study, expected)
+        amiss = _answered(settings, store, spool, study, expected, stop)
         amiss += _as_accepted(store, spool, study)
     with store.read() as db:
         return Outcome(study, tuple(amiss), _machine(db), _scores(db, study))
@@ -114,37 +125,37 @@ def test(settings: Settings, store: Store, spool: Spool) -> Outcome:
 
 def _sent(settings: Settings, store: Store) -> tuple[str, ExpectedCase | list[Reason]]:
     """Send the phantom; its study, and what is true of it or why it was not taken."""
-    receive = settings.receive
-    host = "127.0.0.1" if receive.host in _EVERY else receive.host
-    peer = Peer(receive.ae_title, host, receive.port)
-    calling = settings.constancy.calling_ae or next(iter(receive.allowed_calling_ae), receive.ae_title)
+    calling = settings.phantom_caller
     with tempfile.TemporaryDirectory(prefix="xrv-node-") as folder:
         expected = cast.expected(CASE, SEED, uuid.uuid4().hex, Path(folder), rows=ROWS)
         (study,) = expected.studies
         with store.begin() as db:  # before it goes out: the worker looks for it
             trail.record(db, record.BEGAN, study=study)
         try:
-            context = tls.own_context(receive.tls) if receive.tls else None
-            (sent,) = sending.send(peer, expected, calling_ae=calling, context=context)
+            (sent,) = sending.send(way.to_itself(settings, calling), expected, calling_ae=calling)
         except (DestinationError, ConfigError) as error:
             return study, [Reason("constancy-not-taken", why=reasons.of(error))]
     return study, expected if sent.good else [Reason("constancy-not-taken", why=reasons.as_is(sent.says))]
 
 
 def _answered(
-    settings: Settings, store: Store, spool: Spool, study: str, expected: ExpectedCase
+    settings: Settings, store: Store, spool: Spool, study: str, expected: ExpectedCase, stop: threading.Event
 ) -> list[Reason]:
     """What is amiss in the answer of the networks for phantoms."""
     minutes = settings.constancy.wait_minutes
     end = monotonic() + 60 * minutes
-    while not _over(store, study) and monotonic() < end:
-        sleep(_LOOK_SECONDS)
+    while not (_over(store, study) or monotonic() > end or stop.wait(_LOOK_SECONDS)):
+        pass
     with store.read() as db:
         found = _analysis(db, study)
         unmeasured = _others(db) and record.newest(db, record.MEASURED, study) is None
     if found is None or unmeasured:
         return [Reason("constancy-no-answer", minutes=f"{minutes:g}")]
-    return list(compare.beside_truth(answer.of(load(spool.absolute(found.path))), expected.images[0]))
+    try:
+        said = answer.of(load(spool.absolute(found.path)))
+    except (OSError, XrvNodeError) as error:
+        return [Reason("constancy-not-read", why=reasons.of(error))]
+    return list(compare.beside_truth(said, expected.images[0]))
 
 
 def _over(store: Store, study: str) -> bool:
@@ -204,6 +215,12 @@ def _scores(db: Session, study: str) -> dict[str, float]:
 
 
 def _tidy(root: Path, study: str) -> None:
-    """The baseline is kept, and no other answer."""
+    """The baseline is kept, and no other answer: neither this one nor that of a test that never came to its
+    end."""
+    ours = baseline.measured(root, study)
+    kept = {ours, baseline.accepted(root)}
     with suppress(OSError):
-        baseline.measured(root, study).unlink(missing_ok=True)
+        ours.unlink(missing_ok=True)
+        for other in set(ours.parent.glob("*.npz")) - kept:
+            if time() - other.stat().st_mtime > _LEFT_SECONDS:
+                other.unlink()

@@ -3,13 +3,15 @@ reasons."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 
 from xrv_node.acceptance.alignment import dice, displacement
-from xrv_node.acceptance.compare import FARTHEST, LEAST_DICE, NEVER
+from xrv_node.acceptance.compare import NEVER
 from xrv_node.acceptance.expected import COMPARED, ExpectedImage
 from xrv_node.acceptance.protocol import ONE_IN
 from xrv_node.acceptance.row import Decision
+from xrv_node.acceptance.segmentations import FARTHEST, LEAST_DICE
 from xrv_node.constancy.answer import Answer
 from xrv_node.reasons import Reason
 
@@ -26,13 +28,11 @@ def beside_truth(answer: Answer, image: ExpectedImage) -> Iterator[Reason]:
     What is drawn, and `NEVER`, must be right; of the others one in twenty may be wrong.
     """
     decisions = [
-        Decision(image.instance, label, drawn, answer.scores[label])
+        Decision(image.instance, label, drawn, answer.scores.get(label, math.nan))
         for label, drawn in image.findings.items()
-        if label in answer.scores
     ]
-    missing = [label for label, drawn in image.findings.items() if drawn and label not in answer.scores]
     wrong = [d for d in decisions if not d.right]
-    grave = [*missing, *(d.label for d in wrong if d.drawn or d.label in NEVER)]
+    grave = [d.label for d in wrong if d.drawn or d.label in NEVER]
     others = [d.label for d in wrong if d.label not in grave]
     if len(others) <= max(1, len(decisions) // ONE_IN):
         others = []
@@ -45,9 +45,9 @@ def beside_truth(answer: Answer, image: ExpectedImage) -> Iterator[Reason]:
     for name, overlap in overlaps.items():
         if overlap < LEAST_DICE:
             yield Reason("constancy-mask", structure=name, dice=f"{overlap:.3f}", least=f"{LEAST_DICE:g}")
-    rows, columns = displacement(pairs)
-    if max(abs(rows), abs(columns)) > max(image.rows, image.columns) * FARTHEST:
-        yield Reason("constancy-place", rows=f"{rows:+.0f}", columns=f"{columns:+.0f}")
+    apart = displacement(pairs)  # None: of masks that are not there the above has told
+    if apart and max(map(abs, apart)) > max(image.rows, image.columns) * FARTHEST:
+        yield Reason("constancy-place", rows=f"{apart[0]:+.0f}", columns=f"{apart[1]:+.0f}")
 
 
 def beside_baseline(answer: Answer, baseline: Answer) -> Iterator[Reason]:

@@ -28,7 +28,7 @@ def run(store: Store, spool: Spool, analyser: Analyser, claims: Sequence[Claim])
     Parameters
     ----------
     analyser
-        It may be shown phantoms; what it says is kept in a file for the test, and in nothing that is sent.
+        Of patients. What it says of a phantom is kept in a file for the test, and in nothing that is sent.
     """
     for claim in claims:
         with store.read() as db:
@@ -36,7 +36,8 @@ def run(store: Store, spool: Spool, analyser: Analyser, claims: Sequence[Claim])
             if not record.is_test(db, study):
                 continue
             instance = db.get_one(Instance, claim.instance_id)
-        (found,) = analyser.analyse([AnalysisInput(instance.sop_instance_uid, spool.absolute(instance.path))])
+        image = AnalysisInput(instance.sop_instance_uid, spool.absolute(instance.path))
+        (found,) = analyser.analyse([image], phantoms=True)
         if not isinstance(found, Analysis):
             log.error("no answer to the test of constancy", study=study, why=str(found))
             continue

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import Any
 
 from sqlalchemy import select
@@ -22,6 +22,7 @@ CHECKED = "constancy.checked"
 """The test is over: whether all is as it was, and what is not."""
 ACCEPTED = "constancy.accepted"
 """Somebody has taken an answer for the one to compare with."""
+_DAY = timedelta(days=1)
 
 
 def is_test(db: Session, study: str) -> bool:
@@ -40,7 +41,28 @@ def amiss(event: Mapping[str, Any]) -> list[Reason]:
     return [reasons.revive(why) for why in event["detail"]["amiss"]]
 
 
-def is_due(db: Session) -> bool:
-    """Whether no test was made for a day."""
+def is_due(db: Session, at: time) -> bool:
+    """Whether no test was over since it was that time last, by the machine's clock."""
     event = newest(db, CHECKED)
-    return event is None or datetime.now(UTC) - datetime.fromisoformat(event["at"]) > timedelta(days=1)
+    checked = datetime.fromisoformat(event["at"]) if event else None
+    return due(checked, at, datetime.now().astimezone())
+
+
+def due(checked: datetime | None, at: time, now: datetime) -> bool:
+    """Whether a test is to be made.
+
+    It goes by what is on record alone, so that neither a restart nor a clock that is put back makes the test
+    of a day twice, or leaves it out.
+
+    Parameters
+    ----------
+    checked
+        When the newest test was over; None: never. By a clock that was far ahead it is no test of today.
+    at
+        Of the day, in the machine's local time.
+    now
+        Aware.
+    """
+    today = datetime.combine(now.date(), at).astimezone()
+    last = today if today <= now else datetime.combine(now.date() - _DAY, at).astimezone()
+    return checked is None or not last <= checked <= now + _DAY

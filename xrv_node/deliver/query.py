@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Collection, Iterator
 
 from pydicom import Dataset
@@ -39,6 +40,8 @@ class QueryRetrieve:
         Of one query.
     most_bytes, most_of_one
         That it may send altogether, and of one object, before anything is made of it.
+    context
+        For TLS; None: without.
 
     Raises
     ------
@@ -57,6 +60,7 @@ class QueryRetrieve:
         most_answers: int,
         most_bytes: int,
         most_of_one: int,
+        context: ssl.SSLContext | None = None,
     ) -> None:
         self._who = Reason("peer-at", peer=peer.ae_title, host=peer.host, port=peer.port)
         self._most_answers, self._most_of_one = most_answers, most_of_one
@@ -65,7 +69,7 @@ class QueryRetrieve:
         try:
             # C-GET brings the objects on this association, so we are the SCP of their class (PS3.4 C.5.3).
             contexts = [(uid, _SYNTAXES) for uid in (FIND, GET, *classes)]
-            self._association = open_peer(peer, calling_ae, contexts, terms)
+            self._association = open_peer(peer, calling_ae, contexts, terms, context=context)
         except NotNowError as error:
             why = reasons.of(error).values.get("why", reasons.of(error))
             raise DestinationError(Reason("archive-no-association", archive=self._who, why=why)) from error

@@ -18,6 +18,7 @@ from xrv_node.acceptance import facts, output
 from xrv_node.acceptance import run as acceptance
 from xrv_node.acceptance.archive import Receiver, receiving
 from xrv_node.acceptance.protocol import Protocol
+from xrv_node.acceptance.way import Way
 from xrv_node.db import queries
 from xrv_node.db.store import Store
 from xrv_node.deliver import scu
@@ -116,7 +117,7 @@ def _phantoms(
     directory: Path, loaded: Settings, peer: scu.Peer, receiver: Receiver, say: Callable[[str], None]
 ) -> Protocol:
     plan = acceptance.Plan(
-        peer, short=True, settle_seconds=SETTLE_SECONDS, facts=lambda: facts.of_node(loaded)
+        Way(peer), short=True, settle_seconds=SETTLE_SECONDS, facts=lambda: facts.of_node(loaded)
     )
     return acceptance.run(plan, receiver, directory / "sent", say)
 

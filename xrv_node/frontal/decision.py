@@ -44,6 +44,7 @@ def decide(
 
     What a digital phantom says of itself rules out every image but its own, which the mark in its pixels
     tells: ``phantom`` is a frontal chest radiograph but for that, and is refused where the mark is missing.
+    One that shows something else is left out for what it shows, as a patient's would be.
     """
     rules = rules or load_rules()
     out = barriers(header, rules, min_age_years)
@@ -51,24 +52,25 @@ def decide(
     plain = [sign for sign in views if sign.kind in rules.projections]
     part_verdict, part_reasons = _part([sign for sign in parts if sign.kind in PART_KINDS])
     view_verdict, view_reasons = _view(plain, rules)
-    verdict = _verdict(part_verdict, view_verdict)
-    if out:
-        phantom = verdict is Verdict.FRONTAL and _phantom_alone(header, out)
-        verdict = Verdict.PHANTOM if phantom else out[0].verdict
+    shown = _verdict(part_verdict, view_verdict)
+    phantom = bool(out) and _phantom_alone(header, out)
     reasons = [barrier.reason for barrier in out]
     body = (
         [*part_reasons, *view_reasons]
         if part_verdict is not Verdict.FRONTAL
         else [*view_reasons, *part_reasons]
     )
+    plainly_other = phantom and shown not in (Verdict.FRONTAL, Verdict.UNKNOWN)
     notes = [sign.remark for sign in (*views, *parts) if sign.remark]
     if age_years(header) is None:
         notes.append(Reason("age-not-told"))
     same = [sign.view for sign in plain if sign.kind == plain[0].kind and sign.view]
     return FrontalDecision(
-        verdict=verdict,
+        verdict=_ruled(out, shown, phantom=phantom),
         view=same[0] if same else None,
-        reasons=tuple(dict.fromkeys([*reasons, *body, *notes])),
+        reasons=tuple(
+            dict.fromkeys([*body, *reasons, *notes] if plainly_other else [*reasons, *body, *notes])
+        ),
         evidence=(*(barrier.evidence for barrier in out), *(sign.evidence for sign in (*views, *parts))),
     )
 
@@ -95,6 +97,15 @@ def attributes(rules: Rules | None = None) -> frozenset[str]:
 def _phantom_alone(header: Dataset, out: tuple[Barrier, ...]) -> bool:
     """Tell whether nothing rules an image out but that it calls itself a phantom's, for quality control."""
     return all(barrier.phantom for barrier in out) and says_quality_control(header)
+
+
+def _ruled(out: tuple[Barrier, ...], shown: Verdict, *, phantom: bool) -> Verdict:
+    """Return the verdict on an image with what rules it out; nobody guesses what a phantom shows."""
+    if not out:
+        return shown
+    if not phantom or shown is Verdict.UNKNOWN:
+        return out[0].verdict
+    return Verdict.PHANTOM if shown is Verdict.FRONTAL else shown
 
 
 def _verdict(part: Verdict, view: Verdict) -> Verdict:

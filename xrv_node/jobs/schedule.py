@@ -5,16 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from datetime import time as time_of_day
 from time import monotonic, sleep, time
 from typing import Any
 
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
-from apscheduler.triggers.cron import CronTrigger
 from sqlalchemy import select, update
 
 from xrv_node import disk
+from xrv_node.constancy import record
 from xrv_node.db import progress
 from xrv_node.db.store import Store
 from xrv_node.db.tables import Study, StudyState
@@ -26,16 +25,21 @@ from xrv_node.spool import Spool
 log = structlog.get_logger("schedule")
 
 SETTLED_SECONDS = 120
-"""After a start, for a worker to load its networks, before a phantom is sent that should have been sent
-before."""
-TESTED_LATE_SECONDS = 3600
-"""How late the phantom of the day may be: a busy machine does not skip it."""
+"""After a start, for a worker to load its networks, before a phantom is sent."""
+TESTED_LATE_SECONDS = 30
+"""How late the phantom of the day may be."""
 CLOCK_SECONDS = 5.0
 """Between two looks at whether the clock was put back, and how far back is worth a word."""
 
 
-def start(settings: Settings, store: Store, spool: Spool) -> BackgroundScheduler:
-    """Run the clock's work in threads of this process; ``shutdown()`` ends it."""
+def start(settings: Settings, store: Store, spool: Spool, stop: threading.Event) -> BackgroundScheduler:
+    """Run the clock's work in threads of this process.
+
+    Parameters
+    ----------
+    stop
+        Ends what takes long; ``shutdown()`` ends all of it.
+    """
     quiet_seconds = settings.study.quiet_seconds
     scheduler = BackgroundScheduler(timezone=UTC, job_defaults={"coalesce": True, "max_instances": 1})
     # A study is closed at most a tenth of its quiet period late, and never by more than five seconds.
@@ -50,27 +54,25 @@ def start(settings: Settings, store: Store, spool: Spool) -> BackgroundScheduler
         (orphans.sweep, store, spool),
     ):
         scheduler.add_job(_safely, "interval", hourly, hours=1, next_run_time=soon)
-    if (at := settings.constancy.time) is not None:
-        _test_daily(scheduler, at, settings, store, spool)
+    if settings.constancy.time is not None:
+        settled = datetime.now(UTC) + timedelta(seconds=SETTLED_SECONDS)
+        test = (test_when_due, settings, store, spool, stop)
+        scheduler.add_job(_safely, "interval", test, seconds=TESTED_LATE_SECONDS, next_run_time=settled)
     scheduler.start()
     threading.Thread(target=_follow_the_clock, args=(scheduler,), name="clock", daemon=True).start()
     return scheduler
 
 
-def _test_daily(
-    scheduler: BackgroundScheduler, at: time_of_day, settings: Settings, store: Store, spool: Spool
-) -> None:
-    """Send a phantom a day at the same time of the machine's day, and soon after the start where none was
-    sent for a day."""
-    from xrv_node.constancy import check, record
-
-    test = (check.run, settings, store, spool)
-    local = CronTrigger(hour=at.hour, minute=at.minute)  # in the machine's time zone, not in the scheduler's
-    scheduler.add_job(_safely, local, test, misfire_grace_time=TESTED_LATE_SECONDS)
+def test_when_due(settings: Settings, store: Store, spool: Spool, stop: threading.Event) -> int:
+    """Send the phantom of the day, where its time has come and none was sent since; returns how many things
+    are amiss."""
+    at = settings.constancy.time
     with store.read() as db:
-        if record.is_due(db):
-            soon = datetime.now(UTC) + timedelta(seconds=SETTLED_SECONDS)
-            scheduler.add_job(_safely, "date", test, run_date=soon)
+        if at is None or not record.is_due(db, at):
+            return 0
+    from xrv_node.constancy import check
+
+    return check.run(settings, store, spool, stop)
 
 
 def _follow_the_clock(scheduler: BackgroundScheduler) -> None:

@@ -10,7 +10,6 @@ import ssl
 import threading
 from contextlib import suppress
 from functools import partial
-from ipaddress import ip_address
 from time import monotonic, sleep
 from typing import Any
 
@@ -25,6 +24,7 @@ from xrv_node.receive import dimse
 from xrv_node.receive.peer_limits import Crowd, Pace, Waiting
 from xrv_node.receive.receiver import Receiver, refused
 from xrv_node.settings import Settings
+from xrv_node.settings.section import plain_address
 from xrv_node.spool import Spool
 
 log = structlog.get_logger("receive")
@@ -97,9 +97,7 @@ class Server(socketserver.ThreadingTCPServer):
     def _refusal(self, address: str, _everybody: int, its_own: int) -> Reason | None:
         """Why not to talk to this address at all."""
         receive = self.receiver.settings.receive
-        found = ip_address(address.partition("%")[0])
-        found = getattr(found, "ipv4_mapped", None) or found
-        if receive.allowed_addresses and not any(found in network for network in receive.allowed_addresses):
+        if not receive.lets_in(found := plain_address(address)):
             return Reason("address-not-let-in", address=str(found))
         most = IDLE_CONNECTIONS * receive.max_associations_per_peer
         return Reason("too-many-connections", most=most) if its_own > most else None

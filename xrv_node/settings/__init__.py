@@ -149,7 +149,15 @@ class Settings(BaseSettings):
             )
         if self.constancy.at and not self.receive.port:
             raise ValueError("constancy.at: the node sends to its own port: give receive.port a number")
+        if self.constancy.at and (remedy := self.receive.keeps_itself_out(self.phantom_caller)):
+            raise ValueError(f"constancy.at: the node does not let itself in: {remedy}")
         return self
+
+    @property
+    def phantom_caller(self) -> str:
+        """What the node calls itself when it sends itself a phantom."""
+        receive = self.receive
+        return self.constancy.calling_ae or next(iter(receive.allowed_calling_ae), receive.ae_title)
 
     @property
     def data_dir(self) -> Path:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address, IPv6Address
 from typing import Literal
 
 from pydantic import Field, IPvAnyNetwork, model_validator
 
-from xrv_node.settings.section import AETitle, Port, Section, is_loopback
+from xrv_node.settings.section import AETitle, Port, Section, is_loopback, plain_address
 from xrv_node.settings.tls import TlsSection
+
+_EVERY = ("0.0.0.0", "::", "")  # noqa: S104  # told from the others, not listened on
+"""What is reached at the loopback address too."""
 
 
 class ReceiveSection(Section):
@@ -50,6 +54,25 @@ class ReceiveSection(Section):
                 "refused for lack of room is taken again when there is more, not less"
             )
         return self
+
+    @property
+    def own_address(self) -> str:
+        """Where it is reached from this machine, and from where it is then."""
+        return "127.0.0.1" if self.host in _EVERY else self.host
+
+    def lets_in(self, address: IPv4Address | IPv6Address) -> bool:
+        """Whether an address may connect."""
+        return not self.allowed_addresses or any(address in network for network in self.allowed_addresses)
+
+    def keeps_itself_out(self, calling_ae: str) -> str | None:
+        """What to change where a process of this machine, that calls itself so, is not let in; else None."""
+        if self.allowed_calling_ae and calling_ae not in self.allowed_calling_ae:
+            return f"receive.allowed_calling_ae: add {calling_ae}"
+        try:
+            known = self.lets_in(plain_address(self.own_address))
+        except ValueError:  # a name: where it leads is for the network to say
+            return None
+        return None if known else f"receive.allowed_addresses: add {self.own_address}"
 
     @property
     def open_to_all(self) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -87,3 +87,15 @@ def is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def plain_address(text: str) -> IPv4Address | IPv6Address:
+    """Read an address of a peer: without its zone, and as IPv4 where it is one in IPv6.
+
+    Raises
+    ------
+    ValueError
+        It is no IP address.
+    """
+    found = ip_address(text.partition("%")[0])
+    return getattr(found, "ipv4_mapped", None) or found
