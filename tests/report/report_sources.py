@@ -80,6 +80,17 @@ def one(**changes: Any) -> Callable[[], StudyOutcome]:
     return lambda: cases.outcome(cases.frontal(cases.header(rows=121, columns=95, **changes)))
 
 
+def requested(**changes: Any) -> Dataset:
+    """A header that tells of the order behind the image."""
+    made, asked, code = cases.header(**changes), Dataset(), Dataset()
+    made.PlacerOrderNumberImagingServiceRequest = "P-77"
+    asked.RequestedProcedureID, asked.RequestedProcedureDescription = "RP-5", "Thorax p.a., Ergu\xdf?"
+    code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = "36643-5", "LN", "XR Chest 2 Views"
+    asked.RequestedProcedureCodeSequence = [code]
+    made.RequestAttributesSequence = [asked]
+    return made
+
+
 def phantom() -> StudyOutcome:
     models = cases.model_set(phantom=True)
     return cases.outcome(cases.frontal(cases.header(), models), models=models)
@@ -124,6 +135,7 @@ CASES: dict[str, Callable[[], StudyOutcome]] = {
     "frame of reference": one(FrameOfReferenceUID="1.2.3.4", PositionReferenceIndicator=""),
     "time zone": one(TimezoneOffsetFromUTC="-0330"),
     "phantom": phantom,
+    "requested": lambda: cases.outcome(cases.frontal(requested())),
     "an object of an unknown class beside it": lambda: cases.outcome(
         ImageOutcome(cases.header(number=2, SOPClassUID="1.3.6.1.4.1.9999.1"), cases.LATERAL),
         cases.frontal(cases.header()),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,13 @@ TABLES: dict[str, tuple[str, str, dict[str, type[Section]]]] = {
     "priors": ("[priors]", "priors", kinds(Priors)),
 }
 """How each table with kinds begins in the file, how it is named in a complaint, and its kinds."""
-ACCEPTED = " or ".join(", ".join(f'"{kind}"' for kind in kinds(Destination)).rsplit(", ", 1))
+
+
+def _either(words: Iterable[str]) -> str:
+    return " or ".join(", ".join(words).rsplit(", ", 1))
+
+
+ACCEPTED = _either(f'"{kind}"' for kind in kinds(Destination))
 
 
 def check(tmp_path: Path, text: str) -> list[str]:
@@ -53,7 +60,7 @@ def test_a_key_of_another_kind_is_refused_with_the_kind_that_has_it(
     tmp_path: Path, table: str, kind: str, key: str
 ) -> None:
     begin, name, sections = TABLES[table]
-    owners = " or ".join(f'"{k}"' for k, section in sections.items() if key in section.model_fields)
+    owners = _either(f'"{k}"' for k, section in sections.items() if key in section.model_fields)
     expected = f'{name}.{key}: `{key}` is a key of kind {owners}, not of "{kind}"'
     assert expected in check(tmp_path, f'{begin}\nkind = "{kind}"\n{key} = 1\n')
 
@@ -82,10 +89,10 @@ def test_what_was_once_taken_as_good_is_refused(tmp_path: Path) -> None:
         'destinations.0.url: `url` is a key of kind "web", not of "folder"',
         'destinations.0.user: `user` is a key of kind "web", not of "folder"',
         'destinations.0.password_file: `password_file` is a key of kind "web", not of "folder"',
-        'destinations.0.tls: `tls` is a key of kind "dimse" or "web", not of "folder"',
+        'destinations.0.tls: `tls` is a key of kind "dimse", "web" or "hl7", not of "folder"',
         'destinations.1.ae_title: `ae_title` is a key of kind "dimse", not of "web"',
-        'destinations.1.host: `host` is a key of kind "dimse", not of "web"',
-        'destinations.1.port: `port` is a key of kind "dimse", not of "web"',
+        'destinations.1.host: `host` is a key of kind "dimse" or "hl7", not of "web"',
+        'destinations.1.port: `port` is a key of kind "dimse" or "hl7", not of "web"',
     ]
 
 

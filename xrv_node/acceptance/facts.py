@@ -14,6 +14,7 @@ from xrv_node.settings.destinations import (
     DestinationSection,
     DimseDestination,
     FolderDestination,
+    Hl7Destination,
     WebDestination,
 )
 
@@ -52,4 +53,6 @@ def place(destination: DestinationSection) -> str:
         return f"{destination.ae_title}@{destination.host}:{destination.port}"
     if isinstance(destination, WebDestination):
         return destination.url
+    if isinstance(destination, Hl7Destination):
+        return f"{destination.host}:{destination.port}"
     return str(destination.path) if isinstance(destination, FolderDestination) else destination.name

@@ -8,11 +8,13 @@ from typing import Any, Protocol
 from xrv_node.deliver.attempt import Attempt
 from xrv_node.deliver.dimse import DimseSender
 from xrv_node.deliver.folder import FolderSender
+from xrv_node.deliver.hl7 import Hl7Sender
 from xrv_node.deliver.web import WebSender
 from xrv_node.settings.destinations import (
     DestinationSection,
     DimseDestination,
     FolderDestination,
+    Hl7Destination,
     WebDestination,
 )
 from xrv_node.values import StoredResult
@@ -38,6 +40,7 @@ SENDERS: dict[type[DestinationSection], Callable[[Any, str], Sender]] = {
     DimseDestination: DimseSender,
     WebDestination: WebSender,
     FolderDestination: FolderSender,
+    Hl7Destination: Hl7Sender,
 }
 """Each is made of the destination and our AE title."""
 

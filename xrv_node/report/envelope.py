@@ -18,7 +18,7 @@ from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEnd
 
 from xrv_node import product, verbatim
 from xrv_node.attributes import text
-from xrv_node.report import charset, codes, equipment, phrases, source, uids
+from xrv_node.report import charset, codes, equipment, phrases, request, source, uids
 from xrv_node.result_kinds import KINDS
 from xrv_node.values import PHANTOM_WORDS, ImageOutcome, ModelSet, StudyOutcome
 
@@ -153,6 +153,8 @@ def finish(
     _restore_classes(done, {uid: real for uid, real in classes.items() if real not in _RADIOGRAPHS})
     copied = source.take(done, header)
     _describe(done, kind, outcome.model_set, language, subject)
+    if kind == "report":
+        request.name(done, header, outcome.study_instance_uid)
     if charset.settle(done, copied):
         verbatim.restore(done, verbatim.remembered(header), copied)
     _date(done, header, outcome.closed_at)

@@ -123,6 +123,27 @@ class FolderDestination(DestinationSection):
     path: PathText
 
 
+HL7_NAME = r"^[ -~]{0,227}$"
+"""Of an application or a facility (MSH-3 to MSH-6, HL7 v2.5.1)."""
+
+
+class Hl7Destination(DestinationSection):
+    """HL7 v2 messages of the readable report."""
+
+    kind: Literal["hl7"] = "hl7"
+    send: tuple[Literal["report"], ...] = ("report",)
+    host: str = Field(min_length=1)
+    port: PeerPort
+    timeout_seconds: float = Field(default=30, gt=0, le=3600)
+    sending_application: str = Field(default="", pattern=HL7_NAME)
+    sending_facility: str = Field(default="", pattern=HL7_NAME)
+    receiving_application: str = Field(default="", pattern=HL7_NAME)
+    receiving_facility: str = Field(default="", pattern=HL7_NAME)
+    processing_id: Literal["P", "T", "D"] = "P"
+    mapping_file: PathText | None = None
+    tls: TlsClientSection | None = None
+
+
 class ReplyDestination(_ArchiveSection):
     """C-STORE to who sent the images; `replies` makes a destination of each peer of it."""
 
@@ -137,7 +158,8 @@ class ReplyDestination(_ArchiveSection):
 
 
 Destination = Annotated[
-    DimseDestination | WebDestination | FolderDestination | ReplyDestination, Field(discriminator="kind")
+    DimseDestination | WebDestination | FolderDestination | ReplyDestination | Hl7Destination,
+    Field(discriminator="kind"),
 ]
 """The kinds of destination."""
 
