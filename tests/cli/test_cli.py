@@ -15,6 +15,7 @@ from made import SECRET, incoming, radiograph
 
 from xrv_node.db import progress, queue, trail
 from xrv_node.db.store import Store
+from xrv_node.product import VERSION
 from xrv_node.reasons import Reason
 from xrv_node.receive import intake
 from xrv_node.settings import FrontalSection
@@ -103,12 +104,17 @@ def test_looking_before_the_first_start_says_so(tmp_path: Path) -> None:
 
 
 def test_status_counts(site: Path) -> None:
-    found = json.loads(xrv("status", "--config", site, "--json"))
+    found = json.loads(xrv("status", "--config", site, "--json", code=1))
     assert found["serving"] is False
     assert found["studies"] == {"open": 1}
     assert found["instances"] == {"failed": 1}
     assert found["jobs"] == {"analyse parked": 1}
-    assert "studies: open:1" in xrv("status", "--config", site)
+    assert (found["version"], found["commissioning"]) == (VERSION, False)
+    told = xrv("status", "--config", site, code=1)
+    assert "studies: open:1" in told
+    assert "amiss: 1 parked: analyse; `xrv-node jobs list --state parked` says why" in told
+    xrv("jobs", "retry", "--parked", "--config", site)
+    assert "amiss" not in xrv("status", "--config", site)
 
 
 def test_jobs_are_listed_shown_and_retried(site: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,6 +10,7 @@ import pytest
 from analysed import BEFORE, NOW, Networks, Site, image
 from made import SECRET
 from priors_cases import SCORES, find, ways
+from priors_cases import section as section_of
 from pydicom import Dataset
 from pynetdicom import AE, evt
 
@@ -23,12 +24,16 @@ ENHANCED_SR = KINDS["report"].sop_classes[0]
 
 
 @contextmanager
-def scp(find_: Callable[[evt.Event], Any], get: Callable[[evt.Event], Any]) -> Iterator[dict[str, Any]]:
+def scp(
+    find_: Callable[[evt.Event], Any],
+    get: Callable[[evt.Event], Any],
+    classes: Sequence[str] = (query.FIND, query.GET, ENHANCED_SR),
+) -> Iterator[dict[str, Any]]:
     """An archive by DIMSE that answers as the test wants; yields the section that leads to it."""
     ae = AE("ARCHIVE")
-    ae.add_supported_context(query.FIND)
-    ae.add_supported_context(query.GET)
-    ae.add_supported_context(ENHANCED_SR, scu_role=True, scp_role=True)
+    for uid in classes:
+        roles = {"scu_role": True, "scp_role": True} if uid == ENHANCED_SR else {}
+        ae.add_supported_context(uid, **roles)
     handlers = [(evt.EVT_C_FIND, find_), (evt.EVT_C_GET, get)]
     server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
     try:
@@ -141,3 +146,38 @@ def test_an_archive_that_sends_too_much_is_hung_up_on(
         pytest.raises(archive.DestinationError, match="the archive of priors"),
     ):
         find(section)
+
+
+def test_a_check_asks_about_nobody() -> None:
+    asked = []
+
+    def find_nobody(event: evt.Event) -> Iterator[Any]:
+        asked.append(str(event.identifier.PatientID))
+        yield 0, None
+
+    with scp(find_nobody, sending()) as section:
+        archive.check(section_of(section), "XRVNODE")
+    assert asked == ["XRVNODE-CHECK"]
+
+
+@pytest.mark.parametrize(
+    ("classes", "message"),
+    [
+        ([query.FIND, ENHANCED_SR], "does not offer C-FIND and C-GET"),
+        ([query.FIND, query.GET], "sends no Enhanced SR Storage by C-GET"),
+    ],
+)
+def test_a_check_finds_what_an_archive_does_not_offer(classes: list[str], message: str) -> None:
+    with (
+        scp(lambda _: iter([(0, None)]), sending(), classes) as section,
+        pytest.raises(archive.DestinationError, match=message),
+    ):
+        archive.check(section_of(section), "XRVNODE")
+
+
+def test_a_check_finds_an_archive_that_refuses() -> None:
+    with (
+        scp(lambda _: iter([(0xA700, None)]), sending()) as section,
+        pytest.raises(archive.DestinationError, match="answers C-FIND with 0xA700"),
+    ):
+        archive.check(section_of(section), "XRVNODE")

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from made import SECRET
 from priors_cases import BASIS, SCORES, find, present, ways
+from priors_cases import section as section_of
 from pydicom import dcmread
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 from structlog.testing import capture_logs
@@ -127,6 +128,29 @@ def test_a_service_that_cannot_be_used_is_named_without_the_patient(
     with service(answer) as section, pytest.raises(archive.DestinationError, match=message) as raised:
         find(section)
     assert SECRET not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (body(b"not here", 404), "HTTP 404"),
+        (body(b"go away", 403), "HTTP 403"),
+        (body(b"<html>Who are you?</html>"), "JSONDecodeError"),
+    ],
+)
+def test_a_check_finds_what_is_no_archive(
+    answer: Callable[[BaseHTTPRequestHandler], None], message: str
+) -> None:
+    with service(answer) as section, pytest.raises(archive.DestinationError, match=message):
+        archive.check(section_of(section), "XRVNODE")
+
+
+@pytest.mark.parametrize("answer", [body(b"[]"), body(b"", 204)])
+def test_a_check_is_content_with_an_archive_that_knows_nobody(
+    answer: Callable[[BaseHTTPRequestHandler], None],
+) -> None:
+    with service(answer) as section:
+        archive.check(section_of(section), "XRVNODE")
 
 
 def test_what_is_deflated_is_not_inflated(earlier: bytes) -> None:

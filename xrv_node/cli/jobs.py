@@ -75,17 +75,28 @@ def retry(
 
 @app.command()
 def cancel(
-    job_ids: Annotated[list[int], typer.Argument(help="Which.")],
+    job_ids: Annotated[list[int] | None, typer.Argument(help="Which.")] = None,
+    destination: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="All that wait to be sent to this destination, or are parked; also where it is no longer "
+            "configured.",
+        ),
+    ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Give jobs up that are queued or parked; what else there is to do for their studies goes on."""
-    from xrv_node.db import progress
+    from xrv_node.db import progress, waiting
 
+    if bool(job_ids) == (destination is not None):
+        raise typer.BadParameter("name jobs, or give --destination NAME")
     with opened(config) as store, store.begin() as db:
-        for job_id in job_ids:
+        chosen = list(job_ids or []) if destination is None else waiting.to(db, destination)
+        for job_id in chosen:
             progress.cancel(db, job_id)
     if as_json:
-        print_json({"cancelled": job_ids})
+        print_json({"cancelled": chosen})
     else:
-        say(f"cancelled: {', '.join(map(str, job_ids))}")
+        say(f"cancelled: {', '.join(map(str, chosen))}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -49,22 +49,44 @@ def serve(
 
 
 def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """What the node is doing, now."""
+    """What the node is doing, now; exit code 1 where something waits for a person."""
     import shutil
 
     from xrv_node import disk, role_locks, settings
     from xrv_node.db import queries
+    from xrv_node.doctor import jobs
+    from xrv_node.product import VERSION
 
     loaded = settings.load(config)
     with opened(config) as store, store.read() as db:
+        paused = disk.why_paused(loaded, store)
+        amiss = [{"says": says, "remedy": remedy} for _, says, remedy in jobs.look(db, loaded)]
+        if paused:
+            amiss.append(
+                {
+                    "says": f"nothing is received: {paused}",
+                    "remedy": "make room, or let [retention] keep less",
+                }
+            )
         found = {
             "name": loaded.node.name,
+            "version": VERSION,
             "serving": role_locks.is_serving(loaded.data_dir),
             "receives": f"{loaded.receive.ae_title} at {loaded.receive.host}:{loaded.receive.port}",
-            "refuses": disk.why_paused(loaded, store),
+            "commissioning": queries.commissioning(db),
+            "refuses": paused,
             "free_bytes": shutil.disk_usage(loaded.data_dir).free,
         } | queries.counts(db)
     if as_json:
-        print_json(found)
+        print_json(found | {"amiss": amiss})
     else:
-        print_fields(found)
+        _print_status(found, amiss)
+    raise typer.Exit(1 if amiss else 0)
+
+
+def _print_status(found: dict[str, Any], amiss: list[dict[str, str]]) -> None:
+    if found["commissioning"]:
+        found = found | {"commissioning": "True: last started to answer for phantoms alone"}
+    print_fields(found)
+    for one in amiss:
+        say(f"amiss: {one['says']}; {one['remedy']}")

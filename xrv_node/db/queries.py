@@ -132,6 +132,12 @@ def events(
         yield from map(_event, reversed(newest))
 
 
+def commissioning(db: Session) -> bool:
+    """Whether the node was last started to answer for phantoms alone."""
+    started = events(db, event="node.started", limit=1)
+    return any(event["detail"].get("commissioning") for event in started)
+
+
 def counts(db: Session) -> Row:
     """How many there are of everything, by state."""
     return {

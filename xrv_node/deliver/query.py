@@ -64,6 +64,7 @@ class QueryRetrieve:
     ) -> None:
         self._who = Reason("peer-at", peer=peer.ae_title, host=peer.host, port=peer.port)
         self._most_answers, self._most_of_one = most_answers, most_of_one
+        self._classes = tuple(classes)
         self._came: list[Dataset] = []
         terms = Terms(seconds, most_seconds, most_bytes, {command.C_STORE: self._stored}, tuple(classes))
         try:
@@ -77,6 +78,21 @@ class QueryRetrieve:
             raise DestinationError(
                 Reason("archive-no-association", archive=self._who, why=reasons.of(error))
             ) from error
+
+    def require(self) -> None:
+        """See that the archive would answer queries, and send what is fetched.
+
+        Raises
+        ------
+        DestinationError
+            It does not.
+        """
+        if not all(map(self._association.contexts, (FIND, GET))):
+            raise DestinationError(Reason("archive-without-query", archive=self._who))
+        if refused := [UID(one).name for one in self._classes if not self._association.contexts(one)]:
+            raise DestinationError(
+                Reason("archive-without-class", archive=self._who, classes=", ".join(refused))
+            )
 
     def find(self, level: str, **keys: str) -> list[Dataset]:
         """C-FIND at a level; what matches."""

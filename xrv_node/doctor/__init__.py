@@ -12,7 +12,18 @@ from contextlib import closing
 import structlog
 
 from xrv_node.db.store import Store
-from xrv_node.doctor import configuration, constancy, database, decoders, files, machine, networks, peers
+from xrv_node.doctor import (
+    configuration,
+    constancy,
+    database,
+    decoders,
+    files,
+    jobs,
+    machine,
+    networks,
+    peers,
+    priors,
+)
 from xrv_node.doctor.diagnosis import Diagnosis, Examined, Found, State
 from xrv_node.settings import Settings
 
@@ -31,6 +42,8 @@ CHECKS: dict[str, Callable[[Examined], Found]] = {
     "models": networks.models,
     "devices": networks.devices,
     "constancy": constancy.constancy,
+    "jobs": jobs.jobs,
+    "priors": priors.priors,
     "destinations": peers.destinations,
 }
 """What is looked at, in this order."""

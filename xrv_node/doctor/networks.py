@@ -16,13 +16,13 @@ def models(node: Examined) -> Found:
 
     chosen, place = node.settings.models, node.settings.models_dir
     missing = weights.missing(chosen.names, place)
+    phantoms = node.has_record and _commissioning(node.store)
     if missing:
-        commissioning = node.has_record and _commissioning(node.store)
-        says = f"no weights of {', '.join(missing)}" + (
-            "; it answers for phantoms alone" if commissioning else ""
-        )
         remedy = catalog.remedy(*(catalog.find(name, directory=place) for name in missing))
-        yield State.WARN if commissioning else State.FAIL, says, remedy
+        yield State.WARN if phantoms else State.FAIL, f"no weights of {', '.join(missing)}", remedy
+    if phantoms:
+        says = "COMMISSIONING: it was last started to answer for phantoms alone"
+        yield State.WARN, says, "`xrv-node serve` without --commissioning answers for patients"
     for name in chosen.names:
         entry = catalog.find(name, directory=place)
         if entry.name in missing:
@@ -56,8 +56,5 @@ def devices(node: Examined) -> Found:
 
 
 def _commissioning(store: Store) -> bool:
-    """Whether it was last started to answer for phantoms alone."""
     with store.read() as db:
-        return any(
-            e["detail"].get("commissioning") for e in queries.events(db, event="node.started", limit=1)
-        )
+        return queries.commissioning(db)

@@ -12,7 +12,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from xrv_node import intact
-from xrv_node.db import progress, queue, trail
+from xrv_node.db import progress, queue, trail, waiting
 from xrv_node.db.queue import Claim, LeaseLostError
 from xrv_node.db.store import Store
 from xrv_node.db.tables import Delivery, DeliveryState, JobState, ResultRow
@@ -68,6 +68,7 @@ def run(
         Before anything is sent, when such a file is missing or wrong; not if `patient`.
     """
     calling_ae = settings.receive.ae_title
+    _tell_strange(settings, store)
     if not patient:
         for destination in settings.destinations:
             sender(destination, calling_ae)
@@ -85,6 +86,15 @@ def run(
         thread.start()
     for thread in threads:
         thread.join()
+
+
+def _tell_strange(settings: Settings, store: Store) -> None:
+    """Log the destinations that jobs wait for and that are no longer configured."""
+    with store.read() as db:
+        found = waiting.strange(db, [destination.name for destination in settings.destinations])
+    for name, number in found.items():
+        remedy = f"configure it again, or `xrv-node jobs cancel --destination {name}`"
+        log.warning("jobs wait for what is not configured", destination=name, jobs=number, remedy=remedy)
 
 
 def _deliver(

@@ -19,6 +19,8 @@ MAX_BYTES = 8 << 20
 """Of everything that is received for one search. A report has some 50 kB, a study in an answer one or two."""
 MAX_REPORT = 1 << 20
 """Bytes of what is received of one series, before anything is parsed."""
+NOBODY = "XRVNODE-CHECK"
+"""A Patient ID to ask about that no patient has."""
 
 
 def report_series(series: Iterable[Dataset]) -> list[str]:

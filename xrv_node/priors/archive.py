@@ -46,6 +46,9 @@ class Archive(Protocol):
     def reports(self, study_instance_uid: str) -> Iterable[Dataset]:
         """The objects of a study that may be reports of this project."""
 
+    def check(self) -> None:
+        """Ask what a report asks, about a patient that nobody is."""
+
     def close(self) -> None:
         """End the connection."""
 
@@ -94,6 +97,27 @@ def find(
     return _within(
         section.timeout_seconds, lambda: _ask(connect(), subject, basis, known, section.max_studies)
     )
+
+
+def check(section: DimsePriors | WebPriors, calling_ae: str) -> None:
+    """Ask the configured archive what a report would, about a patient that nobody is.
+
+    Raises
+    ------
+    DestinationError
+        When it cannot be reached, refuses, lacks what is needed, or is not done within
+        ``section.timeout_seconds``.
+    """
+    connect = _way(section, calling_ae)
+
+    def asked() -> None:
+        archive = connect()
+        try:
+            archive.check()
+        finally:
+            archive.close()
+
+    _within(section.timeout_seconds, asked)
 
 
 def read(document: Dataset, subject: Subject, basis: Basis) -> EarlierReport | None:

@@ -8,7 +8,7 @@ from pydicom import Dataset
 
 from xrv_node.deliver.query import QueryRetrieve
 from xrv_node.network.terms import Peer
-from xrv_node.priors.answers import MAX_ANSWERS, MAX_BYTES, MAX_REPORT, report_series
+from xrv_node.priors.answers import MAX_ANSWERS, MAX_BYTES, MAX_REPORT, NOBODY, report_series
 from xrv_node.result_kinds import KINDS
 from xrv_node.settings.priors import DimsePriors
 
@@ -52,6 +52,11 @@ class DimseArchive:
         )
         for uid in report_series(series):
             yield from self._archive.get("SERIES", StudyInstanceUID=study_instance_uid, SeriesInstanceUID=uid)
+
+    def check(self) -> None:
+        """C-FIND for a patient that nobody is; and whether the archive would send reports by C-GET."""
+        self._archive.require()
+        self._archive.find("STUDY", PatientID=NOBODY, StudyInstanceUID="")
 
     def close(self) -> None:
         """Release the association."""

@@ -14,7 +14,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
 from xrv_node import http_session, tls
 from xrv_node.errors import DestinationError
-from xrv_node.priors.answers import MAX_ANSWERS, MAX_BYTES, MAX_REPORT, report_series
+from xrv_node.priors.answers import MAX_ANSWERS, MAX_BYTES, MAX_REPORT, NOBODY, report_series
 from xrv_node.reasons import Reason
 from xrv_node.settings.priors import WebPriors
 
@@ -58,6 +58,15 @@ class WebArchive:
         for uid in report_series(series):
             yield from self._retrieve(study_instance_uid, uid)
 
+    def check(self) -> None:
+        """QIDO-RS for a patient that nobody is. Who has none there may answer with 404, as a wrong URL does:
+        here that is an error (PS3.18 10.6.3 has 200 or 204 for a search that finds nothing)."""
+        filters = {"PatientID": NOBODY, "ModalitiesInStudy": "SR"}
+        try:
+            self._client.search_for_studies(search_filters=filters, limit=1)
+        except Exception as error:  # from outside: a page of HTML, no JSON
+            raise self._failure(error) from None
+
     def close(self) -> None:
         """Close the connections."""
         self._session.close()
@@ -81,19 +90,21 @@ class WebArchive:
         """Make a request; its errors are told without their texts, which quote the Patient ID in the URL."""
         try:
             return request()
-        except requests.HTTPError as error:
-            code = error.response.status_code if error.response is not None else 0
-            if code == HTTPStatus.NOT_FOUND:
-                return []
-            raise DestinationError(Reason("archive-http", archive=self._who, status=code)) from None
-        except http_session.AnswerError:
-            raise DestinationError(Reason("archive-says-too-much", archive=self._who)) from None
         except requests.RequestException as error:
-            why = Reason("archive-not-asked", archive=self._who, error=type(error).__name__)
-            raise DestinationError(why) from None
+            if _status(error) == HTTPStatus.NOT_FOUND:
+                return []
+            raise self._failure(error) from None
         except Exception as error:  # from outside: no DICOM, no parts
             log.warning("an answer of the archive cannot be read", why=type(error).__name__)
             return []
+
+    def _failure(self, error: Exception) -> DestinationError:
+        """Why there is no answer, without the error's text."""
+        if status := _status(error):
+            return DestinationError(Reason("archive-http", archive=self._who, status=status))
+        if isinstance(error, http_session.AnswerError):
+            return DestinationError(Reason("archive-says-too-much", archive=self._who))
+        return DestinationError(Reason("archive-not-asked", archive=self._who, error=type(error).__name__))
 
     def _checked(self, response: requests.Response, **_: Any) -> requests.Response:
         """Count an answer, and take nothing that grows when it is unpacked."""
@@ -101,3 +112,9 @@ class WebArchive:
         if str(DeflatedExplicitVRLittleEndian).encode() in response.content:
             raise ValueError("deflated")
         return response
+
+
+def _status(error: Exception) -> int:
+    """The status of an answer that is an error; 0 where there was none."""
+    response = error.response if isinstance(error, requests.HTTPError) else None
+    return 0 if response is None else response.status_code

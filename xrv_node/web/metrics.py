@@ -24,7 +24,7 @@ from sqlalchemy.orm import Session
 from xrv_node import role_locks
 from xrv_node.audit import forwarder
 from xrv_node.constancy import record
-from xrv_node.db.queries import events, grouped
+from xrv_node.db.queries import commissioning, events, grouped
 from xrv_node.db.queue import POLICIES
 from xrv_node.db.store import Store
 from xrv_node.db.tables import (
@@ -175,9 +175,7 @@ class NodeCollector(Collector):
 
 def _commissioning(db: Session) -> tuple[str, str]:
     """Whether the node was last started to answer for phantoms alone, and what it then says."""
-    if any(e["detail"].get("commissioning") for e in events(db, event="node.started", limit=1)):
-        return "true", PHANTOM_WORDS
-    return "false", ""
+    return ("true", PHANTOM_WORDS) if commissioning(db) else ("false", "")
 
 
 def _last_analysis(db: Session) -> list[Sample]:

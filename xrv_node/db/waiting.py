@@ -1,0 +1,101 @@
+"""What waits for more than its turn: jobs that a person must see to, and destinations that take nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from xrv_node.db.tables import Delivery, DeliveryState, Job, JobState
+from xrv_node.errors import QueueError
+from xrv_node.reasons import Reason
+
+TAKEN = (DeliveryState.DELIVERED, DeliveryState.WARNING, DeliveryState.CONFIRMED)
+"""What the peer of a delivery has."""
+
+_WAITS = (JobState.QUEUED, JobState.RUNNING)
+
+
+@dataclass(frozen=True, slots=True)
+class Away:
+    """A destination that took nothing at the last try."""
+
+    destination: str
+    since: datetime
+    """It took nothing since: then the oldest of what waits was queued, or it took something for the last
+    time."""
+    jobs: int
+    """Deliveries that were tried and wait."""
+    why: Reason
+    """Of the last try."""
+
+
+def parked(db: Session) -> list[tuple[str, str | None, int]]:
+    """Kind, destination and number of the jobs that were given up until a person retries them."""
+    query = select(Job.kind, Delivery.destination, func.count()).outerjoin(
+        Delivery, Delivery.id == Job.delivery_id
+    )
+    of_each = query.where(Job.state == JobState.PARKED).group_by(Job.kind, Delivery.destination)
+    return [(kind, to, number) for kind, to, number in db.execute(of_each.order_by(Job.kind))]
+
+
+def away(db: Session) -> list[Away]:
+    """The destinations that took nothing at the last try."""
+    tried = (
+        select(Delivery.destination, func.count(), func.min(Job.created_at), func.max(Delivery.updated_at))
+        .join(Job, Job.delivery_id == Delivery.id)
+        .where(Job.state.in_(_WAITS), Delivery.state == DeliveryState.WAITING, Delivery.error.is_not(None))
+        .group_by(Delivery.destination)
+    )
+    found = []
+    for destination, number, oldest, last in db.execute(tried.order_by(Delivery.destination)):
+        took = db.scalar(
+            select(func.max(Delivery.updated_at)).where(
+                Delivery.destination == destination, Delivery.state.in_(TAKEN)
+            )
+        )
+        if took is None or took < last:
+            found.append(Away(destination, max(oldest, took or oldest), number, _why(db, destination, last)))
+    return found
+
+
+def _why(db: Session, destination: str, at: datetime) -> Reason:
+    of_last = select(Delivery.error).where(Delivery.destination == destination, Delivery.updated_at == at)
+    return db.scalars(of_last.where(Delivery.error.is_not(None))).first() or Reason("peer-silent")
+
+
+def strange(db: Session, configured: Collection[str]) -> dict[str, int]:
+    """Destinations that are not configured, and how many jobs of each nobody will do."""
+    query = (
+        select(Delivery.destination, func.count())
+        .join(Job, Job.delivery_id == Delivery.id)
+        .where(Job.state.in_(_WAITS), Delivery.destination.not_in(configured))
+        .group_by(Delivery.destination)
+        .order_by(Delivery.destination)
+    )
+    return {destination: number for destination, number in db.execute(query)}
+
+
+def to(db: Session, destination: str) -> list[int]:
+    """The ids of the jobs that wait to be sent to a destination, or are parked.
+
+    Raises
+    ------
+    QueueError
+        When there are none, with the destinations that have some.
+    """
+    query = (
+        select(Delivery.destination, Job.id)
+        .join(Job, Job.delivery_id == Delivery.id)
+        .where(Job.state.in_((JobState.QUEUED, JobState.PARKED)))
+        .order_by(Job.id)
+    )
+    jobs = [(name, job) for name, job in db.execute(query)]
+    found = [job for name, job in jobs if name == destination]
+    if not found:
+        others = ", ".join(sorted({name for name, _ in jobs})) or "none"
+        raise QueueError(f"no job waits for a destination {destination!r}; there are jobs for: {others}")
+    return found
