@@ -9,8 +9,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from xrv_node import reasons
-from xrv_node.db.queries import Row, events
-from xrv_node.errors import XrvNodeError
+from xrv_node.db.queries import Row, events, require_events
 from xrv_node.values import PHANTOM_WORDS
 
 AROUND = ("configuration.changed", "models.changed")
@@ -31,9 +30,8 @@ def timeline(db: Session, study: str) -> list[Row]:
     XrvNodeError
         When the trail has nothing of the study.
     """
+    require_events(db, study)
     own = list(events(db, study=study))
-    if not own:
-        raise XrvNodeError(f"the trail has no study {study}; `xrv-node studies list` shows those that came")
     first, last = own[0]["id"], own[-1]["id"]
     around: list[Row] = []
     for name in AROUND:

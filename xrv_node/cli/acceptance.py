@@ -13,6 +13,7 @@ import typer
 from xrv_node.cli.console import ConfigOption, JsonOption, print_json, print_table, say, status_line
 from xrv_node.cli.results_back import ReceiveHostOption, ReceivePortOption, WaitOption
 from xrv_node.cli.send import peer
+from xrv_node.cli.words import one_of
 
 if TYPE_CHECKING:
     from xrv_node.acceptance.archive import Archive
@@ -105,8 +106,8 @@ def acceptance(
     if baseline:
         raise typer.Exit(_accept(config, tester, reason))
     chosen = tuple(kinds or run.KINDS)
-    if strange := [kind for kind in chosen if kind not in COMPARABLE]:
-        raise typer.BadParameter(f"--kind {strange[0]}: use {', '.join(COMPARABLE)}")
+    for kind in chosen:
+        one_of("--kind", kind, COMPARABLE)
     if "report" not in chosen:
         raise typer.BadParameter("--kind: without the report nobody knows the findings: add --kind report")
     loaded = settings.load(config)

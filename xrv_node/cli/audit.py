@@ -18,6 +18,7 @@ from xrv_node.cli.console import (
     say,
     tell,
 )
+from xrv_node.cli.words import one_of
 
 app = typer.Typer(help="Read, verify and export the audit trail.", no_args_is_help=True)
 
@@ -44,8 +45,11 @@ def list_(
     """The newest events, oldest of them first."""
     from xrv_node import reasons
     from xrv_node.db import queries
+    from xrv_node.db.event_names import EVENTS
 
     with opened(config) as store, store.read() as db:
+        one_of("--event", event, EVENTS.keys() | queries.event_names(db))
+        queries.require_events(db, study)
         rows = [reasons.revived(row) for row in queries.events(db, study=study, event=event, limit=limit)]
     if as_json:
         print_json(rows)
@@ -132,6 +136,7 @@ def export(
     from xrv_node.spool import Spool
 
     with opened(config) as store, store.read() as db:
+        queries.require_events(db, study)
         if format_ is Format.atna and not as_json:
             loaded = settings.load(config)
             spool = Spool(loaded.data_dir) if with_patient else None

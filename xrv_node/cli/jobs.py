@@ -15,6 +15,7 @@ from xrv_node.cli.console import (
     print_table,
     say,
 )
+from xrv_node.cli.words import one_of
 
 app = typer.Typer(help="Look at the queue; retry and cancel.", no_args_is_help=True)
 
@@ -29,7 +30,11 @@ def list_(
 ) -> None:
     """The jobs, newest first."""
     from xrv_node.db import queries
+    from xrv_node.db.queue import POLICIES
+    from xrv_node.db.tables import JobState
 
+    one_of("--state", state, JobState)
+    one_of("--kind", kind, POLICIES)
     with opened(config) as store, store.read() as db:
         rows = queries.jobs(db, state=state, kind=kind, limit=limit)
     if as_json:

@@ -19,6 +19,7 @@ from xrv_node.cli.console import (
     say,
     watched,
 )
+from xrv_node.cli.words import one_of
 from xrv_node.errors import XrvNodeError
 
 if TYPE_CHECKING:
@@ -37,7 +38,9 @@ def list_(
 ) -> None:
     """The studies, newest first."""
     from xrv_node.db import queries
+    from xrv_node.db.tables import StudyState
 
+    one_of("--state", state, StudyState)
     with opened(config) as store, store.read() as db:
         rows = queries.studies(db, state=state, limit=limit)
     if as_json:
@@ -134,8 +137,10 @@ def resend(
     """Send a study's newest results again, the same objects under the same UIDs."""
     from xrv_node import settings
     from xrv_node.jobs import rerun
+    from xrv_node.result_kinds import KINDS
     from xrv_node.spool import Spool
 
+    one_of("--kind", kind, KINDS)
     chosen = settings.load(config)
     destinations = chosen.destinations if to is None else (chosen.destination(to),)
     with opened(config) as store, store.begin() as db:

@@ -132,6 +132,24 @@ def events(
         yield from map(_event, reversed(newest))
 
 
+def event_names(db: Session) -> set[str]:
+    """The names of the events that the trail has."""
+    return set(db.scalars(select(AuditEvent.event).distinct()))
+
+
+def require_events(db: Session, study: str | None) -> None:
+    """See that the trail has something of a study, where one is given.
+
+    Raises
+    ------
+    XrvNodeError
+        It has nothing.
+    """
+    of_it = select(AuditEvent.id).where(AuditEvent.study_instance_uid == study).limit(1)
+    if study is not None and db.scalar(of_it) is None:
+        raise XrvNodeError(f"the trail has no study {study}; `xrv-node studies list` shows those that came")
+
+
 def commissioning(db: Session) -> bool:
     """Whether the node was last started to answer for phantoms alone."""
     started = events(db, event="node.started", limit=1)
