@@ -71,11 +71,10 @@ def test_a_restart_makes_no_second_test_of_a_day(
 ) -> None:
     ran = []
 
-    def run(_settings: Settings, store: Store, _spool: Spool, _stop: threading.Event) -> int:
+    def run(_settings: Settings, store: Store, _spool: Spool, _stop: threading.Event) -> None:
         ran.append(1)
         with store.begin() as db:
             trail.record(db, record.CHECKED, study="1.2", good=True, amiss=[], machine={}, scores={})
-        return 0
 
     looks = []
     is_due = record.is_due

@@ -80,11 +80,19 @@ def acceptance(
         str | None,
         typer.Option(metavar="AE@HOST:PORT", help="Send the protocol there, as Encapsulated PDF."),
     ] = None,
+    daily: Annotated[
+        bool,
+        typer.Option(
+            "--daily",
+            help="Instead: have the running node answer its daily phantom now.",
+            rich_help_panel=_DAILY,
+        ),
+    ] = False,
     baseline: Annotated[
         bool,
         typer.Option(
             "--baseline",
-            help="Instead: take the running node's answer to its daily phantom for the one to compare with.",
+            help="Instead: take its answer to that phantom for the one to compare with.",
             rich_help_panel=_DAILY,
         ),
     ] = False,
@@ -103,8 +111,8 @@ def acceptance(
     from xrv_node.acceptance.compare import COMPARABLE
     from xrv_node.acceptance.way import Way
 
-    if baseline:
-        raise typer.Exit(_accept(config, tester, reason))
+    if baseline or daily:
+        raise typer.Exit(_constancy(config, (tester, reason) if baseline else None))
     chosen = tuple(kinds or run.KINDS)
     for kind in chosen:
         one_of("--kind", kind, COMPARABLE)
@@ -148,15 +156,17 @@ def acceptance(
     raise typer.Exit(0 if protocol.good else 1)
 
 
-def _accept(config: Path | None, name: str, reason: str) -> int:
-    """Accept a baseline of constancy; the exit code."""
+def _constancy(config: Path | None, accepting: tuple[str, str] | None) -> int:
+    """Test the running node's constancy, or accept its answer with who does so and why; the exit code."""
+    import threading
+
     from xrv_node import role_locks, settings
     from xrv_node.cli.console import opened
     from xrv_node.constancy import check
     from xrv_node.errors import ConfigError
     from xrv_node.spool import Spool
 
-    if not (name and reason):
+    if accepting and not all(accepting):
         raise typer.BadParameter(
             "--baseline needs --tester NAME and --reason TEXT: they stand in the audit trail"
         )
@@ -164,11 +174,20 @@ def _accept(config: Path | None, name: str, reason: str) -> int:
     if not role_locks.is_serving(loaded.data_dir):
         raise ConfigError(f"no node serves {loaded.data_dir}: start it, it is to answer a phantom")
     with opened(config) as store:
-        outcome = check.accept(loaded, store, Spool(loaded.data_dir), name=name, reason=reason)
-    for why in outcome.amiss:
+        spool = Spool(loaded.data_dir)
+        if accepting:
+            name, reason = accepting
+            outcome = check.accept(loaded, store, spool, name=name, reason=reason)
+        else:
+            outcome = check.run(loaded, store, spool, threading.Event())
+    for why in outcome.amiss if outcome else ():
         say(f"wrong: {why}")
-    say("accepted: later answers are compared with this one" if outcome.good else "not accepted")
-    return 0 if outcome.good else 1
+    good = outcome is not None and outcome.good
+    if accepting:
+        say("accepted: later answers are compared with this one" if good else "not accepted")
+    elif good:
+        say("all as before")
+    return 0 if good else 1
 
 
 @contextmanager

@@ -58,17 +58,22 @@ class Outcome:
         return not self.amiss
 
 
-def run(settings: Settings, store: Store, spool: Spool, stop: threading.Event) -> int:
-    """Test, and put the outcome on record; returns how many things are amiss.
+def run(settings: Settings, store: Store, spool: Spool, stop: threading.Event) -> Outcome | None:
+    """Test, and put the outcome on record.
 
     Parameters
     ----------
     stop
         Ends the wait for an answer. Then nothing is on record, and the test is due as before.
+
+    Returns
+    -------
+    Outcome or None
+        None where it was stopped.
     """
     outcome = test(settings, store, spool, stop)
     if stop.is_set() and not _over(store, outcome.study):
-        return 0
+        return None
     with store.begin() as db:
         trail.record(
             db,
@@ -84,7 +89,7 @@ def run(settings: Settings, store: Store, spool: Spool, stop: threading.Event) -
     for why in outcome.amiss:
         log.error("constancy: not as before", study=outcome.study, why=str(why))
     _tidy(spool.root, outcome.study)
-    return len(outcome.amiss)
+    return outcome
 
 
 def accept(settings: Settings, store: Store, spool: Spool, *, name: str, reason: str) -> Outcome:

@@ -72,7 +72,8 @@ def test_when_due(settings: Settings, store: Store, spool: Spool, stop: threadin
             return 0
     from xrv_node.constancy import check
 
-    return check.run(settings, store, spool, stop)
+    outcome = check.run(settings, store, spool, stop)
+    return len(outcome.amiss) if outcome else 0
 
 
 def _follow_the_clock(scheduler: BackgroundScheduler) -> None:
