@@ -76,10 +76,9 @@ class Asked:
                         at = monotonic()
                         got = archive.get("SERIES", StudyInstanceUID=study, SeriesInstanceUID=uid)
                         found += [Came(dataset, at) for dataset in got]
-                        if got:
-                            self._seen.add(uid)
         finally:
             archive.close()
+        self._seen |= _series(found)
         return found
 
 
@@ -102,11 +101,13 @@ class AskedWeb:
         )
         client = DICOMwebClient(self.url.rstrip("/"), session, timeout=_SECONDS)
         try:
-            return [came for study in sorted(studies) for came in self._of(client, study)]
+            found = [came for study in sorted(studies) for came in self._of(client, study)]
         except (requests.RequestException, http_session.AnswerError, ValueError) as error:
             raise DestinationError(f"{self.url} was not asked ({type(error).__name__})") from error
         finally:
             session.close()
+        self._seen |= _series(found)
+        return found
 
     def _of(self, client: DICOMwebClient, study: str) -> Iterator[Came]:
         try:
@@ -121,5 +122,9 @@ class AskedWeb:
                 at = monotonic()
                 media = (("application/dicom", str(ExplicitVRLittleEndian)),)
                 got = client.retrieve_series(study, uid, media)
-                self._seen |= {uid} if got else set()
                 yield from (Came(dataset, at) for dataset in got)
+
+
+def _series(found: Collection[Came]) -> set[str]:
+    """Of what the caller gets: where an archive broke off before, it is asked once more."""
+    return {text(one.dataset, "SeriesInstanceUID") for one in found}

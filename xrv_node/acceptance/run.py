@@ -16,6 +16,7 @@ from xrv_node.acceptance.expected import ExpectedCase, Sending
 from xrv_node.acceptance.facts import Facts, of_here
 from xrv_node.acceptance.protocol import Header, Protocol, judge
 from xrv_node.acceptance.way import Way
+from xrv_node.errors import DestinationError
 
 CALLING_AE = "XRVACCEPT"
 """Who sends and asks, and whom the node's destination names."""
@@ -53,15 +54,25 @@ class _Watch:
     """All that has been found at the archive."""
 
     archive: Archive
-    studies: set[str] = field(default_factory=set)
+    patience: float
+    """Seconds for which an archive that has answered may be away."""
     objects: list[ArrivedObject] = field(default_factory=list)
     moved: float = field(default_factory=monotonic)
+    answered: float | None = None
 
-    def look(self) -> None:
-        new = [arrived.read(came.dataset, came.at) for came in self.archive.came(self.studies)]
-        if new:
-            self.objects += new
+    def look(self, cases: Sequence[ExpectedCase]) -> bool:
+        """Look for what has come of these; whether the archive answered."""
+        try:
+            came = self.archive.came({study for case in cases for study in case.studies})
+        except DestinationError:
+            if self.answered is None or monotonic() - self.answered > self.patience:
+                raise
+            return False
+        self.answered = monotonic()
+        if came:
+            self.objects += [arrived.read(one.dataset, one.at) for one in came]
             self.moved = monotonic()
+        return True
 
     def of(self, expected: ExpectedCase) -> list[ArrivedObject]:
         instances = {image.instance for image in expected.images}
@@ -85,11 +96,11 @@ def run(plan: Plan, archive: Archive, folder: Path, say: Callable[[str], None] =
     Raises
     ------
     DestinationError
-        The node, or the archive, cannot be reached.
+        The node cannot be reached, or the archive: at all, or for `wait_seconds`.
     """
     began, clock = datetime.now().astimezone(), monotonic()
     folder.mkdir(parents=True, exist_ok=True)
-    watch, salt = _Watch(archive), uuid.uuid4().hex
+    watch, salt = _Watch(archive, plan.wait_seconds), uuid.uuid4().hex
     made: list[ExpectedCase] = []
     sendings: list[list[Sending]] = []
     chosen = cases.chosen(short=plan.short)
@@ -97,18 +108,15 @@ def run(plan: Plan, archive: Archive, folder: Path, say: Callable[[str], None] =
         say(f"{number} of {len(chosen)}: {case.name}")
         made.append(cast.expected(case, plan.seed * 1000 + number, salt, folder, rows=plan.rows))
         sendings.append(sending.send(plan.way, made[-1], calling_ae=CALLING_AE))
-        watch.studies |= made[-1].studies
-        watch.look()
+        watch.look(_unanswered(plan, watch, made))
     _wait(plan, watch, made, say)
     for number, expected in enumerate(made):
         if expected.case.manner == "again":
             sendings[number] += sending.send(plan.way, expected, calling_ae=CALLING_AE)
     say("waiting for what must not come")
-    end = monotonic() + plan.settle_seconds
-    while monotonic() < end:
-        watch.look()
-        sleep(min(_LOOK_SECONDS, max(end - monotonic(), 0)))
-    watch.look()
+    sleep(plan.settle_seconds)
+    while not watch.look(made):
+        sleep(_LOOK_SECONDS)
     rows = [
         compare.row(expected, out, watch.of(expected), plan.kinds)
         for expected, out in zip(made, sendings, strict=True)
@@ -120,12 +128,16 @@ def _wait(plan: Plan, watch: _Watch, made: Sequence[ExpectedCase], say: Callable
     """Until all has come that is to come, or nothing comes any more."""
     watch.moved = monotonic()
     while True:
-        watch.look()
-        left = sum(not compare.complete(one, watch.of(one), plan.kinds) for one in made)
+        watch.look(left := _unanswered(plan, watch, made))
         if not left or monotonic() - watch.moved > plan.wait_seconds:
             return
-        say(f"waiting for the results of {left} of {len(made)} cases")
+        say(f"waiting for the results of {len(left)} of {len(made)} cases")
         sleep(_LOOK_SECONDS)
+
+
+def _unanswered(plan: Plan, watch: _Watch, made: Sequence[ExpectedCase]) -> list[ExpectedCase]:
+    """The cases of which something is to come yet: an archive is not asked for the others all the time."""
+    return [one for one in made if not compare.complete(one, watch.of(one), plan.kinds)]
 
 
 def _header(
