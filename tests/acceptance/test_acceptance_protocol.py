@@ -142,3 +142,10 @@ def test_the_page_says_first_whether_the_node_is_accepted() -> None:
     shown = page.html(judge(HEADER, rows()))
     assert re.search(r"<h1>.*?</h1>\s*<p><b><span class=\"good\">Accepted", shown, re.DOTALL)
     assert shown.count("Name, date, signature") == len(wording.SIGNATURES)
+
+
+def test_a_few_cases_accept_no_node() -> None:
+    protocol = judge(replace(HEADER, short=True), rows())
+    assert protocol.good
+    assert wording.verdict(protocol) == wording.SHORT
+    assert wording.ACCEPTED not in page.html(protocol)

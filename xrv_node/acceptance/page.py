@@ -13,7 +13,7 @@ def html(protocol: Protocol) -> str:
         "acceptance.html",
         warning=wording.WARNING,
         title=wording.TITLE,
-        verdict=wording.ACCEPTED if protocol.good else wording.NOT_ACCEPTED,
+        verdict=wording.verdict(protocol),
         good=protocol.good,
         purpose=wording.PURPOSE,
         fields=wording.fields(protocol),

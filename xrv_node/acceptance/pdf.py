@@ -92,7 +92,7 @@ def _uid() -> UID:
 def _story(protocol: Protocol) -> Iterator[Flowable]:
     yield Paragraph(wording.TITLE, TITLE)
     yield Paragraph(escape(wording.WARNING), WARNING)
-    yield Paragraph(wording.ACCEPTED if protocol.good else wording.NOT_ACCEPTED, HEADLINE)
+    yield Paragraph(wording.verdict(protocol), HEADLINE)
     checks = [[check.name, _verdict(check.good), check.says] for check in protocol.checks]
     yield _table([["What", "Verdict", "Found"], *checks], (0.25, 0.1, 0.65))
     yield Paragraph(wording.PURPOSE, BODY)

@@ -14,6 +14,7 @@ from xrv_node.values import PHANTOM_WORDS
 TITLE = "Acceptance test of a DICOM node for chest radiographs"
 WARNING = f"{PHANTOM_WORDS}. No figure here says how the node does on patients."
 ACCEPTED, NOT_ACCEPTED = "Accepted: all as it should be.", "Not accepted."
+SHORT = "A few cases: all as it should be. A node is accepted with the full form."
 PURPOSE = (
     "Digital phantoms, whose findings and anatomy are known, were sent as a PACS sends radiographs; what "
     "came back was compared with the truth where results are kept. It tries what lies between: routes, "
@@ -54,6 +55,13 @@ class Line:
     measured: str
     identifiers: tuple[str, ...]
     """What each is, and its UID."""
+
+
+def verdict(protocol: Protocol) -> str:
+    """What stands first."""
+    if not protocol.good:
+        return NOT_ACCEPTED
+    return SHORT if protocol.header.short else ACCEPTED
 
 
 def fields(protocol: Protocol) -> list[tuple[str, str]]:

@@ -227,5 +227,5 @@ def show(protocol: Protocol) -> None:
     )
     for check in protocol.checks:
         say(f"{'pass' if check.good else 'FAIL'}  {check.name}: {check.says}")
-    say(wording.ACCEPTED if protocol.good else wording.NOT_ACCEPTED)
+    say(wording.verdict(protocol))
     say(wording.WARNING)
