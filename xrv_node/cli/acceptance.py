@@ -173,6 +173,7 @@ def _constancy(config: Path | None, accepting: tuple[str, str] | None) -> int:
     loaded = settings.load(config)
     if not role_locks.is_serving(loaded.data_dir):
         raise ConfigError(f"no node serves {loaded.data_dir}: start it, it is to answer a phantom")
+    outcome: check.Outcome | None
     with opened(config) as store:
         spool = Spool(loaded.data_dir)
         if accepting:
