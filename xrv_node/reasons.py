@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -66,6 +67,8 @@ def of(error: Exception) -> Reason:
 
 def of_system(error: OSError) -> Reason:
     """Say what the operating system says, in the tables' words where it is something common."""
+    if isinstance(error, socket.gaierror):
+        return Reason("host-unknown")
     key = f"errno-{errno.errorcode.get(error.errno or 0)}"
     if key in languages.table(languages.ENGLISH)["reason"]:
         return Reason(key)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import sys
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 import rich.console
 import typer
+from in_process import told
 from made import incoming, radiograph
 from rich.text import Text
 from sqlalchemy import text
@@ -72,19 +72,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _toml(value: str) -> str:
     return '"' + "".join(c if c.isprintable() and c not in '"\\' else f"\\u{ord(c):04x}" for c in value) + '"'
-
-
-def told(*arguments: str | Path, codes: tuple[int, ...] = (0,)) -> str:
-    """What a command writes, run in this process."""
-    out, err, argv = StringIO(), StringIO(), sys.argv
-    sys.argv, sys.stdout, sys.stderr = ["xrv-node", *map(str, arguments)], out, err
-    try:
-        with pytest.raises(SystemExit) as ended:
-            xrv_node.cli.main()
-    finally:
-        sys.argv, sys.stdout, sys.stderr = argv, sys.__stdout__, sys.__stderr__
-    assert (ended.value.code or 0) in codes, err.getvalue()
-    return out.getvalue() + err.getvalue()
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from test_cli_hostile import commands, told
+from in_process import told
+from test_cli_hostile import commands
 
 import xrv_node
 from xrv_node.db.event_names import EVENTS

@@ -21,6 +21,7 @@ from time import monotonic, sleep
 from xrv_node import tls
 from xrv_node.audit.atna import Written
 from xrv_node.errors import DestinationError
+from xrv_node.network import outgoing
 from xrv_node.settings.audit import AuditSection
 from xrv_node.settings.tls import TlsClientSection
 
@@ -83,7 +84,7 @@ def send(to: AuditSection, messages: Sequence[bytes]) -> None:
         if to.protocol == "udp":
             _datagrams(to, messages)
             return
-        with socket.create_connection((to.host, to.port), CONNECT_SECONDS) as plain:
+        with outgoing.reach(to.host, to.port, CONNECT_SECONDS) as plain:
             plain.settimeout(ANSWER_SECONDS)
             _secured(plain, to, b"".join(map(framed, messages)))
     except ssl.SSLCertVerificationError as error:
@@ -91,8 +92,8 @@ def send(to: AuditSection, messages: Sequence[bytes]) -> None:
             f"audit.host: the certificate of {to.repository} does not hold ({error.verify_message}); "
             "see [audit.tls] ca and verify_host"
         ) from error
-    except OSError as error:
-        why = getattr(error, "reason", None) or error.strerror or "no answer in time"
+    except (OSError, UnicodeError) as error:
+        why = getattr(error, "reason", None) or getattr(error, "strerror", None) or "no answer in time"
         raise DestinationError(
             f"audit.host: {to.repository} does not take audit messages ({why}); is it there, does it speak "
             f"{to.protocol.upper()} on audit.port, and does it trust [audit.tls] certificate?"
@@ -108,8 +109,8 @@ def _secured(plain: socket.socket, to: AuditSection, data: bytes) -> None:
     files = to.tls or TlsClientSection()
     context = tls.client_context(files.ca, files.certificate, files.key, "audit.tls")
     context.check_hostname = files.verify_host
-    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    secured = context.wrap_bio(incoming, outgoing, server_hostname=to.host)
+    came, going = ssl.MemoryBIO(), ssl.MemoryBIO()
+    secured = context.wrap_bio(came, going, server_hostname=to.host)
     end = monotonic() + WHOLE_SECONDS
 
     def until_done(step: Callable[[], bytes | None]) -> bytes | None:
@@ -120,11 +121,11 @@ def _secured(plain: socket.socket, to: AuditSection, data: bytes) -> None:
                 if (left := end - monotonic()) <= 0:
                     raise TimeoutError from None
                 plain.settimeout(min(left, ANSWER_SECONDS))
-                plain.sendall(outgoing.read())
+                plain.sendall(going.read())
                 if got := plain.recv(65536):
-                    incoming.write(got)
+                    came.write(got)
                 else:
-                    incoming.write_eof()
+                    came.write_eof()
 
     until_done(secured.do_handshake)
     if data:

@@ -48,7 +48,7 @@ def peer(option: str, text: str) -> Peer:
     from xrv_node.deliver.scu import Peer
     from xrv_node.errors import ConfigError
 
-    match = re.fullmatch(r"([^@]{1,16})@(.+):(\d{1,5})", text)
-    if match is None:
+    match = re.fullmatch(r"([^@]{1,16})@\[?(.+?)\]?:(\d{1,5})", text)  # IPv6 in brackets, as in a URL
+    if match is None or not 0 < int(match[3]) < 1 << 16:
         raise ConfigError(f"{option} {text}: write AE@host:port, for example XRVNODE@127.0.0.1:11112")
     return Peer(match[1], match[2], int(match[3]))

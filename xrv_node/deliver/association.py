@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -100,6 +101,8 @@ def open_peer(
 
 
 def _unreachable(error: OSError, seconds: float) -> Reason:
+    if isinstance(error, socket.gaierror):
+        return Reason("host-unknown")
     if isinstance(error, TimeoutError) and error.errno is None:
         return Reason("unreachable", why=Reason("wire-no-answer", seconds=f"{seconds:g}"))
     return Reason("unreachable", why=reasons.of_system(error))
@@ -213,6 +216,8 @@ def _tls_fault(error: BrokenOffError) -> ssl.SSLError | None:
 
 def _handshake(error: ssl.SSLError) -> Reason:
     """What is wrong with the handshake."""
+    if error.reason in tls.WITHOUT:
+        return Reason("peer-without-tls")
     if isinstance(error, ssl.SSLCertVerificationError):
         return Reason("certificate-does-not-hold", why=str(error.verify_message))
     return Reason("handshake-failed", why=error.reason or Reason("broken-off"))

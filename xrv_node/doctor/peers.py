@@ -8,6 +8,7 @@ import socket
 
 from xrv_node.doctor.diagnosis import Examined, Found, State
 from xrv_node.errors import ConfigError, DestinationError
+from xrv_node.network import outgoing
 
 
 def ports(node: Examined) -> Found:
@@ -45,7 +46,7 @@ def destinations(node: Examined) -> Found:
 
 def _answers(table: str, host: str, port: int) -> tuple[State, str, str]:
     try:
-        socket.create_connection((_reachable(host), port), 5).close()
+        outgoing.reach(_reachable(host), port, 5).close()
     except OSError as error:
         return (
             State.FAIL,
@@ -59,9 +60,10 @@ def _is_free(table: str, host: str, port: int) -> tuple[State, str, str]:
     try:
         # As the servers do it: a port in TIME_WAIT is free.
         socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
-    except OSError as error:
-        why = {errno.EACCES: "it needs privileges", errno.EADDRINUSE: "another program listens there"}
-        says = f"{host}:{port} cannot be listened on: {why.get(error.errno or 0, error.strerror)}"
+    except (OSError, UnicodeError) as error:
+        known = {errno.EACCES: "it needs privileges", errno.EADDRINUSE: "another program listens there"}
+        other = getattr(error, "strerror", None) or "no host is called so"
+        says = f"{host}:{port} cannot be listened on: {known.get(getattr(error, 'errno', 0), other)}"
         return State.FAIL, says, f"choose another {table}.port, or stop what has it"
     return State.OK, f"{host}:{port} is free", ""
 

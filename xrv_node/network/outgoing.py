@@ -24,6 +24,21 @@ PENDING = (0xFF00, 0xFF01)
 """Statuses of an answer that more follow (PS3.4 table C.4-1)."""
 
 
+def reach(host: str, port: int, seconds: float) -> socket.socket:
+    """Connect without TLS.
+
+    Raises
+    ------
+    OSError
+        When that cannot be had within `seconds` an address; ``socket.gaierror`` where there is no such host,
+        or none can be called so.
+    """
+    try:
+        return socket.create_connection((host, port), seconds)
+    except UnicodeError as error:  # IDNA: a part of the name that is empty or too long
+        raise socket.gaierror(socket.EAI_NONAME, f"{host!r} is no name of a host") from error
+
+
 def connect(host: str, port: int, tls: ssl.SSLContext | None, seconds: float) -> socket.socket:
     """Connect; with `tls` the handshake is done too.
 
@@ -32,7 +47,7 @@ def connect(host: str, port: int, tls: ssl.SSLContext | None, seconds: float) ->
     OSError
         When that cannot be had within `seconds` an address; ``ssl.SSLError`` where it is the handshake.
     """
-    plain = socket.create_connection((host, port), seconds)
+    plain = reach(host, port, seconds)
     if tls is None:
         return plain
     try:

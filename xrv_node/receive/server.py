@@ -92,6 +92,8 @@ class Server(socketserver.ThreadingTCPServer):
                     refused(self.receiver, address, refusal)
         except (OSError, ValueError) as error:
             why = getattr(error, "reason", None) or error.__class__.__name__
+            if why in tls.WITHOUT:
+                why = "it calls without TLS: have it use TLS, or take [receive.tls] out"
             log.warning("connection failed", address=address, why=why)
 
     def _refusal(self, address: str, _everybody: int, its_own: int) -> Reason | None:
