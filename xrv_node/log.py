@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-from xrv_node.settings import LogSection
+from xrv_node.settings.node import LogSection
 from xrv_node.visible import visible
 
 _LIBRARIES = (

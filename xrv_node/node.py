@@ -117,12 +117,13 @@ def run_worker(settings: Settings, stop: threading.Event, *, commissioning: bool
 
 def run_courier(settings: Settings, stop: threading.Event) -> None:
     """Deliver results, send the trail on and mind the clock until told to stop."""
+    from xrv_node.alerts import telling
     from xrv_node.audit import forwarder as forward
     from xrv_node.db import queue
     from xrv_node.jobs import outbox, schedule
 
     store, spool = _state(settings)
-    with hold_role(settings.data_dir, "courier") as owner:
+    with hold_role(settings.data_dir, "courier") as owner, telling.running(settings, store, spool, stop):
         queue.recover(store, owner)
         scheduler = schedule.start(settings, store, spool, stop)
         if settings.audit.host:
@@ -151,6 +152,8 @@ def run_web(settings: Settings, stop: threading.Event) -> None:
 def run_role(role: Role, settings: Settings, *, commissioning: bool) -> None:
     """Run one role in this process until SIGTERM or SIGINT, or until its supervisor is gone."""
     stop = stopping.on_signal()
+    if os.environ.get(SUPERVISED) == AGAIN:
+        changes.restarted(_state(settings)[0], role)
     if os.environ.get(SUPERVISED):
         threading.Thread(target=_until_orphaned, args=(stop,), daemon=True).start()
     if role == "receiver":

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from xrv_node.errors import ConfigError
-from xrv_node.settings.tls import TlsSection
+from xrv_node.settings.tls import TlsClientSection, TlsSection
 
 CIPHERS = "ECDHE+AESGCM"
 """For TLS 1.2: forward secrecy and authenticated encryption only (RFC 9325 section 4.2). TLS 1.3 has no
@@ -71,6 +71,21 @@ def client_context(
         _trust(context, ca, key)
     if certificate is not None and private_key is not None:
         _show(context, certificate, private_key, key)
+    return context
+
+
+def of_client(files: TlsClientSection | None, key: str) -> ssl.SSLContext:
+    """The context of a table ``tls`` of who connects; without one, for certificates that the system trusts.
+
+    Raises
+    ------
+    ConfigError
+        As :func:`server_context`.
+    """
+    if files is None:
+        return client_context(None)
+    context = client_context(files.ca, files.certificate, files.key, key)
+    context.check_hostname = files.verify_host
     return context
 
 

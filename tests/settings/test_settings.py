@@ -11,6 +11,7 @@ import pytest
 from xrv_node import settings
 from xrv_node.errors import ConfigError
 from xrv_node.result_kinds import KINDS
+from xrv_node.settings.alerts import Alert
 from xrv_node.settings.destinations import (
     Destination,
     DimseDestination,
@@ -44,7 +45,7 @@ def test_the_default_file_says_what_the_code_defaults_to(tmp_path: Path) -> None
 def test_the_default_file_names_every_key() -> None:
     table = tomllib.loads(settings.default_text())
     for name, section in settings.Settings():
-        if name in ("destinations", "peers"):
+        if name in ("destinations", "peers", "alerts"):
             continue
         # A table that is not there by default is an example in the comments.
         keys = {f.alias or k for k, f in type(section).model_fields.items() if k != "tls"}
@@ -57,6 +58,10 @@ def test_the_examples_in_the_default_file_are_good(tmp_path: Path) -> None:
     text = "\n".join(line.removeprefix("#").strip() for line in examples.splitlines())
     written = {table["kind"]: table for table in tomllib.loads(text)["destinations"]}
     assert set(written) == set(kinds(Destination))
+    alerts = {table["kind"]: table for table in tomllib.loads(text)["alerts"]}
+    assert set(alerts) == set(kinds(Alert))
+    told = set().union(*alerts.values())
+    assert told == {key for section in kinds(Alert).values() for key in section.model_fields}
     loaded = load(tmp_path, text)
     pacs, cloud = (loaded.destination(written[kind]["name"]) for kind in ("dimse", "web"))
     assert loaded.destination("back@xray1").send == ("sc",)

@@ -16,6 +16,7 @@ from xrv_node import settings
 from xrv_node.cli import app
 from xrv_node.deliver.senders import SENDERS
 from xrv_node.errors import ConfigError, WeightsError
+from xrv_node.settings.alerts import Alert
 from xrv_node.settings.destinations import Destination, DimseDestination, ReplyDestination
 from xrv_node.settings.priors import DimsePriors, LocalPriors, Priors, WebPriors
 from xrv_node.settings.section import Section, kinds
@@ -23,6 +24,7 @@ from xrv_node.settings.section import Section, kinds
 TABLES: dict[str, tuple[str, str, dict[str, type[Section]]]] = {
     "destinations": ("[[destinations]]", "destinations.0", kinds(Destination)),
     "priors": ("[priors]", "priors", kinds(Priors)),
+    "alerts": ("[[alerts]]", "alerts.0", kinds(Alert)),
 }
 """How each table with kinds begins in the file, how it is named in a complaint, and its kinds."""
 

@@ -10,8 +10,11 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from xrv_node.db import queries, trail
+from xrv_node.db.store import Store
 from xrv_node.settings import Settings
 from xrv_node.values import ModelSet
+
+RESTARTED = "process.restarted"
 
 
 def started(db: Session, settings: Settings, *, commissioning: bool, by: str) -> None:
@@ -33,6 +36,13 @@ def started(db: Session, settings: Settings, *, commissioning: bool, by: str) ->
         trail.record(db, "configuration.changed", by=by, digest=digest, changed=changed, configuration=now)
     name = settings.node.name
     trail.record(db, "node.started", by=by, commissioning=commissioning, name=name, configuration=digest)
+
+
+def restarted(store: Store, role: str) -> None:
+    """Record that a process takes the place of one that had ended."""
+    with store.begin() as db:
+        trail.record(db, RESTARTED, role=role)
+    store.close()
 
 
 def models_loaded(db: Session, models: ModelSet, *, owner: str) -> None:

@@ -11,7 +11,19 @@ import warnings
 
 import typer
 
-from xrv_node.cli import audit, config, datasets, destinations, jobs, models, monitor, node, phantom, studies
+from xrv_node.cli import (
+    alerts,
+    audit,
+    config,
+    datasets,
+    destinations,
+    jobs,
+    models,
+    monitor,
+    node,
+    phantom,
+    studies,
+)
 from xrv_node.cli.acceptance import acceptance
 from xrv_node.cli.classify import classify
 from xrv_node.cli.console import complain, say, tell
@@ -43,7 +55,7 @@ app.command()(demo)
 app.command()(acceptance)
 for command in (classify, segment, explain, embed, reconstruct, validate, train):
     app.command()(command)
-for group in (config, jobs, studies, audit, models, destinations, datasets, monitor, phantom):
+for group in (config, jobs, studies, audit, models, destinations, alerts, datasets, monitor, phantom):
     app.add_typer(group.app, name=group.__name__.rpartition(".")[2])
 
 

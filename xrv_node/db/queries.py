@@ -102,6 +102,7 @@ def events(
     *,
     study: str | None = None,
     event: str | None = None,
+    named: Sequence[str] | None = None,
     limit: int | None = None,
     after: int = 0,
     first: int | None = None,
@@ -112,6 +113,8 @@ def events(
     ----------
     study, event
         Only of this Study Instance UID; only of this name.
+    named
+        Only of these names.
     limit
         So many of the newest; None: all.
     after
@@ -124,6 +127,8 @@ def events(
         query = query.where(AuditEvent.study_instance_uid == study)
     if event is not None:
         query = query.where(AuditEvent.event == event)
+    if named is not None:
+        query = query.where(AuditEvent.event.in_(named))
     if limit is None:
         query = query.order_by(AuditEvent.id).limit(first)
         yield from map(_event, db.scalars(query.execution_options(yield_per=1000)))

@@ -279,6 +279,33 @@ class AuditHead(Base):
     """Number and hash of the newest event that retention removed (`trail.forget`), 0 for none."""
 
 
+class AlertPlace(Base):
+    """How far the trail was looked at for an alert, one row each."""
+
+    __tablename__ = "alert_place"
+
+    alert: Mapped[str] = mapped_column(String(64), primary_key=True)
+    event: Mapped[int]
+    """The last event that was looked at."""
+    told_at: Mapped[datetime | None] = mapped_column(UtcText)
+    """When the newest message was made; of a digest, when it was looked at last."""
+
+
+class AlertMessage(Base):
+    """What an alert has to tell and has not told yet; a row that is gone was sent or given up, as the trail
+    says."""
+
+    __tablename__ = "alert_message"
+
+    id: Mapped[str] = mapped_column(String(80), primary_key=True)
+    alert: Mapped[str] = mapped_column(String(64), index=True)
+    notes: Mapped[str]
+    """JSON, as ``alerts.notes`` writes and reads it; without patient data but UIDs."""
+    made_at: Mapped[datetime] = mapped_column(UtcText)
+    attempts: Mapped[int] = mapped_column(default=0)
+    not_before: Mapped[datetime] = mapped_column(UtcText)
+
+
 class AuditSent(Base):
     """How far the trail was sent to an audit repository, one row each; another one gets the whole trail."""
 

@@ -179,13 +179,9 @@ def tls_context(destination: DimseDestination | WebDestination | Hl7Destination)
     ConfigError
         When one of its files is missing or wrong.
     """
-    files = destination.tls
-    if files is None:
+    if destination.tls is None:
         return None
-    key = f"destinations.{destination.name}.tls"
-    context = tls.client_context(files.ca, files.certificate, files.key, key)
-    context.check_hostname = files.verify_host
-    return context
+    return tls.of_client(destination.tls, f"destinations.{destination.name}.tls")
 
 
 def _rejection(answer: RejectedError, calling: str, called: str) -> DestinationError | NotNowError:

@@ -126,4 +126,4 @@ class Hl7Sender:
             return Reason("web-no-answer-in-time")
         if isinstance(error, mllp.NoAnswerError):
             return Reason("hl7-no-answer", host=host, port=port)
-        return Reason("hl7-unreachable", host=host, port=port, why=reasons.of_system(error))
+        return Reason("no-connection", host=host, port=port, why=reasons.of_system(error))

@@ -6,7 +6,6 @@ import os
 import zlib
 from collections.abc import Iterator, Sequence
 from http.client import responses
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,7 +16,7 @@ from pydicom.errors import InvalidDicomError
 from pydicom.uid import ExplicitVRLittleEndian
 from requests.auth import HTTPBasicAuth
 
-from xrv_node import http_session, reasons, tls
+from xrv_node import http_session, reasons, secret, tls
 from xrv_node.deliver.association import tls_context
 from xrv_node.deliver.attempt import Attempt, Outcome, from_status
 from xrv_node.errors import ConfigError, DestinationError
@@ -219,22 +218,12 @@ class _Bearer(requests.auth.AuthBase):
 def _login(destination: WebDestination) -> requests.auth.AuthBase | None:
     name = destination.name
     if destination.token_file is not None:
-        return _Bearer(_secret(destination.token_file, name, "token_file"))
+        return _Bearer(secret.read(destination.token_file, f"destinations.{name}.token_file"))
     if variable := destination.token_variable:
         if not (token := os.environ.get(variable, "").strip()):
             raise ConfigError(f"destinations.{name}.token_variable: the environment has no {variable}")
         return _Bearer(token)
     if destination.user is not None and destination.password_file is not None:
-        return HTTPBasicAuth(destination.user, _secret(destination.password_file, name, "password_file"))
+        password = secret.read(destination.password_file, f"destinations.{name}.password_file")
+        return HTTPBasicAuth(destination.user, password)
     return None
-
-
-def _secret(path: Path, name: str, key: str) -> str:
-    try:
-        text = path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or "not UTF-8"
-        raise ConfigError(f"destinations.{name}.{key}: {path} cannot be read ({why})") from error
-    if not text or not text.isprintable() or not text.isascii():
-        raise ConfigError(f"destinations.{name}.{key}: {path} must hold one line of ASCII, and nothing else")
-    return text

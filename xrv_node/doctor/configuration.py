@@ -63,7 +63,8 @@ def _certificates(settings: Settings) -> Found:
 
 def _tls_tables(settings: Settings) -> Iterator[tuple[str, TlsSection | TlsClientSection]]:
     destinations = ((f"destinations.{d.name}", d) for d in settings.destinations)
-    for table, section in (("receive", settings.receive), ("audit", settings.audit), *destinations):
+    alerts = ((f"alerts.{a.name}", a) for a in settings.alerts)
+    for table, section in (("receive", settings.receive), ("audit", settings.audit), *destinations, *alerts):
         for key, value in section:
             if isinstance(value, TlsSection | TlsClientSection):
                 yield f"{table}.{key}", value
@@ -78,6 +79,9 @@ def _secrets(settings: Settings) -> Found:
         if one.token_variable and not os.environ.get(one.token_variable):
             says = f"destinations.{one.name}.token_variable: {one.token_variable} is not in this environment"
             yield State.WARN, says, "see that the service sets it"
+    for alert in settings.alerts:
+        keys = ("secret_file", "password_file")
+        files += [(f"alerts.{alert.name}.{k}", getattr(alert, k, None)) for k in keys]
     for key, file in files:
         if file is None:
             continue

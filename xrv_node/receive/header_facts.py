@@ -16,7 +16,7 @@ from xrv_node.radiograph.header import read_header
 from xrv_node.radiograph.header_limits import refuse
 from xrv_node.reasons import Reason
 from xrv_node.receive.statuses import CANNOT_UNDERSTAND, DOES_NOT_MATCH
-from xrv_node.settings import FrontalSection
+from xrv_node.settings.node import FrontalSection
 from xrv_node.spool import is_uid
 from xrv_node.values import FrontalDecision
 

@@ -27,7 +27,7 @@ from xrv_node.receive import header_facts
 from xrv_node.receive.digest import Digest
 from xrv_node.receive.instance_rows import Accepted, Incoming, Received, record, seen
 from xrv_node.receive.statuses import CANNOT_UNDERSTAND, CLASS_NOT_SUPPORTED, OUT_OF_RESOURCES
-from xrv_node.settings import FrontalSection
+from xrv_node.settings.node import FrontalSection
 from xrv_node.settings.receive import ReceiveSection
 from xrv_node.spool import Spool, is_uid
 

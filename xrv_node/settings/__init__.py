@@ -10,13 +10,14 @@ import os
 import tomllib
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import ConfigDict, Field, ValidationError, model_validator
+from pydantic import ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from xrv_node import languages
 from xrv_node.errors import ConfigError
+from xrv_node.settings.alerts import Alert
 from xrv_node.settings.audit import AuditSection
 from xrv_node.settings.complaints import complaint
 from xrv_node.settings.constancy import ConstancySection
@@ -27,58 +28,22 @@ from xrv_node.settings.destinations import (
     ReplyDestination,
     replies,
 )
+from xrv_node.settings.node import (
+    DatabaseSection,
+    FrontalSection,
+    LogSection,
+    ModelsSection,
+    NodeSection,
+    StudySection,
+)
 from xrv_node.settings.priors import LocalPriors, Priors
 from xrv_node.settings.receive import ReceiveSection
 from xrv_node.settings.retention import RetentionSection
-from xrv_node.settings.section import PathOrEmpty, PathText, Section, below
+from xrv_node.settings.section import below, named
 from xrv_node.settings.web import WebSection
 
 ENV_PREFIX = "XRV_NODE__"
 CONFIG_VARIABLE = "XRV_NODE_CONFIG"
-
-
-class NodeSection(Section):
-    name: str = Field(default="xrv-node", min_length=1)
-    data_dir: PathText = Path("data")
-    languages_dir: PathOrEmpty = None
-    """Of the site's own tables of words, one a language."""
-
-
-class StudySection(Section):
-    quiet_seconds: float = Field(default=10.0, ge=0, le=86400)
-    close_on_release: bool = False
-    report_skipped: bool = False
-
-
-class FrontalSection(Section):
-    unknown: Literal["skip", "analyse"] = "skip"
-    min_age_years: float = Field(default=18, ge=0, le=150)
-
-
-class ModelsSection(Section):
-    classifier: str = "densenet121-res224-all"
-    segmenter: str = "chestx_det"
-    autoencoder: str = "101-elastic"
-    view: str = "xinario"
-    device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$")
-    dir: PathOrEmpty = None
-    thresholds: dict[str, Annotated[float, Field(gt=0, lt=1)]] = Field(default_factory=dict)
-
-    @property
-    def names(self) -> tuple[str, str, str]:
-        """The three chosen: classifier, segmenter, autoencoder."""
-        return (self.classifier, self.segmenter, self.autoencoder)
-
-
-class DatabaseSection(Section):
-    url: str = Field(default="", pattern=r"^($|sqlite(\+\w+)?:|postgresql(\+\w+)?:)")
-
-
-class LogSection(Section):
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-
-    level: Literal["debug", "info", "warning", "error"] = "info"
-    as_json: bool = Field(default=False, alias="json")
 
 
 class Settings(BaseSettings):
@@ -100,6 +65,7 @@ class Settings(BaseSettings):
     audit: AuditSection = AuditSection()
     retention: RetentionSection = RetentionSection()
     constancy: ConstancySection = ConstancySection()
+    alerts: tuple[Alert, ...] = ()
     web: WebSection = WebSection()
     log: LogSection = LogSection()
 
@@ -117,8 +83,12 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _one_name_each(self) -> Settings:
-        for table, named in (("destinations", self.destinations), ("peers", self.peers)):
-            names = [one.name for one in named]
+        for table, tables in (
+            ("destinations", self.destinations),
+            ("peers", self.peers),
+            ("alerts", self.alerts),
+        ):
+            names = [one.name for one in tables]
             twice = sorted({n for n in names if names.count(n) > 1})
             if twice:
                 raise ValueError(f"two {table} are named {twice[0]}: give each its own name")
@@ -179,6 +149,16 @@ class Settings(BaseSettings):
         """The destinations that are asked for storage commitment."""
         return tuple(d for d in self.destinations if isinstance(d, DimseDestination) and d.commitment)
 
+    def alert(self, name: str) -> Alert:
+        """The alert of that name.
+
+        Raises
+        ------
+        ConfigError
+            When there is none.
+        """
+        return named("alert", self.alerts, name)
+
     def destination(self, name: str) -> Destination:
         """The destination of that name.
 
@@ -187,11 +167,7 @@ class Settings(BaseSettings):
         ConfigError
             When there is none.
         """
-        for destination in self.destinations:
-            if destination.name == name:
-                return destination
-        known = ", ".join(d.name for d in self.destinations) or "none"
-        raise ConfigError(f"there is no destination named {name!r}; configured: {known}")
+        return named("destination", self.destinations, name)
 
 
 def default_text() -> str:
@@ -257,11 +233,12 @@ def _speak(settings: Settings) -> None:
     if folder is not None and not folder.is_dir():
         raise ConfigError(f"node.languages_dir: {folder} is no folder")
     languages.use(folder)
-    for destination in settings.destinations:
-        try:
-            languages.table(destination.language)
-        except ConfigError as error:
-            raise ConfigError(f"destinations.{destination.name}.language: {error}") from error
+    for table, tables in (("destinations", settings.destinations), ("alerts", settings.alerts)):
+        for one in tables:
+            try:
+                languages.table(one.language)
+            except ConfigError as error:
+                raise ConfigError(f"{table}.{one.name}.language: {error}") from error
 
 
 def _unknown_variables() -> None:

@@ -33,6 +33,10 @@ def _label(value: str) -> str:
     return value
 
 
+Label = Annotated[str, AfterValidator(_label)]
+"""A finding, as torchxrayvision calls it."""
+
+
 class WhenSection(Section):
     """What a study must be like for a destination to get its results. Every key that is given must match;
     one does when any image of the study has any of its values."""
@@ -43,7 +47,7 @@ class WhenSection(Section):
     """Station Name (0008,1010)."""
     modality: tuple[str, ...] = ()
     """Modality (0008,0060)."""
-    finding: tuple[Annotated[str, AfterValidator(_label)], ...] = ()
+    finding: tuple[Label, ...] = ()
     """Findings whose score reaches the operating point."""
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Protocol, TypeVar, get_args
 
 from pydantic import (
     AfterValidator,
@@ -16,6 +17,8 @@ from pydantic import (
     model_validator,
 )
 from pydantic.fields import FieldInfo
+
+from xrv_node.errors import ConfigError
 
 
 def _ae_title(value: str) -> str:
@@ -68,6 +71,38 @@ def kinds(table: Any) -> dict[str, type[Section]]:
     """The section class of each kind of a table that has kinds, of the type that the table is declared as."""
     union, *_ = get_args(table)
     return {section.model_fields["kind"].default: section for section in get_args(union)}
+
+
+class Named(Protocol):
+    """One of several tables."""
+
+    @property
+    def name(self) -> str:
+        """By which it is known."""
+        ...
+
+
+N = TypeVar("N", bound=Named)
+
+
+def named(what: str, tables: Sequence[N], name: str) -> N:
+    """The one of that name.
+
+    Parameters
+    ----------
+    what
+        What a table of them is called, for messages.
+
+    Raises
+    ------
+    ConfigError
+        When there is none.
+    """
+    for one in tables:
+        if one.name == name:
+            return one
+    known = ", ".join(one.name for one in tables) or "none"
+    raise ConfigError(f"there is no {what} named {name!r}; configured: {known}")
 
 
 def below(value: Any, base: Path) -> Any:

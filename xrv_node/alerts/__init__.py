@@ -1,0 +1,1 @@
+"""What people are told without asking: of rules that are data, by signed webhooks and by mail."""

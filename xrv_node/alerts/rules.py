@@ -1,0 +1,128 @@
+"""Which events of the trail each kind of news is of, and what is said of one: a row each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from xrv_node import disk
+from xrv_node.alerts.notes import Note
+from xrv_node.alerts.silence import SILENT
+from xrv_node.audit.changes import RESTARTED
+from xrv_node.constancy import record as constancy
+from xrv_node.db.queries import Row
+from xrv_node.db.tables import AuditEvent
+from xrv_node.reasons import Reason, as_is, revive
+from xrv_node.settings.alerts import AlertSection, What
+
+AWAY, BACK = "destination.away", "destination.back"
+RESTARTS_WITHIN = timedelta(hours=1)
+
+Tell = Callable[[AlertSection, Row, Session], Reason | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A kind of news."""
+
+    events: tuple[str, ...]
+    tell: Tell
+    """What is said of an event, if anything."""
+
+
+def told(alert: AlertSection, event: Row, db: Session) -> Note | None:
+    """What an alert says of an event of the trail (`queries.events`); None where it is no news to it."""
+    for what in alert.on:
+        rule = RULES[what]
+        if event["event"] in rule.events and (why := rule.tell(alert, event, db)) is not None:
+            return Note(what, event["id"], event["at"], why, event["study"])
+    return None
+
+
+def events(alert: AlertSection) -> tuple[str, ...]:
+    """The names of the events that an alert looks at."""
+    return tuple(dict.fromkeys(name for what in alert.on for name in RULES[what].events))
+
+
+def _parked(alert: AlertSection, event: Row, db: Session) -> Reason:
+    detail = event["detail"]
+    why = _reason(detail.get("error"))
+    if to := detail.get("destination"):
+        return Reason("alert-parked-to", job=detail["job"], destination=str(to), why=why)
+    return Reason("alert-parked", job=detail["job"], kind=str(detail.get("kind")), why=why)
+
+
+def _away(alert: AlertSection, event: Row, db: Session) -> Reason:
+    detail = event["detail"]
+    name = str(detail.get("destination"))
+    if event["event"] == BACK:
+        return Reason("alert-back", destination=name)
+    return Reason("alert-away", destination=name, why=_reason(detail.get("error") or detail.get("why")))
+
+
+def _disk(alert: AlertSection, event: Row, db: Session) -> Reason:
+    free = int(event["detail"]["free_mb"])
+    if event["event"] == disk.RESUMED:
+        return Reason("alert-disk-room", free=free)
+    return Reason("alert-disk-full", free=free, least=int(event["detail"]["min_free_mb"]))
+
+
+def _constancy(alert: AlertSection, event: Row, db: Session) -> Reason | None:
+    found = constancy.amiss(event)
+    if not found:
+        return None
+    why = found[0]
+    for other in found[1:]:
+        why = Reason("listed", one=why, other=other)
+    return Reason("alert-constancy", why=why)
+
+
+def _restarts(alert: AlertSection, event: Row, db: Session) -> Reason | None:
+    """Each time that so many more restarts of a role came within an hour."""
+    role = event["detail"]["role"]
+    begin = (datetime.fromisoformat(event["at"]) - RESTARTS_WITHIN).isoformat(timespec="microseconds")
+    counted = select(func.count()).where(
+        AuditEvent.event == RESTARTED,
+        AuditEvent.id <= event["id"],
+        AuditEvent.at >= begin,
+        AuditEvent.detail.contains(f'"role":"{role}"'),
+    )
+    times = db.scalar(counted) or 0
+    if times % alert.restarts:
+        return None
+    return Reason("alert-restarts", role=role, times=times)
+
+
+def _silent(alert: AlertSection, event: Row, db: Session) -> Reason | None:
+    detail = event["detail"]
+    if detail["alert"] != alert.name:
+        return None
+    return Reason("alert-silent", hours=str(detail["hours"]))
+
+
+def _finding(alert: AlertSection, event: Row, db: Session) -> Reason | None:
+    """Nothing of a phantom, nor of an image whose findings are withheld."""
+    detail = event["detail"]
+    if detail.get("phantom") or detail.get("refused"):
+        return None
+    found = [f for f in detail.get("present") or () if not alert.findings or f in alert.findings]
+    return Reason("alert-finding", findings=", ".join(found)) if found else None
+
+
+def _reason(stored: object) -> Reason:
+    return revive(stored) if stored else as_is("-")
+
+
+RULES: dict[What, Rule] = {
+    "parked": Rule(("job.parked",), _parked),
+    "away": Rule((AWAY, BACK), _away),
+    "disk": Rule((disk.PAUSED, disk.RESUMED), _disk),
+    "constancy": Rule((constancy.CHECKED,), _constancy),
+    "restarts": Rule((RESTARTED,), _restarts),
+    "silent": Rule((SILENT,), _silent),
+    "finding": Rule(("instance.analysed",), _finding),
+}
