@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from certificates import pair
 from docker_files import DOCKER
 
 from xrv_node import settings
@@ -43,6 +44,17 @@ def test_a_receiver_that_answers_is_healthy(tmp_path: Path, port: int) -> None:
 
 def test_it_finds_a_receiver_that_listens_everywhere(tmp_path: Path, port: int) -> None:
     assert check(tmp_path, port, XRV_NODE__RECEIVE__HOST="0.0.0.0").returncode == 0
+
+
+def test_it_speaks_tls_with_a_receiver_that_does(tmp_path: Path, store: Store, spool: Spool) -> None:
+    own = pair(tmp_path, "node", "DNS:node.example")
+    config = tmp_path / "node.toml"
+    table = f'certificate = "{own.certificate}"\nkey = "{own.key}"\nca = "{own.certificate}"'
+    config.write_text(f"[receive]\nport = 0\n[receive.tls]\n{table}\n")
+    server = receiver.start(settings.load(config), store, spool)
+    ran = check(tmp_path, int(server.server_address[1]))
+    receiver.drain(server, 5)
+    assert (ran.returncode, ran.stdout.strip()) == (0, "C-ECHO: 0x0000"), ran.stdout
 
 
 def test_a_receiver_of_another_name_or_none_is_not(tmp_path: Path, port: int) -> None:

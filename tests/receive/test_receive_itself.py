@@ -11,9 +11,10 @@ from made import radiograph
 from ports import free_port
 
 from xrv_node import settings
-from xrv_node.acceptance import sending, way
+from xrv_node.acceptance import sending
 from xrv_node.acceptance.cases import Case, Shot
 from xrv_node.acceptance.expected import ExpectedCase, ExpectedImage
+from xrv_node.deliver import way
 from xrv_node.errors import ConfigError
 
 LISTS = 'allowed_calling_ae = ["PACS", "XRVACCEPT"]\nallowed_addresses = ["127.0.0.1", "10.0.0.0/8"]\n'

@@ -14,9 +14,9 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from xrv_node import http_session, tls
 from xrv_node.acceptance.archive import Came
-from xrv_node.acceptance.way import Way
 from xrv_node.attributes import text
 from xrv_node.deliver.query import QueryRetrieve
+from xrv_node.deliver.way import Way
 from xrv_node.errors import DestinationError
 from xrv_node.result_kinds import KINDS
 

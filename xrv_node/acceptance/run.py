@@ -15,7 +15,7 @@ from xrv_node.acceptance.arrived import ArrivedObject
 from xrv_node.acceptance.expected import ExpectedCase, Sending
 from xrv_node.acceptance.facts import Facts, of_here
 from xrv_node.acceptance.protocol import Header, Protocol, judge
-from xrv_node.acceptance.way import Way
+from xrv_node.deliver.way import Way
 from xrv_node.errors import DestinationError
 
 CALLING_AE = "XRVACCEPT"

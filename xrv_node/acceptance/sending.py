@@ -9,8 +9,8 @@ from pathlib import Path
 from time import monotonic
 
 from xrv_node.acceptance.expected import ExpectedCase, ExpectedImage, Sending
-from xrv_node.acceptance.way import Way
 from xrv_node.deliver import scu
+from xrv_node.deliver.way import Way
 from xrv_node.errors import DestinationError
 
 

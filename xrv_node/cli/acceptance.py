@@ -107,9 +107,10 @@ def acceptance(
     Exit code 1 where the node is not accepted.
     """
     from xrv_node import settings
-    from xrv_node.acceptance import facts, output, run, sending, way
+    from xrv_node.acceptance import facts, output, run, sending
     from xrv_node.acceptance.compare import COMPARABLE
-    from xrv_node.acceptance.way import Way
+    from xrv_node.deliver import way
+    from xrv_node.deliver.way import Way
 
     if baseline or daily:
         raise typer.Exit(_constancy(config, (tester, reason) if baseline else None))
@@ -197,7 +198,7 @@ def _archive(where: str | None, folder: Path, host: str, port: int) -> Iterator[
     from xrv_node.acceptance import run
     from xrv_node.acceptance.archive import receiving
     from xrv_node.acceptance.query import Asked, AskedWeb
-    from xrv_node.acceptance.way import Way
+    from xrv_node.deliver.way import Way
 
     if where is None:
         with receiving(folder, run.CALLING_AE, host, port) as receiver:

@@ -16,7 +16,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from xrv_node import reasons
-from xrv_node.acceptance import cast, sending, way
+from xrv_node.acceptance import cast, sending
 from xrv_node.acceptance.cases import Case, Shot
 from xrv_node.acceptance.expected import ExpectedCase
 from xrv_node.analyse.analysis_file import load
@@ -24,6 +24,7 @@ from xrv_node.constancy import answer, baseline, compare, record
 from xrv_node.db import trail
 from xrv_node.db.store import Store
 from xrv_node.db.tables import AnalysisRow, Instance, Study, StudyState
+from xrv_node.deliver import way
 from xrv_node.errors import ConfigError, DestinationError, XrvNodeError
 from xrv_node.reasons import Reason
 from xrv_node.settings import Settings

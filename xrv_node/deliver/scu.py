@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 import zlib
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEnd
 
 from xrv_node import reasons
 from xrv_node.deliver.association import NotNowError, open_peer, store
+from xrv_node.deliver.way import Way
 from xrv_node.errors import DestinationError, XrvNodeError
 from xrv_node.folders import below
 from xrv_node.network.outgoing import Association
@@ -22,7 +24,7 @@ from xrv_node.network.wire import BrokenOffError
 from xrv_node.reasons import Reason
 from xrv_node.spool import is_uid
 
-__all__ = ["Peer", "Sent", "files_in", "send"]
+__all__ = ["Peer", "Sent", "files_in", "send", "send_by_sender"]
 
 MAXIMUM_CONTEXTS = 128
 """Presentation context IDs are the odd numbers below 256 (PS3.8 9.3.2.2)."""
@@ -33,6 +35,17 @@ _OFFERED = {
     DeflatedExplicitVRLittleEndian: [DeflatedExplicitVRLittleEndian, *_PLAIN],
 }
 """What a file's transfer syntax can be sent in; any other goes as it is or not at all."""
+
+_BY_OPTIONS = {
+    "our-title-unknown": "send-calling-unknown",
+    "its-title-unknown": "send-called-unknown",
+    "certificate-does-not-hold": "send-certificate-does-not-hold",
+    "handshake-failed": "send-handshake-failed",
+    "wire-hung-up": "send-hung-up",
+    "wire-closed": "send-hung-up",
+    "wire-broke": "send-hung-up",
+}
+"""What a destination's keys remedy, as the options of ``xrv-node send`` do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +103,45 @@ def send(
             yield _send(association, path)
     finally:
         association.release()
+
+
+def send_by_sender(way: Way, calling_ae: str, files: Sequence[Path], *, as_sender: bool) -> Iterator[Sent]:
+    """C-STORE files for a person, who has the options of ``xrv-node send`` to mend what is wrong with.
+
+    Parameters
+    ----------
+    as_sender
+        Call for each file from its Source Application Entity Title (0002,0016), where it has one: one
+        association a title.
+
+    Yields
+    ------
+    Sent
+        As :func:`send`.
+
+    Raises
+    ------
+    DestinationError
+        As :func:`send`, with the options to change.
+    """
+    titled: dict[str, list[Path]] = defaultdict(list)
+    for path in files:
+        titled[(_source(path) if as_sender else "") or calling_ae].append(path)
+    try:
+        for title, its in titled.items():
+            yield from send(way.peer, its, calling_ae=title, context=way.context)
+    except DestinationError as error:
+        raise DestinationError(_by_options(reasons.of(error))) from error
+
+
+def _source(path: Path) -> str:
+    dataset = _read(path, pixels=False)
+    return "" if dataset is None else str(dataset.file_meta.get("SourceApplicationEntityTitle", "")).strip()
+
+
+def _by_options(reason: Reason) -> Reason:
+    values = {n: _by_options(v) if isinstance(v, Reason) else v for n, v in reason.values.items()}
+    return Reason(_BY_OPTIONS.get(reason.key, reason.key), **values)
 
 
 def _associate(

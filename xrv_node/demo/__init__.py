@@ -18,10 +18,10 @@ from xrv_node.acceptance import facts, output
 from xrv_node.acceptance import run as acceptance
 from xrv_node.acceptance.archive import Receiver, receiving
 from xrv_node.acceptance.protocol import Protocol
-from xrv_node.acceptance.way import Way
 from xrv_node.db import queries
 from xrv_node.db.store import Store
 from xrv_node.deliver import scu
+from xrv_node.deliver.way import Way
 from xrv_node.demo import peers, samples
 from xrv_node.demo.collect import ImageResult, StudyReport, image_results, returned
 from xrv_node.errors import XrvNodeError
