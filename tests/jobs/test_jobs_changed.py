@@ -135,4 +135,6 @@ def test_the_doctor_reads_every_file_when_it_is_told_to(site: Site, tmp_path: Pa
     assert f"results that are not as they were written: {site.spool.relative(made)}" in second
     assert "fail" in first
     made.unlink()
+    assert not any(site.spool.relative(made) in line for line in told("--files"))  # `spool` tells of it
+    made.mkdir()
     assert any(f"cannot be read: {site.spool.relative(made)}" in line for line in told("--files"))

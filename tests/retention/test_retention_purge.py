@@ -59,7 +59,7 @@ def test_inputs_go_when_their_days_are_over_and_the_record_says_so(site: Site) -
     assert event["bytes"] > 2 * 300 * 260 * 2
     assert expire(site, inputs_days=39) == 0
     assert not (site.spool.root / "spool" / "inputs" / "1.2.3.1").exists()
-    assert find(site) == orphans.Disagreements((), (), (), ())
+    assert find(site) == orphans.Disagreements()
 
 
 def test_results_go_with_the_analyses(site: Site) -> None:
@@ -67,7 +67,7 @@ def test_results_go_with_the_analyses(site: Site) -> None:
     assert expire(site, results_days=30) == 1
     assert kinds(site) == {"inputs"}
     assert shown(site)["results purged on"] is not None
-    assert find(site) == orphans.Disagreements((), (), (), ())
+    assert find(site) == orphans.Disagreements()
 
 
 def test_without_days_everything_is_kept(site: Site) -> None:
@@ -216,7 +216,7 @@ def test_one_of_which_nothing_is_left_is_analysed_again_and_no_finding_is_sent_t
     assert (after["instance"], after["purged_at"]) == (before["instance"], None)
     assert [d["state"] for d in after["deliveries"]] == ["delivered"]
     assert count(site, Delivery) == 1
-    assert find(site) == orphans.Disagreements((), (), (), ())
+    assert find(site) == orphans.Disagreements()
 
 
 def test_a_late_image_of_a_purged_study_has_a_report_of_its_own(site: Site) -> None:

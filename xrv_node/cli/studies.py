@@ -166,6 +166,9 @@ def reprocess(
     all_failed: Annotated[
         bool, typer.Option("--all-failed", help="Those of which an image or the report failed.")
     ] = False,
+    incomplete: Annotated[
+        bool, typer.Option("--incomplete", help="Those of which an analysis or a result lost its file.")
+    ] = False,
     all_: Annotated[bool, typer.Option("--all", help="All, with --since or --older-models.")] = False,
     since: Annotated[
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Of these, what came on that day or later.")
@@ -181,10 +184,11 @@ def reprocess(
     from xrv_node import settings
     from xrv_node.jobs import rerun
     from xrv_node.models import weights
+    from xrv_node.retention import orphans
     from xrv_node.spool import Spool
 
-    if sum((bool(study_instance_uids), all_failed, all_)) != 1:
-        raise typer.BadParameter("name studies, or give --all-failed, or --all")
+    if sum((bool(study_instance_uids), all_failed, incomplete, all_)) != 1:
+        raise typer.BadParameter("name studies, or give --all-failed, --incomplete or --all")
     if all_ and since is None and not older_models:
         raise typer.BadParameter("--all needs --since DATE or --older-models")
     chosen = settings.load(config)
@@ -198,6 +202,9 @@ def reprocess(
         with store.read() as db:
             day = None if since is None else since.astimezone()
             found = rerun.choose(db, failed=all_failed, since=day, not_by=present)
+            if incomplete:
+                lost = orphans.incomplete(db, spool)
+                found = [uid for uid in found if uid in lost]
         if study_instance_uids:
             narrowed = since is not None or older_models
             found = [uid for uid in study_instance_uids if uid in found or not narrowed]

@@ -24,12 +24,12 @@ from xrv_node.doctor import (
     peers,
     priors,
 )
-from xrv_node.doctor.diagnosis import Diagnosis, Examined, Found, State
+from xrv_node.doctor.diagnosis import Diagnosis, Examined, Found, OfStudies, State
 from xrv_node.settings import Settings
 
 log = structlog.get_logger("doctor")
 
-CHECKS: dict[str, Callable[[Examined], Found]] = {
+CHECKS: dict[str, Callable[[Examined], Found | OfStudies]] = {
     "configuration": configuration.configuration,
     "disk": machine.disk,
     "ports": peers.ports,
@@ -73,8 +73,8 @@ def examine(
         node = Examined(settings, store, fix, read)
         for name, look in CHECKS.items():
             try:
-                for state, says, remedy in look(node):
-                    yield Diagnosis(name, state, says, remedy)
+                for finding in look(node):
+                    yield Diagnosis(name, *finding)
             except Exception as error:
                 log.exception("a check broke", check=name)
                 yield Diagnosis(name, State.FAIL, f"{type(error).__name__}; the log says where", _FIRST)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from xrv_node import role_locks
 from xrv_node.audit import forwarder, syslog
 from xrv_node.db import trail
-from xrv_node.doctor.diagnosis import Examined, Found, State
+from xrv_node.doctor.diagnosis import Examined, Found, OfStudies, State
 from xrv_node.errors import ConfigError, DestinationError
 from xrv_node.retention import orphans
 from xrv_node.spool import Spool
@@ -16,7 +17,7 @@ SENT_WITHIN = 600
 """Seconds in which the audit repository should have an event; the courier looks every few seconds."""
 
 SHOWN = 5
-"""Paths that are named before "and so many more"."""
+"""Paths and studies that are named before "and so many more"."""
 
 
 def database(node: Examined) -> Found:
@@ -67,20 +68,26 @@ def repository(node: Examined) -> Found:
             yield State.WARN, says, "see the log of the courier; what is new there may still be on its way"
 
 
-def spool(node: Examined) -> Found:
+def spool(node: Examined) -> OfStudies:
     """Files without rows and rows without files; `fix` settles the former."""
     if not node.has_record:
         return
     spool = Spool(node.settings.data_dir)
-    with node.store.read() as db:
-        found = orphans.find(db, spool)
-    fix = "`xrv-node doctor --fix` "
+    stopped = not node.serving and not any(role_locks.holders(spool.root, r) for r in role_locks.ROLES)
+    with node.store.read() as db:  # of a node that is stopped nothing is on its way, as of a restored spool
+        found = orphans.find(db, spool, settled=-1 if stopped else orphans.SETTLED_SECONDS)
     if node.fix:
         orphans.settle(node.store, spool, found)
+    wrong = [*_without_a_row(node, spool, found), *_without_a_file(found)]
+    yield from wrong or [(State.OK, "every file has its row, every row its file", "")]
+
+
+def _without_a_row(node: Examined, spool: Spool, found: orphans.Disagreements) -> Found:
+    fix = "`xrv-node doctor --fix` "
     if found.inputs:
         place = spool.root / orphans.FOUND
         moved = f"moved to {place}; " if node.fix else f"{fix}moves them to {place}; "
-        remedy = moved + "bring them in with `xrv-node send`"
+        remedy = f"{moved}bring them in with `xrv-node send {place} --as-sender`"
         yield State.WARN, f"received objects without a row: {_named(found.inputs)}", remedy
     if found.derived:
         remedy = "removed" if node.fix else f"{fix}removes them; they are made again when needed"
@@ -88,13 +95,34 @@ def spool(node: Examined) -> Found:
     if found.purged:
         remedy = "removed" if node.fix else f"{fix}removes them, and the courier once a day"
         yield State.WARN, f"files that were purged and are still there: {_named(found.purged)}", remedy
+    if found.young:
+        says = f"files without a row that are too young to judge: {found.young}; they may be on their way in"
+        yield State.WARN, says, f"look again in {orphans.SETTLED_SECONDS // 60} minutes"
+
+
+def _without_a_file(found: orphans.Disagreements) -> OfStudies:
     if found.missing:
-        says = f"rows without a file: {_named(found.missing)}"
-        yield State.FAIL, says, "restore spool from the backup, or send these studies again"
-    if not any((found.inputs, found.derived, found.purged, found.missing)):
-        yield State.OK, "every file has its row, every row its file", ""
+        of = orphans.studies(found.missing)
+        says = f"received objects whose file is gone: {len(found.missing)}, of {_of_studies(of)}"
+        remedy = (
+            "restore the spool, or have these studies sent again (--json names all); "
+            "what nobody has: `xrv-node studies purge UID --inputs`"
+        )
+        yield State.FAIL, says, remedy, of
+    if found.missing_derived:
+        of = orphans.studies(found.missing_derived)
+        says = f"analyses and results whose file is gone: {len(found.missing_derived)}, of {_of_studies(of)}"
+        remedy = (
+            "`xrv-node studies reprocess --incomplete` makes them again; "
+            "those whose images are gone: `xrv-node studies purge UID --results`"
+        )
+        yield State.FAIL, says, remedy, of
 
 
-def _named(paths: tuple[str, ...]) -> str:
-    more = f" and {len(paths) - SHOWN} more" if len(paths) > SHOWN else ""
-    return ", ".join(paths[:SHOWN]) + more
+def _of_studies(uids: tuple[str, ...]) -> str:
+    return f"{len(uids)} {'study' if len(uids) == 1 else 'studies'}: {_named(uids)}"
+
+
+def _named(names: tuple[str, ...]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more

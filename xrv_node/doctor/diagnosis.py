@@ -28,6 +28,8 @@ class Diagnosis:
     state: State
     says: str
     remedy: str = ""
+    studies: tuple[str, ...] = ()
+    """All that it is about, where it is about studies: Study Instance UIDs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,3 +59,6 @@ class Examined:
 
 Found = Iterator[tuple[State, str, str]]
 """What a check yields: how bad it is, what is, and the remedy; the remedy is empty where nothing is wrong."""
+
+OfStudies = Iterator[tuple[State, str, str] | tuple[State, str, str, tuple[str, ...]]]
+"""The same, with the studies where it is about some."""

@@ -16,8 +16,8 @@ from pathlib import Path
 from time import time
 from typing import Any
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy import func, select, true
+from sqlalchemy.orm import Session, aliased
 
 from xrv_node import durable, role_locks
 from xrv_node.db.store import Store
@@ -45,35 +45,56 @@ TABLES: dict[str, Any] = {"inputs": Instance, "analyses": AnalysisRow, "results"
 class Disagreements:
     """Paths relative to the data directory; their names are UIDs."""
 
-    inputs: tuple[str, ...]
+    inputs: tuple[str, ...] = ()
     """Received objects without a row."""
-    derived: tuple[str, ...]
+    derived: tuple[str, ...] = ()
     """Analyses and results without a row; they are made again when they are needed."""
-    purged: tuple[str, ...]
+    purged: tuple[str, ...] = ()
     """Files of any kind whose row says that they were purged."""
-    missing: tuple[str, ...]
-    """Received objects and results that have a row and no file."""
+    missing: tuple[str, ...] = ()
+    """Received objects that have a row and no file: only who has them can send them again."""
+    missing_derived: tuple[str, ...] = ()
+    """Analyses and results that have a row and no file, of those that were made last."""
+    young: int = 0
+    """Files without a row that are too young to be judged."""
 
 
 def find(db: Session, spool: Spool, *, settled: float = SETTLED_SECONDS) -> Disagreements:
-    """Compare the spool with the database, which may be in use; files younger than `settled` are let be."""
+    """Compare the spool with the database, which may be in use; files younger than `settled` seconds are let
+    be, and those of them that no row knows are counted."""
+    before = time() - settled
     unknown: dict[str, list[str]] = {}
     purged: list[str] = []
+    young = 0
     for kind, table in TABLES.items():
         unknown[kind] = []
-        files = map(spool.relative, _older(spool.root / "spool" / kind, settled))
-        while paths := list(itertools.islice(files, _BATCH)):
-            rows = db.execute(select(table.path, table.purged_at).where(table.path.in_(paths))).all()
+        files = _files(spool.root / "spool" / kind)
+        while batch := list(itertools.islice(files, _BATCH)):
+            old = {spool.relative(path): written < before for path, written in batch}
+            rows = db.execute(select(table.path, table.purged_at).where(table.path.in_(old))).all()
             live = {path for path, purged_at in rows if purged_at is None}
             known = {path for path, _ in rows}
-            purged += [p for p in paths if p in known - live]
-            unknown[kind] += [p for p in paths if p not in known]
+            purged += [p for p in old if old[p] and p in known - live]
+            unknown[kind] += [p for p in old if old[p] and p not in known]
+            young += sum(not old[p] and p not in known for p in old)
     return Disagreements(
         tuple(unknown["inputs"]),
         (*unknown["analyses"], *unknown["results"]),
         tuple(purged),
-        tuple(_missing(db, spool)),
+        tuple(_missing(db, spool, (Instance, true()))),
+        tuple(_missing(db, spool, *_last_made())),
+        young,
     )
+
+
+def studies(paths: Iterable[str]) -> tuple[str, ...]:
+    """Return the Study Instance UIDs of files of the spool, each once."""
+    return tuple(dict.fromkeys(path.split("/")[2] for path in paths))
+
+
+def incomplete(db: Session, spool: Spool) -> set[str]:
+    """Return the Study Instance UIDs of the studies of which an analysis or a result has lost its file."""
+    return set(studies(_missing(db, spool, *_last_made())))
 
 
 def settle(store: Store, spool: Spool, found: Disagreements) -> None:
@@ -116,29 +137,39 @@ def remove(store: Store, spool: Spool, paths: Iterable[str]) -> int:
     return count
 
 
-def _older(directory: Path, seconds: float) -> Iterator[Path]:
-    before = time() - seconds
+def _files(directory: Path) -> Iterator[tuple[Path, float]]:
+    """The files below, each with the time at which it was written."""
     for folder, _, names in os.walk(directory):
         for name in sorted(names):
             path = Path(folder) / name
-            try:
-                old = path.stat().st_mtime < before
-            except FileNotFoundError:  # a draft that was renamed meanwhile
-                continue
-            if old:
-                yield path
+            with suppress(FileNotFoundError):  # a draft that was renamed meanwhile
+                yield path, path.stat().st_mtime
 
 
 def _abandoned_drafts(spool: Spool) -> Iterator[Path]:
     """Of desks that nobody holds: a receiver clears only the desk that it sits down at."""
-    for path in _older(Spool(spool.root).drafts, SETTLED_SECONDS):
-        if not role_locks.is_held(spool.root, path.parent.name):
+    before = time() - SETTLED_SECONDS
+    for path, written in _files(Spool(spool.root).drafts):
+        if written < before and not role_locks.is_held(spool.root, path.parent.name):
             yield path
 
 
-def _missing(db: Session, spool: Spool) -> Iterator[str]:
-    for table in (TABLES["inputs"], TABLES["results"]):
-        rows = select(table.path).where(table.purged_at.is_(None))
+def _missing(db: Session, spool: Spool, *conditions: Any) -> Iterator[str]:
+    """Paths of the rows that these conditions choose and that have no file."""
+    for table, condition in conditions:
+        rows = select(table.path).where(table.purged_at.is_(None), condition)
         for path in db.scalars(rows.execution_options(yield_per=1000)):
             if not spool.absolute(path).is_file():
                 yield path
+
+
+def _last_made() -> Iterator[tuple[Any, Any]]:
+    """The newest analysis of each image and the results of each study's last report: nothing needs the others
+    any more, and nothing would make them again."""
+    newest = select(func.max(AnalysisRow.id)).group_by(AnalysisRow.instance_id)
+    yield AnalysisRow, AnalysisRow.id.in_(newest)
+    later = aliased(ResultRow)
+    superseded = select(later.id).where(
+        later.study_id == ResultRow.study_id, later.revision > ResultRow.revision
+    )
+    yield ResultRow, ~superseded.exists()
