@@ -63,7 +63,7 @@ RUN = (
     "datasets to-dicom nih",
 )
 """The commands that need neither a node, released weights nor hours."""
-NO_COMMANDS = {"xrv-node validation", "xrv-node send found"}
+NO_COMMANDS = {"xrv-node validation"}
 """Names of things."""
 
 
