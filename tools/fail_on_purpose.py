@@ -19,7 +19,6 @@ from pathlib import Path
 
 import numpy as np
 from pydicom import Dataset
-from xrv_node.acceptance.way import Way
 
 from xrv_node import models, settings
 from xrv_node.acceptance import facts, output, run
@@ -28,6 +27,7 @@ from xrv_node.acceptance.compare import NOTHING
 from xrv_node.acceptance.protocol import Protocol
 from xrv_node.acceptance.row import Row
 from xrv_node.deliver import scu
+from xrv_node.deliver.way import Way
 from xrv_node.demo import peers
 from xrv_node.result_kinds import kind_of
 
