@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import dciodvfy
 import pytest
 from made_protocol import answers, case, image, sent
 from pydicom import dcmread
@@ -136,6 +137,7 @@ def test_the_protocol_is_left_behind_for_people_and_programs(tmp_path: Path) -> 
     assert made.SOPClassUID == "1.2.840.10008.5.1.4.1.1.104.1"
     assert made.EncapsulatedDocument[: made.EncapsulatedDocumentLength] == paper
     assert dicom[128:132] == b"DICM"
+    assert [line for line in dciodvfy.said(paths[3]) if line.startswith(("Error", "Warning"))] == []
 
 
 def test_the_page_says_first_whether_the_node_is_accepted() -> None:

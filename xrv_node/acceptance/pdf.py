@@ -64,7 +64,7 @@ def encapsulated(protocol: Protocol, pdf: bytes) -> Dataset:
     made.PatientName, made.PatientID = "PHANTOM^ACCEPTANCE", "ACCEPTANCE"
     made.PatientBirthDate = made.PatientSex = made.ReferringPhysicianName = made.AccessionNumber = ""
     made.QualityControlSubject = "YES"
-    made.StudyID, made.SeriesNumber, made.InstanceNumber = "", 1, 1
+    made.StudyID, made.SeriesNumber, made.InstanceNumber = began.strftime("%Y%m%d%H%M%S"), 1, 1
     made.StudyDescription = made.SeriesDescription = "Acceptance test"
     made.StudyDate = made.ContentDate = made.SeriesDate = began.strftime("%Y%m%d")
     made.StudyTime = made.ContentTime = made.SeriesTime = began.strftime("%H%M%S")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Sequence
+from concurrent import futures
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -104,11 +106,16 @@ def run(plan: Plan, archive: Archive, folder: Path, say: Callable[[str], None] =
     made: list[ExpectedCase] = []
     sendings: list[list[Sending]] = []
     chosen = cases.chosen(short=plan.short)
-    for number, case in enumerate(chosen, 1):
-        say(f"{number} of {len(chosen)}: {case.name}")
-        made.append(cast.expected(case, plan.seed * 1000 + number, salt, folder, rows=plan.rows))
-        sendings.append(sending.send(plan.way, made[-1], calling_ae=CALLING_AE))
-        watch.look(_unanswered(plan, watch, made))
+    with ThreadPoolExecutor(1) as maker:
+        for number, case in enumerate(chosen, 1):
+            say(f"{number} of {len(chosen)}: {case.name}")
+            making = maker.submit(
+                cast.expected, case, plan.seed * 1000 + number, salt, folder, rows=plan.rows
+            )
+            while futures.wait((making,), _LOOK_SECONDS).not_done:  # what comes meanwhile is not timed by it
+                watch.look(_unanswered(plan, watch, made))
+            made.append(making.result())
+            sendings.append(sending.send(plan.way, made[-1], calling_ae=CALLING_AE))
     _wait(plan, watch, made, say)
     for number, expected in enumerate(made):
         if expected.case.manner == "again":

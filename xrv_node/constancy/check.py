@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, time
 
-import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -29,8 +28,6 @@ from xrv_node.errors import ConfigError, DestinationError, XrvNodeError
 from xrv_node.reasons import Reason
 from xrv_node.settings import Settings
 from xrv_node.spool import Spool
-
-log = structlog.get_logger("constancy")
 
 CASE = Case("constancy", "study", (Shot(("Effusion",)),))
 SEED = 2026
@@ -85,10 +82,6 @@ def run(settings: Settings, store: Store, spool: Spool, stop: threading.Event) -
             machine=dict(outcome.machine),
             scores=dict(outcome.scores),
         )
-    if outcome.good:
-        log.info("constancy: all as before", study=outcome.study)
-    for why in outcome.amiss:
-        log.error("constancy: not as before", study=outcome.study, why=str(why))
     _tidy(spool.root, outcome.study)
     return outcome
 

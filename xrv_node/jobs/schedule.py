@@ -72,8 +72,13 @@ def test_when_due(settings: Settings, store: Store, spool: Spool, stop: threadin
             return 0
     from xrv_node.constancy import check
 
-    outcome = check.run(settings, store, spool, stop)
-    return len(outcome.amiss) if outcome else 0
+    if (outcome := check.run(settings, store, spool, stop)) is None:
+        return 0
+    if outcome.good:
+        log.info("constancy: all as before", study=outcome.study)
+    for why in outcome.amiss:
+        log.error("constancy: not as before", study=outcome.study, why=str(why))
+    return len(outcome.amiss)
 
 
 def _follow_the_clock(scheduler: BackgroundScheduler) -> None:
