@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -87,6 +88,8 @@ class AskedWeb:
     """An archive with DICOMweb: QIDO-RS and WADO-RS."""
 
     url: str
+    context: ssl.SSLContext | None = None
+    """For https; None: what the system trusts."""
     _seen: set[str] = field(default_factory=set)
 
     @property
@@ -97,7 +100,7 @@ class AskedWeb:
     def came(self, studies: Collection[str]) -> list[Came]:
         """As `Asked.came`."""
         session = http_session.session(
-            tls.client_context(None), seconds=_SECONDS, most=lambda: _MOST_OF_ONE, proxy=None
+            self.context or tls.client_context(None), seconds=_SECONDS, most=lambda: _MOST_OF_ONE, proxy=None
         )
         client = DICOMwebClient(self.url.rstrip("/"), session, timeout=_SECONDS)
         try:

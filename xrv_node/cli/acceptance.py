@@ -13,9 +13,19 @@ import typer
 from xrv_node.cli.console import ConfigOption, JsonOption, print_json, print_table, say, status_line
 from xrv_node.cli.results_back import ReceiveHostOption, ReceivePortOption, WaitOption
 from xrv_node.cli.send import peer
+from xrv_node.cli.tls_options import (
+    CaOption,
+    CertificateOption,
+    KeyOption,
+    TlsOption,
+    VerifyHostOption,
+    tls_context,
+)
 from xrv_node.cli.words import one_of
 
 if TYPE_CHECKING:
+    import ssl
+
     from xrv_node.acceptance.archive import Archive
     from xrv_node.acceptance.protocol import Protocol
 
@@ -88,6 +98,11 @@ def acceptance(
             rich_help_panel=_DAILY,
         ),
     ] = False,
+    use_tls: TlsOption = False,
+    ca: CaOption = None,
+    certificate: CertificateOption = None,
+    key: KeyOption = None,
+    verify_host: VerifyHostOption = True,
     baseline: Annotated[
         bool,
         typer.Option(
@@ -120,11 +135,12 @@ def acceptance(
     if "report" not in chosen:
         raise typer.BadParameter("--kind: without the report nobody knows the findings: add --kind report")
     loaded = settings.load(config)
+    context = tls_context(use_tls, ca, certificate, key, verify_host=verify_host)
     if named := through or node:
-        to = Way(peer("--through" if through else "--node", named))
+        to = Way(peer("--through" if through else "--node", named), context)
     else:
         to = way.to_itself(loaded, run.CALLING_AE)
-    pdf_to = Way(peer("--archive-pdf", archive_pdf)) if archive_pdf else None
+    pdf_to = Way(peer("--archive-pdf", archive_pdf), context) if archive_pdf else None
     folder = out or Path("acceptance") / datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
     plan = run.Plan(
         way=to,
@@ -139,13 +155,11 @@ def acceptance(
     )
     where = archive or through
     with (
-        _archive(where, folder / "archive", receive_host, receive_port) as back,
+        _archive(where, context, folder / "archive", receive_host, receive_port) as back,
         status_line("starting") as told,
     ):
         protocol = run.run(plan, back, folder / "sent", say=told)
     written = output.write(protocol, folder)
-    if pdf_to:
-        sending.to_archive(pdf_to, written[-1], calling_ae=run.CALLING_AE)
     if as_json:
         from xrv_node.acceptance.protocol import plain
 
@@ -154,6 +168,8 @@ def acceptance(
         show(protocol)
         for path in written:
             say(path)
+    if pdf_to:
+        sending.to_archive(pdf_to, written[-1], calling_ae=run.CALLING_AE)
     raise typer.Exit(0 if protocol.good else 1)
 
 
@@ -193,7 +209,9 @@ def _constancy(config: Path | None, accepting: tuple[str, str] | None) -> int:
 
 
 @contextmanager
-def _archive(where: str | None, folder: Path, host: str, port: int) -> Iterator[Archive]:
+def _archive(
+    where: str | None, context: ssl.SSLContext | None, folder: Path, host: str, port: int
+) -> Iterator[Archive]:
     """What is asked, or receives."""
     from xrv_node.acceptance import run
     from xrv_node.acceptance.archive import receiving
@@ -204,9 +222,9 @@ def _archive(where: str | None, folder: Path, host: str, port: int) -> Iterator[
         with receiving(folder, run.CALLING_AE, host, port) as receiver:
             yield receiver
     elif where.startswith(("http://", "https://")):
-        yield AskedWeb(where)
+        yield AskedWeb(where, context)
     else:
-        yield Asked(Way(peer("--archive", where)), run.CALLING_AE)
+        yield Asked(Way(peer("--archive", where), context), run.CALLING_AE)
 
 
 def show(protocol: Protocol) -> None:

@@ -9,6 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from xrv_node.cli.console import ConfigOption, JsonOption, print_json, say, watched
+from xrv_node.cli.tls_options import (
+    CaOption,
+    CertificateOption,
+    KeyOption,
+    TlsOption,
+    VerifyHostOption,
+    tls_context,
+)
 
 if TYPE_CHECKING:
     import ssl
@@ -17,7 +25,6 @@ if TYPE_CHECKING:
     from xrv_node.deliver.way import Way
 
 CALLING_AE = "XRVSEND"
-_TLS = "TLS, as a destination's"
 
 
 def send(
@@ -45,31 +52,18 @@ def send(
             "(Source Application Entity Title, which a node writes).",
         ),
     ] = False,
-    use_tls: Annotated[
-        bool, typer.Option("--tls", help="Turned on by --ca and --certificate too.", rich_help_panel=_TLS)
-    ] = False,
-    ca: Annotated[
-        Path | None,
-        typer.Option(
-            help="Authority of the peer's certificate.",
-            show_default="those of the system",
-            rich_help_panel=_TLS,
-        ),
-    ] = None,
-    certificate: Annotated[
-        Path | None, typer.Option(help="Ours, for a peer that asks for one.", rich_help_panel=_TLS)
-    ] = None,
-    key: Annotated[Path | None, typer.Option(help="Its key.", rich_help_panel=_TLS)] = None,
-    verify_host: Annotated[
-        bool, typer.Option(help="The peer's certificate must name its host.", rich_help_panel=_TLS)
-    ] = True,
+    use_tls: TlsOption = False,
+    ca: CaOption = None,
+    certificate: CertificateOption = None,
+    key: KeyOption = None,
+    verify_host: VerifyHostOption = True,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """C-STORE files to any AE; exit code 1 when one was not taken."""
     from xrv_node.deliver import scu
 
-    context = _context(use_tls, ca, certificate, key, verify_host=verify_host)
+    context = tls_context(use_tls, ca, certificate, key, verify_host=verify_host)
     way, title = _called(to, calling_ae, context, config)
     files = scu.files_in(paths)
     sent = scu.send_by_sender(way, title, files, as_sender=as_sender)
@@ -97,30 +91,6 @@ def _called(
     title = calling_ae or next(iter(loaded.receive.allowed_calling_ae), CALLING_AE)
     own = to_itself(loaded, title)
     return Way(own.peer, context or own.context), title
-
-
-def _context(
-    use_tls: bool, ca: Path | None, certificate: Path | None, key: Path | None, *, verify_host: bool
-) -> ssl.SSLContext | None:
-    """The context that the options ask for.
-
-    Raises
-    ------
-    ConfigError
-        A file of theirs is missing or wrong, or they ask for half of it.
-    """
-    from xrv_node import tls
-    from xrv_node.errors import ConfigError
-
-    if (certificate is None) != (key is None):
-        raise ConfigError("--certificate and --key go together: give both, or neither")
-    if not (use_tls or ca or certificate):
-        if not verify_host:
-            raise ConfigError("--no-verify-host is of TLS: give --tls or --ca too")
-        return None
-    context = tls.client_context(ca, certificate, key, "tls")
-    context.check_hostname = verify_host
-    return context
 
 
 def peer(option: str, text: str) -> Peer:
