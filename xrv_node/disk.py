@@ -6,8 +6,11 @@ nothing.
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from dataclasses import dataclass
+from pathlib import Path
 from time import monotonic
 
 import structlog
@@ -23,6 +26,10 @@ from xrv_node.settings import Settings
 log = structlog.get_logger("receive")
 
 PAUSED, RESUMED = "receive.paused", "receive.resumed"
+
+RESERVE = 64 << 20
+"""Bytes that analyses and results leave free. What the database needs to say that jobs wait is far less: an
+event has a kilobyte or two."""
 
 LOOK_SECONDS = 1.0
 """Between two looks of a receiver at the disk: at a gigabit a second brings less than 120 MB."""
@@ -77,6 +84,19 @@ def look(settings: Settings, store: Store) -> Reason | None:
 def _says(settings: Settings, free: int) -> Reason:
     receive = settings.receive
     return Reason("disk-paused", free=free, least=receive.min_free_mb, resume=receive.resume_free_mb)
+
+
+def leave_room(directory: Path, size: int = 0) -> None:
+    """See that what is written leaves the database room to record it.
+
+    Raises
+    ------
+    OSError
+        ``errno.ENOSPC``, where less than `RESERVE`, or a twentieth of a small disk, would be free.
+    """
+    room = shutil.disk_usage(directory)
+    if room.free - size < min(RESERVE, room.total // 20):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 @dataclass

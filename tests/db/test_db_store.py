@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 
@@ -26,6 +27,21 @@ def test_sqlite_is_opened_so_that_a_commit_survives_a_power_cut(store: Store) ->
         assert db.scalar(text("PRAGMA journal_mode")) == "wal"
         assert db.scalar(text("PRAGMA synchronous")) == 2  # FULL
         assert db.scalar(text("PRAGMA foreign_keys")) == 1
+
+
+def test_the_database_is_its_users_alone_whatever_the_umask_is(tmp_path: Path) -> None:
+    file = tmp_path / "one.sqlite"
+    umask = os.umask(0o022)
+    try:
+        made = Store(f"sqlite:///{file}")
+        made.migrate()
+        assert {path.stat().st_mode & 0o777 for path in tmp_path.glob("one.sqlite*")} == {0o600}
+        made.close()
+        file.chmod(0o644)  # of an older program
+        Store(f"sqlite:///{file}").close()
+        assert file.stat().st_mode & 0o777 == 0o640
+    finally:
+        os.umask(umask)
 
 
 def test_an_empty_database_is_named_with_the_remedy(tmp_path: Path) -> None:

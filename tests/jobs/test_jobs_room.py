@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import sqlite3
 import threading
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import OperationalError
 from worded import said
 
-from xrv_node import durable
+from xrv_node import disk, durable
 from xrv_node.db import progress, queries, queue
 from xrv_node.db.queue import Claim
 from xrv_node.db.store import Store, no_room
@@ -149,3 +150,22 @@ class DiskFull(Exception):
 )
 def test_a_full_disk_is_told_from_other_faults(error: Exception, told: str | None) -> None:
     assert said(no_room(error)) == (told or "")
+
+
+def test_analyses_and_results_leave_the_database_its_room(
+    store: Store, spool: Spool, handlers: list[worker.Handler], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    intake.accept(store, spool, FrontalSection(), incoming(image(1)))
+    usage = shutil.disk_usage(spool.root)
+    for kind in ("analyse", "report"):
+        with monkeypatch.context() as patched:
+            patched.setattr(disk, "RESERVE", usage.total)
+            patched.setattr(shutil, "disk_usage", lambda _: usage._replace(free=usage.total // 21))
+            work(store, handlers)
+        assert jobs(store)[-1] == (kind, "queued", 0, "the disk of node.data_dir is full")
+        due(store)
+        work(store, handlers)
+        if kind == "analyse":
+            with store.begin() as db:
+                progress.close_study(db, db.scalars(select(Study)).one(), as_is("test"))
+    assert [(k, s) for k, s, _, _ in jobs(store)][:2] == [("analyse", "done"), ("report", "done")]

@@ -103,7 +103,7 @@ def test_a_destination_takes_every_kind_of_result_and_a_misspelt_one_names_them(
     assert load(tmp_path, f"{text}{list(KINDS)}").destinations[0].send == tuple(KINDS)
     *names, last = (f"'{kind}'" for kind in KINDS)
     accepted = f"Input should be {', '.join(names)} or {last} (got 'rapport')"
-    with pytest.raises(ConfigError, match=re.escape(f"destinations.0.send.0: {accepted}")):
+    with pytest.raises(ConfigError, match=re.escape(f"destinations.a.send.0: {accepted}")):
         load(tmp_path, text + "['rapport']")
 
 
@@ -112,9 +112,13 @@ def test_a_destination_takes_every_kind_of_result_and_a_misspelt_one_names_them(
     [
         ("[receive]\nprot = 3", "receive.prot: unknown key; accepted here: ae_title, host, port, "),
         ("[recieve]\nport = 3", "recieve: unknown key; accepted here: node, receive, study, "),
-        ("[[destinations]]\nname='a'\nkind='folder'\npath='x'\nhots=1", "destinations.0.hots: unknown key"),
+        ("[[destinations]]\nname='a'\nkind='folder'\npath='x'\nhots=1", "destinations.a.hots: unknown key"),
         ("[receive]\nport = 70000", "receive.port: Input should be less than or equal to 65535 (got 70000)"),
         ("[receive]\nport = 'x'", "receive.port: "),
+        (
+            "[receive]\nallowed_calling_ae = 'PACS'",
+            "receive.allowed_calling_ae: a list is needed here, in square",
+        ),
         ("[receive]\nport = 0\nprocesses = 2", "receive: several processes share a port that is named"),
         ("[receive]\nallowed_addresses = ['pacs']", "receive.allowed_addresses.0: value is not a valid IPv4"),
         ("[receive]\nae_title = 'SEVENTEEN LETTERS'", "receive.ae_title: an AE title is 1 to 16 printable"),
@@ -138,30 +142,30 @@ def test_a_destination_takes_every_kind_of_result_and_a_misspelt_one_names_them(
         ("[priors]\ntimeout_seconds = 0", "priors.timeout_seconds: "),
         ("[log]\njson = 'perhaps'", "log.json: "),
         ("[study]\nquiet_seconds = -1", "study.quiet_seconds: "),
-        ("[[destinations]]\nname='a'\nkind='dimse'", 'destinations.0.ae_title: kind "dimse" needs it'),
-        ("[[destinations]]\nname='a'\nkind='dimse'", 'destinations.0.host: kind "dimse" needs it'),
-        ("[[destinations]]\nname='a'\nkind='dimse'", 'destinations.0.port: kind "dimse" needs it'),
-        ("[[destinations]]\nname='a'\nkind='folder'", 'destinations.0.path: kind "folder" needs it'),
+        ("[[destinations]]\nname='a'\nkind='dimse'", 'destinations.a.ae_title: kind "dimse" needs it'),
+        ("[[destinations]]\nname='a'\nkind='dimse'", 'destinations.a.host: kind "dimse" needs it'),
+        ("[[destinations]]\nname='a'\nkind='dimse'", 'destinations.a.port: kind "dimse" needs it'),
+        ("[[destinations]]\nname='a'\nkind='folder'", 'destinations.a.path: kind "folder" needs it'),
         ("[[destinations]]\nname='a/b'\nkind='folder'\npath='x'", "destinations.0.name: "),
-        ("[[destinations]]\nname='a'\nkind='folder'\npath='x'\nsend=['fax']", "destinations.0.send.0: "),
+        ("[[destinations]]\nname='a'\nkind='folder'\npath='x'\nsend=['fax']", "destinations.a.send.0: "),
         ("[[destinations]]\nname='a'\nkind='folder'\npath='x'\n" * 2, "two destinations are named a"),
-        (f"{WEB}url='ftp://x'", "destinations.0.url: "),
-        (f"{WEB}url='https://name:word@x/'", "destinations.0.url: "),
-        (WEB, 'destinations.0.url: kind "web" needs it'),
-        (f"{WEB}url='https://x'\ntoken='t'", "destinations.0.token: unknown key"),
+        (f"{WEB}url='ftp://x'", "destinations.a.url: "),
+        (f"{WEB}url='https://name:word@x/'", "destinations.a.url: "),
+        (WEB, 'destinations.a.url: kind "web" needs it'),
+        (f"{WEB}url='https://x'\ntoken='t'", "destinations.a.token: unknown key"),
         (f"{WEB}url='https://x'\nuser='u'", "user and password_file go together"),
         (
             f"{WEB}url='https://x'\ntoken_file='t'\ntoken_variable='T'",
             "token_file and token_variable: a destination has one way to log in",
         ),
-        (f"{WEB}url='https://x'\ntls={{key='k'}}", "destinations.0.tls: certificate and key go together"),
+        (f"{WEB}url='https://x'\ntls={{key='k'}}", "destinations.a.tls: certificate and key go together"),
         (
             f"{WEB}url='https://x'\ncommitment=true",
-            'destinations.0.commitment: `commitment` is a key of kind "dimse" or "reply", not of "web"',
+            'destinations.a.commitment: `commitment` is a key of kind "dimse" or "reply", not of "web"',
         ),
         ("[web]\ntoken_file=3", "web.token_file: a path is needed here (got 3)"),
         ("models=3", "models: a table is needed here"),
-        (f"{WEB}url='https://x'\nwhen={{findings=['Mass']}}", "destinations.0.when.findings: unknown key; "),
+        (f"{WEB}url='https://x'\nwhen={{findings=['Mass']}}", "destinations.a.when.findings: unknown key; "),
         (
             f"{WEB}url='https://x'\nwhen={{finding=['Tumor']}}",
             "no finding has this name; accepted: Atelectasis",
@@ -169,7 +173,7 @@ def test_a_destination_takes_every_kind_of_result_and_a_misspelt_one_names_them(
         ("[[destinations]]\nname='a'\nkind='reply'", "a reply destination needs [[peers]]"),
         (f"[[destinations]]\nname='{'a' * 33}'\nkind='reply'", "has at most 32 characters"),
         (f"{PEER}{PEER}", "two peers are named p"),
-        (f"{PEER}prot=1", "peers.0.prot: unknown key; accepted here: name, ae_title, host, port, tls"),
+        (f"{PEER}prot=1", "peers.p.prot: unknown key; accepted here: name, ae_title, host, port, tls"),
         ("[receive", "not valid TOML"),
         ("\udcff", "not valid TOML"),
     ],

@@ -88,13 +88,13 @@ def test_what_was_once_taken_as_good_is_refused(tmp_path: Path) -> None:
         port = 104
     """
     assert check(tmp_path, folder + web) == [
-        'destinations.0.url: `url` is a key of kind "web", not of "folder"',
-        'destinations.0.user: `user` is a key of kind "web", not of "folder"',
-        'destinations.0.password_file: `password_file` is a key of kind "web", not of "folder"',
-        'destinations.0.tls: `tls` is a key of kind "dimse", "web" or "hl7", not of "folder"',
-        'destinations.1.ae_title: `ae_title` is a key of kind "dimse", not of "web"',
-        'destinations.1.host: `host` is a key of kind "dimse" or "hl7", not of "web"',
-        'destinations.1.port: `port` is a key of kind "dimse" or "hl7", not of "web"',
+        'destinations.a.url: `url` is a key of kind "web", not of "folder"',
+        'destinations.a.user: `user` is a key of kind "web", not of "folder"',
+        'destinations.a.password_file: `password_file` is a key of kind "web", not of "folder"',
+        'destinations.a.tls: `tls` is a key of kind "dimse", "web" or "hl7", not of "folder"',
+        'destinations.b.ae_title: `ae_title` is a key of kind "dimse", not of "web"',
+        'destinations.b.host: `host` is a key of kind "dimse" or "hl7", not of "web"',
+        'destinations.b.port: `port` is a key of kind "dimse" or "hl7", not of "web"',
     ]
 
 
@@ -103,16 +103,16 @@ def test_what_was_once_taken_as_good_is_refused(tmp_path: Path) -> None:
     [
         (
             '[[destinations]]\nname = "a"\nkind = "ftp"',
-            f"destinations.0.kind: Input should be {ACCEPTED} (got 'ftp')",
+            f"destinations.a.kind: Input should be {ACCEPTED} (got 'ftp')",
         ),
         (
             '[[destinations]]\nname = "a"',
-            f"destinations.0.kind: every table here needs it: {ACCEPTED}",
+            f"destinations.a.kind: every table here needs it: {ACCEPTED}",
         ),
         ('[priors]\nkind = 3', 'priors.kind: Input should be "none", "dimse" or "web" (got 3)'),
         (
             '[[destinations]]\nname = "a"\nkind = "folder"\npath = "x"\nhots = 1',
-            "destinations.0.hots: unknown key; accepted here: name, kind, send, when, report_skipped, language, "
+            "destinations.a.hots: unknown key; accepted here: name, kind, send, when, report_skipped, language, "
             "seg_geometry, seg_type, deflate, path",
         ),
         ('[priors]\nhots = 1', "priors.hots: unknown key; accepted here: max_studies, kind, timeout_seconds"),
@@ -188,12 +188,15 @@ def test_destinations_come_from_the_environment(monkeypatch: pytest.MonkeyPatch,
 @pytest.mark.parametrize(
     ("variables", "expected"),
     [
-        ({"PRIORS__TOKEN": "Zebrafinch"}, 'priors.token: `token` is a key of kind "web", not of "none"'),
-        ({"PRIORS__KIND": "ftp"}, 'priors.kind: Input should be "none", "dimse" or "web" (got \'ftp\')'),
-        ({"PRIORS": '{"token": "Zebrafinch",}'}, "priors: a table is needed here; in a variable, one in JSON"),
+        ({"PRIORS__TOKEN": "Zebrafinch"}, 'XRV_NODE__PRIORS__TOKEN: priors.token: `token` is a key of kind "web", not of "none"'),
+        ({"RECEIVE__PRT": "1"}, "XRV_NODE__RECEIVE__PRT: receive.prt: unknown key; accepted here: ae_title"),
+        ({"RECEIVE": {"PRT": 1}}, "XRV_NODE__RECEIVE: receive.PRT: unknown key; accepted here: ae_title"),
+        ({"RECEIVE__ALLOWED_CALLING_AE": "PACS"}, "XRV_NODE__RECEIVE__ALLOWED_CALLING_AE: a list or a table is needed here, in JSON"),
+        ({"PRIORS__KIND": "ftp"}, 'XRV_NODE__PRIORS__KIND: priors.kind: Input should be "none", "dimse" or "web" (got \'ftp\')'),
+        ({"PRIORS": '{"token": "Zebrafinch",}'}, "XRV_NODE__PRIORS: priors: a table is needed here; in a variable, one in JSON"),
         (
             {"DESTINATIONS": [{"name": "a", "kind": "folder", "path": "o", "token_file": "Zebrafinch"}]},
-            'destinations.0.token_file: `token_file` is a key of kind "web", not of "folder"',
+            'XRV_NODE__DESTINATIONS: destinations.0.token_file: `token_file` is a key of kind "web", not of "folder"',
         ),
     ],
 )  # fmt: skip
@@ -202,7 +205,7 @@ def test_a_variable_that_is_out_of_place_is_named(
 ) -> None:
     with pytest.raises(ConfigError) as error:
         from_environment(monkeypatch, tmp_path, **variables)
-    assert str(error.value).partition(": ")[2] == expected
+    assert str(error.value).partition(": ")[2].startswith(expected)
     assert "Zebrafinch" not in str(error.value)
 
 

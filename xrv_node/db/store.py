@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import errno
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,6 +31,9 @@ log = structlog.get_logger("audit")
 
 T = TypeVar("T")
 
+_OTHERS = 0o007
+"""Of a mode: what everybody may."""
+
 BUSY_SECONDS = 30
 """How long a writer waits for another: SQLite has one writer at a time."""
 
@@ -53,6 +57,7 @@ class Store:
         self._file = Path(parsed.database) if self._sqlite and parsed.database else None
         if self._file:
             self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _make_private(self._file)
         try:
             self.engine = _engine(url, sqlite=self._sqlite)
         except (NoSuchModuleError, ModuleNotFoundError) as error:
@@ -179,6 +184,15 @@ class Store:
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
+
+
+def _make_private(file: Path) -> None:
+    """Make a database that is not there yet as a file of its user alone, as all others are; SQLite gives the
+    files beside it the same mode. Of one that is there, what others may is taken away."""
+    with suppress(OSError):  # of another user; that it cannot be opened is said where it is
+        os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
+        if file.stat().st_mode & _OTHERS:
+            file.chmod(file.stat().st_mode & 0o770)
 
 
 def no_room(error: BaseException) -> Reason | None:

@@ -13,7 +13,7 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from xrv_node import intact, reasons
+from xrv_node import disk, intact, reasons
 from xrv_node.analyse.analysis_file import save
 from xrv_node.db import progress, queue, trail
 from xrv_node.db.queue import Claim, LeaseLostError
@@ -225,6 +225,7 @@ def _keep(store: Store, spool: Spool, claim: Claim, analysis: Analysis, seconds:
         header = read_header(spool.absolute(db.get_one(Instance, claim.instance_id).path))
     digest = analysis.model_set.digest
     path = spool.analysis(study_uid, analysis.sop_instance_uid, digest)
+    disk.leave_room(spool.root)
     save(analysis, path)
     with store.begin() as db:
         job = queue.hold(db, claim)

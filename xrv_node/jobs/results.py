@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from itertools import product
 from typing import Any
 
-from xrv_node import durable, intact, report
+from xrv_node import disk, durable, intact, report
 from xrv_node.attributes import text
 from xrv_node.db.tables import ResultRow
 from xrv_node.frontal.repeats import Repeat
@@ -121,6 +121,7 @@ def _keep(spool: Spool, study_uid: str, result: report.Result, variant: str) -> 
     data = report.to_bytes(result.dataset, deflated=KINDS[result.kind].deflates)
     uid = str(result.dataset.SOPInstanceUID)
     path = spool.result(study_uid, uid)
+    disk.leave_room(spool.root, len(data))
     durable.write(path, [data])
     return ResultRow(
         kind=result.kind,

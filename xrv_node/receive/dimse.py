@@ -275,5 +275,7 @@ def _broken_off(receiver: Receiver, calling: str, address: str, end: BrokenOffEr
     why = reasons.of(end)
     if why.key in _ON_RECORD:
         refused(receiver, address, why, calling)
+    elif why.key == "wire-hung-up":  # the doctor, or a load balancer, looked whether somebody listens
+        log.info("connection without an association", address=address)
     else:
         log.warning("association broken off", calling_ae=calling, address=address, why=str(why))

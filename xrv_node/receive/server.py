@@ -90,6 +90,8 @@ class Server(socketserver.ThreadingTCPServer):
                     self._talk(request, address)
                 else:
                     refused(self.receiver, address, refusal)
+        except ssl.SSLEOFError:  # as one that hangs up without TLS
+            log.info("connection without an association", address=address)
         except (OSError, ValueError) as error:
             why = getattr(error, "reason", None) or error.__class__.__name__
             if why in tls.WITHOUT:

@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError, model_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from xrv_node import languages
 from xrv_node.errors import ConfigError
+from xrv_node.settings import variables
 from xrv_node.settings.alerts import Alert
 from xrv_node.settings.audit import AuditSection
-from xrv_node.settings.complaints import complaint
+from xrv_node.settings.complaints import complaint, keys_of
 from xrv_node.settings.constancy import ConstancySection
 from xrv_node.settings.destinations import (
     Destination,
@@ -213,11 +215,13 @@ def load(path: Path | None = None) -> Settings:
     try:
         settings = Settings(**table)
     except ValidationError as error:
-        where = str(file) if file else "environment"
-        raise ConfigError(*(f"{where}: {complaint(Settings, e)}" for e in error.errors())) from error
+        raise ConfigError(*(_line(one, file, table) for one in error.errors())) from error
     except (
         ValueError
     ) as error:  # pydantic-settings: an environment value that is not JSON where a list is needed
+        if variable := variables.no_json(error, ENV_PREFIX):
+            says = 'a list or a table is needed here, in JSON, for example ["PACS"]'
+            raise ConfigError(f"environment: {variable}: {says}") from error
         raise ConfigError(f"environment: {error}") from error
     found = _in_force(settings, file.resolve().parent if file else Path.cwd())
     try:
@@ -239,6 +243,13 @@ def _speak(settings: Settings) -> None:
                 languages.table(one.language)
             except ConfigError as error:
                 raise ConfigError(f"{table}.{one.name}.language: {error}") from error
+
+
+def _line(error: ErrorDetails, file: Path | None, table: dict[str, Any]) -> str:
+    """What is wrong, behind where it stands: in a variable, which wins over the file, or there."""
+    if variable := variables.behind(keys_of(Settings, error), ENV_PREFIX):
+        return f"environment: {variable}: {complaint(Settings, error)}"
+    return f"{file or 'environment'}: {complaint(Settings, error, table)}"
 
 
 def _unknown_variables() -> None:
