@@ -12,12 +12,14 @@ from pathlib import Path
 from time import sleep
 
 import pytest
+from certificates import pair
 from made import CR, radiograph
 from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE
 from pynetdicom.association import Association
 from pynetdicom.sop_class import Verification
 from serving import wait
+from structlog.testing import capture_logs
 from worded import said
 
 from xrv_node import tls
@@ -232,3 +234,25 @@ def test_a_pdu_longer_than_agreed_is_not_waited_for(listen: Listen) -> None:
     peer.dul.socket.socket.sendall(struct.pack(">BBL", 4, 0, 0xFFFFFFF0))
     wait(lambda: not peer.is_established, 30, "the abort")
     assert peer.is_aborted
+
+
+def test_who_only_looks_whether_somebody_listens_is_no_warning(listen: Listen, store: Store) -> None:
+    port = listen("")
+    with capture_logs() as logs:
+        socket.create_connection(("127.0.0.1", port)).close()
+        wait(lambda: bool(logs), 20, "nothing is logged")
+    assert [(line["event"], line["log_level"]) for line in logs] == [
+        ("connection without an association", "info")
+    ]
+    with store.read() as db:
+        assert list(queries.events(db, event="association.refused")) == []
+
+
+def test_a_caller_without_tls_is_told_as_that(listen: Listen, tmp_path: Path) -> None:
+    mine = pair(tmp_path, "mine")
+    port = listen(f'[receive.tls]\ncertificate = "{mine.certificate}"\nkey = "{mine.key}"')
+    with capture_logs() as logs, socket.create_connection(("127.0.0.1", port)) as plain:
+        plain.sendall(b"\x01\x00\x00\x00\x00\xcd\x00\x01\x00\x00" + b"XRVNODE".ljust(16) + b"X" * 100)
+        wait(lambda: bool(logs), 20, "nothing is logged")
+    (line,) = logs
+    assert line["why"].startswith("it calls without TLS")
