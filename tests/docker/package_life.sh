@@ -20,8 +20,20 @@ start() {
 }
 stop() { kill "$node"; wait "$node" || { cat /tmp/log; exit 1; }; }
 
+# There is no systemd here: what it is asked for is written down.
+mkdir -p /run/systemd/system
+rm /usr/bin/systemctl /bin/systemctl 2>/dev/null || true
+cat >/usr/bin/systemctl <<'END'
+#!/bin/sh
+echo "$*" >>/tmp/asked
+[ "$*" != '--quiet is-active xrv-node' ] || [ -e /tmp/active ]
+END
+chmod +x /usr/bin/systemctl
+asked() { is "$(paste --serial --delimiters ';' /tmp/asked)" "$1" 'what systemd was asked for'; rm /tmp/asked; }
+
 told install
 dpkg --install /mnt/1.deb
+asked daemon-reload # and no start: nothing is configured yet
 is "$(owner /var/lib/xrv-node)" 'xrv-node:xrv-node 700' 'the state'
 is "$(owner /etc/xrv-node)" 'root:xrv-node 750' 'the folder of the configuration'
 is "$(owner /etc/xrv-node/node.toml)" 'root:xrv-node 640' 'the configuration'
@@ -40,7 +52,9 @@ rm /var/lib/xrv-node/xrv-node.sqlite*
 as_node sqlite3 /var/lib/xrv-node/xrv-node.sqlite </mnt/0001.sql
 studies=$(sqlite3 /var/lib/xrv-node/xrv-node.sqlite 'SELECT count(*) FROM study')
 before=$(md5sum /etc/xrv-node/node.toml /var/lib/xrv-node/xrv-node.sqlite)
+touch /tmp/active
 dpkg --install /mnt/2.deb
+asked '--quiet is-active xrv-node;stop xrv-node;daemon-reload;start xrv-node'
 is "$(dpkg-query --show --showformat '${Version}' xrv-node | sed 's/.*-//')" 2 'the revision'
 is "$(md5sum /etc/xrv-node/node.toml /var/lib/xrv-node/xrv-node.sqlite)" "$before" 'configuration and database'
 start
@@ -51,6 +65,7 @@ is "$(sqlite3 /var/lib/xrv-node/xrv-node.sqlite 'SELECT count(*) FROM study')" "
 
 told removal
 dpkg --remove xrv-node
+asked 'disable --now xrv-node;daemon-reload'
 for gone in /opt/xrv-node /usr/bin/xrv-node /lib/systemd/system/xrv-node.service; do
     [ ! -e "$gone" ] || { echo "$gone is still there"; exit 1; }
 done
