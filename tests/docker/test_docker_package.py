@@ -35,7 +35,7 @@ mount --rbind /dev dev
 mount -t tmpfs tmpfs run
 mount -t tmpfs -o mode=1777 tmpfs tmp
 mount --bind "$shared" mnt
-exec chroot . bash /mnt/package_life.sh "$port"
+exec env --ignore-environment PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot . bash /mnt/package_life.sh "$port"
 """
 
 
