@@ -88,9 +88,10 @@ def test_a_phantoms_report_says_so_first_and_has_codes_of_its_own() -> None:
     own = mapping.Mapping(
         **{**{k: getattr(OURS, k) for k in OURS.__slots__}, "codes": {"Effusion": ["1", "E", "L"]}}
     )
-    message, _ = read(made(sources.phantom()), own)
+    message, _ = read(made(sources.phantom(), "de"), own)
     seen = observations(message)
-    assert PHANTOM_WORDS in seen[1].obx_5.value
+    assert seen[1].obx_3.ce_2.value == PHANTOM_WORDS
+    assert "NICHT FÜR PATIENTENBILDER" in seen[1].obx_5.value
     patients = {code.value for row in codes.findings().values() for code in (row.score, row.code, row.own)}
     numbers = [one for one in seen if one.obx_2.value == "NM"]
     assert numbers
