@@ -5,6 +5,7 @@
 # make viewer OHIF, for the tests that look at results in a browser (needs npm)
 # make parity how far each network is from torchxrayvision's, as a table: docs/parity.md
 # make decoders the decoders of pixel data beside the truth: docs/decoders.md
+# make man    the manual page and the completion of shells, from the commands: share/
 # make conformance the tables of the DICOM conformance statement: docs/conformance.md
 
 # The project's own uv: a fresh machine has none, and pip may take a torch build that no torchvision matches.
@@ -13,7 +14,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export UV_NO_CONFIG := 1
 
-.PHONY: setup demo test quick lint bench parity decoders conformance viewer lock clean
+.PHONY: setup demo test quick lint bench parity decoders man conformance viewer lock clean
 
 setup: .venv/ready
 
@@ -54,6 +55,9 @@ parity: setup
 
 decoders: setup
 	PYTHONPATH=. $(BIN)/python tests/radiograph/decoders_table.py docs/decoders.md
+
+man: setup
+	PYTHONPATH=. $(BIN)/python tools/manual.py share
 
 conformance: setup
 	PYTHONPATH=tests $(BIN)/python tests/conformance/conformance_tables.py docs/conformance.md

@@ -38,7 +38,8 @@ def test_the_wheel_finds_what_it_is_built_from() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     copied = " ".join(instructions("COPY")).split()
     needed = [project["project"]["readme"], *project["project"]["license-files"]]
-    assert {*needed, *project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]} <= set(copied)
+    wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert {*needed, *wheel["packages"], *wheel["shared-data"]} <= set(copied)
 
 
 def test_the_cpu_image_leaves_out_torch_and_what_comes_with_cuda() -> None:

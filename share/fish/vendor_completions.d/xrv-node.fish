@@ -1,0 +1,1 @@
+complete --command xrv-node --no-files --arguments "(env _XRV_NODE_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=get-args _TYPER_COMPLETE_ARGS=(commandline -cp) xrv-node)" --condition "env _XRV_NODE_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=is-args _TYPER_COMPLETE_ARGS=(commandline -cp) xrv-node"
