@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from ports import free_port
 from serving import wait
+from sqlalchemy import text
 from typer.testing import CliRunner
 
 from xrv_node.alerts import telling
@@ -64,8 +65,8 @@ def test_a_mail_server_that_hangs_delays_no_other_alert_and_no_end(
     monkeypatch.setattr(telling, "END_SECONDS", 0.1)
     stop = threading.Event()
     with service() as hook, socket.create_server(("127.0.0.1", 0)) as silent:
-        text = MAIL.format(port=silent.getsockname()[1]) + HOOK.format(port=hook.port)
-        with telling.running(configured(tmp_path, text), store, spool, stop):
+        tables = MAIL.format(port=silent.getsockname()[1]) + HOOK.format(port=hook.port)
+        with telling.running(configured(tmp_path, tables), store, spool, stop):
             wait(lambda: _places(store) == 2, 30, "both alerts begin")
             with store.begin() as db:
                 trail.record(db, "job.parked", job=1, kind="report", error=as_is("x"))
@@ -77,6 +78,19 @@ def test_a_mail_server_that_hangs_delays_no_other_alert_and_no_end(
                 stop.set()
     told = [note["what"] for _, _, body in hook.requests for note in json.loads(body)["notes"]]
     assert told == ["parked", "restarts"]
+
+
+def test_a_database_that_takes_nothing_keeps_no_process_from_starting(
+    tmp_path: Path, store: Store, spool: Spool
+) -> None:
+    with store.begin() as db:
+        db.execute(text("DROP TABLE alert_place"))
+        db.execute(text("DROP TABLE audit_head"))
+    changes.restarted(store, "worker")
+    stop = threading.Event()
+    stop.set()
+    with telling.running(configured(tmp_path, ""), store, spool, stop):
+        pass
 
 
 def _places(store: Store) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 
 import structlog
 from sqlalchemy import or_, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from xrv_node import reasons
 from xrv_node.alerts import mail, patient, webhook
@@ -43,7 +44,10 @@ Send = Callable[[Message], None]
 @contextmanager
 def running(settings: Settings, store: Store, spool: Spool, stop: threading.Event) -> Iterator[None]:
     """Tell until `stop` is set, within this; its end waits for no thread longer than `END_SECONDS`."""
-    forget(store, [alert.name for alert in settings.alerts])
+    try:
+        forget(store, [alert.name for alert in settings.alerts])
+    except SQLAlchemyError:  # results are to be sent in any case
+        log.exception("what waits for alerts that are gone is kept until the next start")
     threads = [
         threading.Thread(
             target=_run,

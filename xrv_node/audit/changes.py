@@ -7,12 +7,16 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from xrv_node.db import queries, trail
 from xrv_node.db.store import Store
 from xrv_node.settings import Settings
 from xrv_node.values import ModelSet
+
+log = structlog.get_logger("node")
 
 RESTARTED = "process.restarted"
 
@@ -39,9 +43,13 @@ def started(db: Session, settings: Settings, *, commissioning: bool, by: str) ->
 
 
 def restarted(store: Store, role: str) -> None:
-    """Record that a process takes the place of one that had ended."""
-    with store.begin() as db:
-        trail.record(db, RESTARTED, role=role)
+    """Record that a process takes the place of one that had ended, if the database lets it: the process is to
+    start in any case."""
+    try:
+        with store.begin() as db:
+            trail.record(db, RESTARTED, role=role)
+    except SQLAlchemyError:
+        log.exception("a restart is not on record", role=role)
     store.close()
 
 
