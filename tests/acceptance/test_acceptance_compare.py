@@ -47,6 +47,8 @@ def test_of_what_did_not_arrive_nothing_is_right() -> None:
     assert len(made.decisions) == 5
     assert not any(decision.right for decision in made.decisions)
     assert {overlap.dice for overlap in made.overlaps} == {0}
+    trap = judged(case(image(answered=False)), [])
+    assert [check.name for check in trap.checks] == ["taken", "nothing lost", "silent"]
 
 
 def test_an_image_without_a_report_or_a_segmentation_of_its_own_is_not_right_for_the_other_s() -> None:

@@ -77,7 +77,7 @@ def _objects(
     decisions: Sequence[Decision],
     masks: Sequence[Overlap],
 ) -> list[Check]:
-    """What there is to say of the objects; where some were to come and none did, none of it is right."""
+    """What there is to say of the objects; where none came, nothing of them is right."""
     answered = [image for image in images if image.answered]
     checks = [_readable(came), _once(answered, came, current), _marked(answered, current)]
     checks.append(_patients({image.instance: image for image in images}, came))
@@ -87,7 +87,9 @@ def _objects(
         checks.append(_findings(decisions))
     if answered and len(answered) < len(images):
         checks.append(_reason(images, current))
-    return [Check(check.name, False, NOTHING) for check in checks] if answered and not came else checks
+    if came:
+        return checks
+    return [Check(check.name, False, NOTHING) for check in checks if answered]
 
 
 def _readable(came: Iterable[ArrivedObject]) -> Check:
