@@ -149,7 +149,7 @@ def test_only_the_newest_results_are_sent(site: Site) -> None:
     ("words", "says"),
     [
         (("1.2.3.99",), "no study 1.2.3.99 came here"),
-        ((UID, "--kind", "nonsense"), 'result kind "nonsense" is not known: use report, sr'),
+        ((UID, "--kind", "nonsense"), "--kind nonsense: there is no such; use one of "),
         ((UID, "--kind", "seg"), "has no seg to send"),
         ((UID, "--to", "nowhere"), "there is no destination named 'nowhere'; configured: out, late"),
     ],
