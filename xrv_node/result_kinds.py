@@ -41,7 +41,7 @@ KINDS: dict[str, Kind] = {
         9001,
         "AI findings",
         "SR",
-        "none; title (18748-4, LN, Diagnostic Imaging Report)",
+        "none; title (43468-8, LN, X-Ray Report)",
         varies=("language",),
     ),
     "sr": Kind(

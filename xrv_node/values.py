@@ -13,7 +13,7 @@ from xrv_node.languages import ENGLISH
 from xrv_node.reasons import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     import numpy as np
     from numpy.typing import NDArray
@@ -247,6 +247,10 @@ class StudyOutcome:
     """Earlier studies of the patient with scores that compare, the newest first."""
     remarks: tuple[Reason, ...] = ()
     """What a reader must know of the study as a whole (`jobs.outcomes`)."""
+    searched: Reason | None = None
+    """How earlier studies were looked for, where none was found or not all could be looked for."""
+    rates: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """By label, sensitivity and specificity at the operating point, where the site has measured them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,7 +76,11 @@ def test_init_writes_a_configuration_that_check_likes(tmp_path: Path) -> None:
     assert "wrote node.toml" in xrv("init", cwd=tmp_path)
     assert "node.toml is good" in xrv("config", "check", "--commissioning", cwd=tmp_path)
     assert "exists; --force overwrites it" in xrv("init", cwd=tmp_path, code=2)
-    xrv("init", "--force", cwd=tmp_path)
+    xrv("init", "--force", "--report-skipped", "20", cwd=tmp_path)
+    assert "\nreport_skipped = 20 " in (tmp_path / "node.toml").read_text(encoding="utf-8")
+    assert "answer yes, no, or a number" in xrv(
+        "init", "--force", "--report-skipped", "1", cwd=tmp_path, code=2
+    )
 
 
 def test_check_and_serve_refuse_without_weights_and_say_what_helps(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def test_each_finding_is_an_observation_with_the_reports_words() -> None:
     assert [one.obx_3.ce_4.value for one in numbers] == [codes.finding(f.label).code.value for f in findings]
     assert [one.obx_8.value == "A" for one in numbers] == [f.present for f in findings]
     first = numbers[0]
-    assert (first.obx_5.value, first.obx_6.ce_1.value, first.obx_4.value) == ("82.3", "%", "1")
+    assert (first.obx_5.value, first.obx_6.ce_1.value, first.obx_4.value) == ("82", "/100", "1")
     assert "Pleuraerguss" in first.obx_3.ce_2.value
     texts = [unescaped(one.obx_5.value) for one in observations(message) if one.obx_2.value == "TX"]
     assert texts[0] == read_back.headline(dataset)

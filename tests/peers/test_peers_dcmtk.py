@@ -161,14 +161,15 @@ def test_highdicom_reads_the_scores_of_the_record(answered: Answered) -> None:
     document = hd.sr.srread(path)
     assert isinstance(document, hd.sr.EnhancedSR)
     scores = next(i["analyses"][0]["scores"] for i in answered.row["instances"] if i["analyses"])
-    read = [
-        float(item.MeasuredValueSequence[0].FloatingPointValue) / 100
+    read = {  # by its name: of what is present it stands where it is told, too
+        item.ConceptNameCodeSequence[0].CodeValue: float(item.MeasuredValueSequence[0].FloatingPointValue)
+        / 100
         for item in below(document.content)
         if item.ValueType == "NUM"
-        and item.MeasuredValueSequence[0].MeasurementUnitsCodeSequence[0].CodeValue == "%"
-    ]
+        and item.MeasuredValueSequence[0].MeasurementUnitsCodeSequence[0].CodeValue == "/100"
+    }
     assert len(read) == 18
-    assert sorted(read) == pytest.approx(sorted(scores.values()), abs=1e-6)
+    assert sorted(read.values()) == pytest.approx(sorted(scores.values()), abs=1e-6)
 
 
 def below(items: Any) -> list[Dataset]:

@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.peers, pytest.mark.slow]
 
 OPENS = {
     # kind: what must be seen once its series is open
-    "report": lambda seen: say("notice", "en").split(".")[0] in seen.text and "82.3" in seen.text,
+    "report": lambda seen: say("notice", "en").split(".")[0] in seen.text and "82/100" in seen.text,
     "sr": lambda seen: len(seen.annotations) >= len(peer_worked.PEAKS),
     "seg": lambda seen: (
         len(seen.segments) == len(peer_worked.ELLIPSES) and all(s["pixels"] for s in seen.segments)

@@ -71,7 +71,9 @@ def header(kind: str = "DX", number: int = 1, rows: int = 120, columns: int = 96
     made.ReferringPhysicianName, made.StudyDescription = "Refer^Rita", "Chest PA"
     made.BodyPartExamined, made.ViewPosition, made.PatientOrientation = "CHEST", "PA", ["L", "F"]
     made.PhotometricInterpretation, made.Rows, made.Columns = "MONOCHROME2", rows, columns
-    made.ImagerPixelSpacing = ["0.15", "0.15"]
+    made.ImagerPixelSpacing = [
+        f"{336 / columns:g}"
+    ] * 2  # mm: the chest of `chest` is one that a person can have
     for keyword, value in changes.items():
         if value is not None:
             setattr(made, keyword, value)
@@ -86,11 +88,13 @@ def disk(n: int, row: float, column: float, radius: float) -> np.ndarray:
 
 
 def masks(n: int = 64, empty: tuple[str, ...] = ()) -> np.ndarray:
-    """One disk for each structure, at different places, some overlapping."""
+    """One disk for each structure, at different places, some overlapping; a lung's where `polygon` is."""
     made = np.zeros((len(STRUCTURES), n, n), dtype=bool)
     for k, name in enumerate(STRUCTURES):
         if name not in empty:
             made[k] = disk(n, n * (0.2 + 0.6 * (k % 4) / 3), n * (0.2 + 0.6 * (k // 4) / 3), n * 0.13)
+    if "Right Lung" not in empty:
+        made[STRUCTURES.index("Right Lung")] = disk(n, n * 0.75, n * 0.35, n * 0.2)
     return made
 
 
@@ -105,6 +109,11 @@ def chest(n: int = 128) -> np.ndarray:
         y, x = (np.mgrid[0:n, 0:n] + 0.5) / n
         made[STRUCTURES.index(name)] = ((y - row) / height) ** 2 + ((x - column) / width) ** 2 <= 1
     return made
+
+
+def covered() -> np.ndarray:
+    """Every structure everywhere: any region lies over its organ, on no side."""
+    return np.ones((len(STRUCTURES), 64, 64), dtype=bool)
 
 
 def polygon(columns: int, rows: int) -> tuple[tuple[float, float], ...]:

@@ -118,7 +118,10 @@ def test_what_can_have_a_side_says_so() -> None:
 
 def test_the_standard_codes_used_outside_the_tables_are_in_dicom() -> None:
     for code in OWN:
-        assert code.scheme_designator == codes.PRIVATE_SCHEME or in_dicom(code), code
+        of_ours = code.scheme_designator == codes.PRIVATE_SCHEME
+        assert of_ours or in_dicom(code) or code == codes.OF_HUNDRED, (
+            code
+        )  # UCUM: any unit that can be formed
     assert all(in_dicom(side) for side in codes.LATERALITY.values())
 
 
@@ -200,3 +203,15 @@ def test_an_unknown_name_says_which_table_to_edit() -> None:
         codes.structure("Gills")
     with pytest.raises(ConfigError, match=r'"Girth" has no row in dicom_config/measurements\.toml'):
         codes.measurement("Girth")
+
+
+def test_every_finding_has_its_place_in_the_order_of_urgency() -> None:
+    order = sorted(codes.findings(), key=lambda label: codes.findings()[label].urgency)
+    assert len({row.urgency for row in codes.findings().values()}) == len(order)
+    assert order[:2] == ["Pneumothorax", "Effusion"]
+    theirs = ["Pneumothorax", "Effusion", "Infiltration", "Edema", "Atelectasis", "Cardiomegaly", "Mass"]
+    assert [label for label in order if label in theirs] == theirs
+
+
+def test_what_a_finding_lies_over_is_a_structure_of_the_anatomy_network() -> None:
+    assert {name for row in codes.findings().values() for name in row.over} <= set(codes.structures())

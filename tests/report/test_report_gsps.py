@@ -43,7 +43,9 @@ SOURCES: dict[str, dict[str, Any]] = {
 
 
 def presented(header: Dataset, path: Path, language: Any = "en") -> Dataset:
-    (result,) = report.build(cases.outcome(cases.frontal(header)), ["gsps"], Style(language))
+    (result,) = report.build(
+        cases.outcome(cases.frontal(header, seg=cases.covered())), ["gsps"], Style(language)
+    )
     path.write_bytes(report.to_bytes(result.dataset))
     return dcmread(path)
 
@@ -80,7 +82,7 @@ def test_marks_lie_on_the_regions_and_are_named(tmp_path: Path) -> None:
         np.testing.assert_allclose(points, cases.polygon(96, 120), rtol=1e-6)
         assert outline.TrackingUID == tracking_uid(header.SOPInstanceUID, label)
     words = [text.UnformattedTextValue for text in marks.TextObjectSequence]
-    assert words == ["Pleuraerguss, Score 82,3 %", "Kardiomegalie, Score 61,2 %"]
+    assert words == ["Pleuraerguss, Score 82/100", "Kardiomegalie, Score 61/100"]
     assert "NICHT ZUR DIAGNOSE" in notice.TextObjectSequence[0].UnformattedTextValue
     (area,) = made.DisplayedAreaSelectionSequence
     assert area.DisplayedAreaTopLeftHandCorner == [1, 1]
@@ -91,7 +93,9 @@ def test_marks_lie_on_the_regions_and_are_named(tmp_path: Path) -> None:
 
 def test_labels_do_not_cover_each_other_and_stay_on_the_image(tmp_path: Path) -> None:
     scores = dict.fromkeys(cases.LABELS, 0.9)  # all at the same place
-    (result,) = report.build(cases.outcome(cases.frontal(cases.header(), scores=scores)), ["gsps"])
+    (result,) = report.build(
+        cases.outcome(cases.frontal(cases.header(), scores=scores, seg=cases.covered())), ["gsps"]
+    )
     boxes = [
         (*text.BoundingBoxTopLeftHandCorner, *text.BoundingBoxBottomRightHandCorner)
         for text in result.dataset.GraphicAnnotationSequence[0].TextObjectSequence
@@ -106,7 +110,9 @@ def test_labels_do_not_cover_each_other_and_stay_on_the_image(tmp_path: Path) ->
 
 def test_phantom_stands_at_every_mark(tmp_path: Path) -> None:
     models = cases.model_set(phantom=True)
-    (result,) = report.build(cases.outcome(cases.frontal(cases.header(), models), models=models), ["gsps"])
+    (result,) = report.build(
+        cases.outcome(cases.frontal(cases.header(), models, seg=cases.covered()), models=models), ["gsps"]
+    )
     marks, notice = result.dataset.GraphicAnnotationSequence
     assert all(t.UnformattedTextValue.startswith("PHANTOM: ") for t in marks.TextObjectSequence)
     assert notice.TextObjectSequence[0].UnformattedTextValue.startswith(

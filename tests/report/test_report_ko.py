@@ -9,6 +9,7 @@ import report_cases as cases
 from pydicom import dcmread
 
 from xrv_node import report
+from xrv_node.report import codes, read_back
 from xrv_node.values import ImageOutcome, StudyOutcome, Style
 
 
@@ -38,7 +39,7 @@ def test_it_points_at_the_images_with_findings(tmp_path: Path) -> None:
     assert document.ConceptNameCodeSequence[0].CodeValue == "113000"
     run = cases.tool("dsrdump", "+Pl", path)
     assert run.returncode == 0
-    assert "Mass, Pleural effusion, Cardiomegaly. Made by a machine" in run.stdout
+    assert "Pleural effusion, Cardiomegaly, Mass. Made by a machine" in run.stdout
     assert "not for diagnosis or treatment" in run.stdout
 
 
@@ -62,3 +63,26 @@ def test_phantom_stands_first() -> None:
 
 def test_none_without_findings() -> None:
     assert report.build(cases.outcome(cases.frontal(cases.header(), scores={})), ["ko"]) == []
+
+
+def test_every_kind_tells_findings_in_the_same_order() -> None:
+    scores = {"Pleural_Thickening": 0.99, "Mass": 0.9, "Effusion": 0.7, "Pneumothorax": 0.51}
+    expected = ["Pneumothorax", "Effusion", "Mass", "Pleural_Thickening"]
+    image = cases.frontal(cases.header(rows=480, columns=480), scores=scores, seg=cases.covered())
+    made = {r.kind: r.dataset for r in report.build(cases.outcome(image), ["report", "sr", "sr-image", "ko"])}
+    (told,) = read_back.findings(made["report"]).values()
+    assert [f.label for f in told][:4] == expected
+    names = [codes.finding(label).name for label in expected]
+    for kind in ("sr", "sr-image"):
+        text = str(made[kind])
+        places = [text.index(f"'{name}'") for name in names]
+        assert places == sorted(places)
+    said = description(cases.outcome(image))
+    assert [said.index(name) for name in names] == sorted(said.index(name) for name in names)
+    gsps = report.build(cases.outcome(image), ["gsps"])[0].dataset
+    marks = [str(t.UnformattedTextValue) for t in gsps.GraphicAnnotationSequence[0].TextObjectSequence]
+    assert [mark.split(",")[0] for mark in marks] == names
+    maps = [r.dataset.SeriesDescription for r in report.build(cases.outcome(image), ["pm"])]
+    assert [codes.finding(label).own.value in one for label, one in zip(expected, maps, strict=True)] == [
+        True
+    ] * 4

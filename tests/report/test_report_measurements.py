@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from report_cases import FRONTAL, STRUCTURES, chest, disk, frontal, header, model_set
 
 from xrv_node.reasons import as_is
-from xrv_node.report import codes
+from xrv_node.report import codes, summary
 from xrv_node.report.measurements import (
     ANTEROPOSTERIOR,
     AT_DETECTOR,
     CALIBRATED,
+    IMPLAUSIBLE,
     PROJECTION,
     VIEW_NOT_STATED,
     Measure,
@@ -65,13 +66,13 @@ def test_the_widths_are_those_that_are_counted(heart: tuple[float, float, float]
     widths = counted(masks)
     assert got["CTR"].value == pytest.approx(widths[0] / widths[1])
     for key, pixels in zip(("HEART-WIDTH", "CHEST-WIDTH"), widths, strict=True):
-        assert got[key].value == pytest.approx(pixels * 480 / n * 0.15)
+        assert got[key].value == pytest.approx(pixels * 480 / n * 0.7)
 
 
 def test_ellipses_measure_what_geometry_says() -> None:
     got = measured(image(chest(512)))
     assert tuple(got) == ALL
-    side = 480 * 0.15
+    side = 480 * 0.7
     pixel = side / 512
     assert got["HEART-WIDTH"].value == pytest.approx(2 * 0.16 * side, abs=2 * pixel)
     # the right lung is widest at 0.48, the left at 0.5: the widest common row lies between
@@ -108,7 +109,7 @@ def test_a_speck_does_not_widen_anything() -> None:
 
 
 def test_oblong_pixels_are_measured_across_and_down() -> None:
-    got, square = measured(image(ImagerPixelSpacing=["0.3", "0.15"])), measured(image())
+    got, square = measured(image(ImagerPixelSpacing=["1.4", "0.7"])), measured(image())
     for key in WIDTHS:
         assert got[key].value == square[key].value
     assert got["LUNG-AREA-L"].value == pytest.approx(2 * square["LUNG-AREA-L"].value)
@@ -118,10 +119,10 @@ def test_oblong_pixels_are_measured_across_and_down() -> None:
     ("changes", "unit", "caveat"),
     [
         ({}, "mm", AT_DETECTOR),
-        ({"PixelSpacing": ["0.15", "0.15"]}, "mm", AT_DETECTOR),
-        ({"PixelSpacing": ["0.14", "0.14"]}, "mm", CALIBRATED),
-        ({"PixelSpacing": ["0.15", "0.15"], "PixelSpacingCalibrationType": "FIDUCIAL"}, "mm", CALIBRATED),
-        ({"PixelSpacing": ["0.14", "0.14"], "ImagerPixelSpacing": None}, "mm", CALIBRATED),
+        ({"PixelSpacing": ["0.7", "0.7"]}, "mm", AT_DETECTOR),
+        ({"PixelSpacing": ["0.65", "0.65"]}, "mm", CALIBRATED),
+        ({"PixelSpacing": ["0.7", "0.7"], "PixelSpacingCalibrationType": "FIDUCIAL"}, "mm", CALIBRATED),
+        ({"PixelSpacing": ["0.65", "0.65"], "ImagerPixelSpacing": None}, "mm", CALIBRATED),
         ({"ImagerPixelSpacing": None}, "{pixels}", None),
         ({"ImagerPixelSpacing": ["0", "0"]}, "{pixels}", None),
     ],
@@ -209,6 +210,31 @@ def test_an_image_smaller_than_the_square_is_measured_beyond_its_border() -> Non
     assert first.outlines[1][0][0] == pytest.approx(
         -60 + 600 / 128 * of(chest(), "Right Lung").any(axis=0).argmax()
     )
+
+
+@pytest.mark.parametrize(
+    ("spacing", "changes", "believed"),
+    [
+        ("0.7", {}, True),
+        ("0.32", {}, False),
+        ("1.2", {}, False),
+        ("0.32", {"PatientAge": None, "PatientBirthDate": None}, False),
+        ("0.7", {"PatientAge": None, "PatientBirthDate": None, "PatientSex": None}, True),
+        ("0.5", {"PatientAge": "007Y"}, True),
+        ("0.5", {"PatientAge": "030Y", "PatientSex": "M"}, False),
+        ("0.7", {"PatientAge": "003Y"}, False),
+    ],
+    ids=str,
+)
+def test_lengths_are_given_of_a_thorax_that_a_person_can_have(
+    spacing: str, changes: dict[str, object], believed: bool
+) -> None:
+    shown = image(ImagerPixelSpacing=[spacing, spacing], **changes)
+    got = measured(shown)
+    assert tuple(got) == (ALL if believed else ("CTR",))
+    assert got["CTR"].value == pytest.approx(measured(image())["CTR"].value)
+    assert (IMPLAUSIBLE in got["CTR"].caveats) is not believed
+    assert any("No lengths" in said for said in summary.quality(shown)) is not believed
 
 
 def test_untrained_networks_are_measured_like_others() -> None:

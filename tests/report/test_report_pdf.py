@@ -16,6 +16,7 @@ from pydicom import Dataset, dcmread
 
 from xrv_node import languages, report
 from xrv_node.report import codes, phrases, read_back
+from xrv_node.report.wording import date
 from xrv_node.values import ImageOutcome, Prior, StudyOutcome, Style
 
 
@@ -62,7 +63,8 @@ def test_it_is_valid_and_says_what_the_readable_report_says(language: str, tmp_p
     assert read_back.headline(readable.dataset) in words
     for label in codes.findings():
         assert phrases.named("finding", label, language) in words
-    for shown in ("Muster, Maria", "P-0815", "1958-01-01", "2026-11-20", "A1"):
+    dates = [date(day, language) for day in ("19580101", "20261120")]
+    for shown in ("Muster, Maria", "P-0815", *dates, "A1"):
         assert shown in words
 
 

@@ -22,7 +22,7 @@ from xrv_node.attributes import spaced
 from xrv_node.reasons import Reason, as_is
 from xrv_node.report import codes, phrases, summary
 from xrv_node.result_kinds import KINDS
-from xrv_node.values import PHANTOM_WORDS, ImageOutcome, Role, Verdict
+from xrv_node.values import PHANTOM_WORDS, ImageOutcome, Role, Style, Verdict
 
 LANGUAGES = languages.names()
 OTHERS = [language for language in LANGUAGES if language != "en"]
@@ -62,7 +62,8 @@ def test_the_english_meaning_of_a_code_is_the_standard_s_or_the_project_s(key: s
     elif scheme in concepts and any(value in table for table in concepts[scheme].values()):
         assert english in [table[value][0] for table in concepts[scheme].values() if value in table]
     else:
-        assert key == "UCUM:{ratio}"  # curly braces hold whatever their user writes
+        # curly braces hold whatever their user writes, and a hundredth is a unit
+        assert key in ("UCUM:{ratio}", "UCUM:/100")
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -88,7 +89,7 @@ def walk(item: Dataset) -> Iterator[Dataset]:
 
 
 @pytest.mark.parametrize("phantom", [False, True])
-def test_every_code_in_a_report_has_a_translation_except_the_status(phantom: bool) -> None:
+def test_every_code_in_a_report_has_a_translation(phantom: bool) -> None:
     models = cases.model_set(phantom)
     image = cases.frontal(cases.header(), models, seg=cases.chest())
     failed = ImageOutcome(cases.header(number=2), cases.LATERAL)
@@ -100,7 +101,7 @@ def test_every_code_in_a_report_has_a_translation_except_the_status(phantom: boo
         if "CodeMeaning" in item
         and phrases.meaning(Code(item.CodeValue, item.CodingSchemeDesignator, "?"), "de") == "?"
     }
-    assert untranslated == {("DCM", "111242"), ("RFC5646", "en")}
+    assert untranslated == {("RFC5646", "en")}
 
 
 def untranslated(reason: Reason) -> list[str]:
@@ -224,3 +225,39 @@ def test_an_object_that_came_before_is_said_in_the_reader_s_language() -> None:
         "nicht geeignet: ein anderes Objekt mit derselben SOP Instance UID ist zuvor mit anderem Inhalt "
         "eingetroffen"
     )
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        (
+            {"BodyPartExamined": "RIBCAGE"},
+            "not clear whether it is a frontal chest radiograph: Body Part Examined RIBCAGE: shows the chest, but "
+            "perhaps framed or exposed for something else.",
+        ),
+        (
+            {
+                "BodyPartExamined": None,
+                "StudyDescription": None,
+                "ViewPosition": None,
+                "PatientOrientation": None,
+            },
+            "not clear whether it is a frontal chest radiograph: The header tells no body part that the filter knows. "
+            "The header tells no view.",
+        ),
+    ],
+    ids=["body part", "both"],
+)
+def test_what_the_header_leaves_open_is_told_as_it_is(changes: dict[str, Any], told: str) -> None:
+    head = cases.header(**{"rows": 480, "columns": 480} | changes)
+    (line,) = summary.not_analysed(cases.outcome(ImageOutcome(head, frontal.decide(head))))
+    assert line.endswith(f": {told}")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_how_earlier_studies_were_looked_for_stands_in_the_report(language: str) -> None:
+    searched = Reason("priors-archive-silent")
+    study = cases.outcome(cases.frontal(cases.header()), searched=searched)
+    (made,) = report.build(study, ["report"], Style(language))
+    impressions = made.dataset.ContentSequence[0].ContentSequence
+    assert phrases.say(searched, language) in [i.get("TextValue") for i in impressions]

@@ -298,7 +298,7 @@ def test_everything_is_there_that_a_viewer_needs() -> None:
         groups = {**{e.keyword: e.value for e in shared}, **{e.keyword: e.value for e in frame}}
         assert groups["PlaneOrientationSequence"][0].ImageOrientationPatient == [1, 0, 0, 0, 1, 0]
         assert groups["PlanePositionSequence"][0].ImagePositionPatient == [0, 0, 0]
-        assert groups["PixelMeasuresSequence"][0].PixelSpacing == [0.15, 0.15]
+        assert groups["PixelMeasuresSequence"][0].PixelSpacing == [3.5, 3.5]
         (derivation,) = groups["DerivationImageSequence"]
         (source,) = derivation.SourceImageSequence
         assert source.ReferencedSOPInstanceUID == header.SOPInstanceUID
@@ -312,7 +312,7 @@ def test_everything_is_there_that_a_viewer_needs() -> None:
     ("changes", "spacing"),
     [
         ({"PixelSpacing": ["0.14", "0.13"]}, [0.14, 0.13]),
-        ({}, [0.15, 0.15]),
+        ({}, [3.5, 3.5]),
         ({"ImagerPixelSpacing": None, "NominalScannedPixelSpacing": ["0.2", "0.2"]}, [0.2, 0.2]),
         ({"ImagerPixelSpacing": None}, [1, 1]),
         ({"ImagerPixelSpacing": ["0", "0"]}, [1, 1]),

@@ -42,7 +42,7 @@ def walk(item: Dataset) -> list[Dataset]:
 
 def test_highdicom_reads_back_findings_sites_scores_polygons_and_tracking(tmp_path: Path) -> None:
     header = cases.header(rows=300, columns=200)
-    made = built(cases.outcome(cases.frontal(header, scores=SCORES)))
+    made = built(cases.outcome(cases.frontal(header, scores=SCORES, seg=cases.covered())))
     read = {g.tracking_uid: g for g in groups(made, tmp_path)}
     present = [label for label, score in SCORES.items() if score >= 0.5]
     assert set(read) == {uids.tracking_uid(header.SOPInstanceUID, label) for label in present}
@@ -53,11 +53,11 @@ def test_highdicom_reads_back_findings_sites_scores_polygons_and_tracking(tmp_pa
         assert [s.value for s in group.finding_sites] == [row.site]
         (score,) = group.get_measurements()
         assert score.name == row.score
-        assert score.unit == Code("%", "UCUM", "Percent")
+        assert score.unit == Code("/100", "UCUM", "of 100")
         assert score[0].MeasuredValueSequence[0].FloatingPointValue == SCORES[label] * 100
         (point,) = score[0].ContentSequence
         assert point.RelationshipType == "HAS PROPERTIES"
-        assert (point.name, point.value) == (codes.OPERATING_POINT, "50 %")
+        assert (point.name, point.value) == (codes.OPERATING_POINT, "50/100")
         (call,) = group.get_qualitative_evaluations(codes.CALL)
         assert call.value == codes.PRESENT
         assert group.roi.graphic_type == hd.sr.GraphicTypeValues.POLYLINE
@@ -152,10 +152,10 @@ def test_a_site_has_a_side_where_the_region_lies_over_one_lung(
 
 
 def test_the_node_s_own_reader_takes_outlines_of_findings_and_no_measurement() -> None:
-    image = cases.frontal(cases.header(), seg=cases.chest())
+    image = cases.frontal(cases.header(), scores={"Effusion": 0.9}, seg=cases.chest())
     read = read_back.regions(built(cases.outcome(image)))
     assert {uid: set(outlines) for uid, outlines in read.items()} == {
-        image.header.SOPInstanceUID: {label for label, score in cases.SOME.items() if score >= 0.5}
+        image.header.SOPInstanceUID: {"Effusion"}
     }
 
 
@@ -218,20 +218,35 @@ def test_the_form_is_the_one_that_viewers_draw() -> None:
     assert {"Pleural effusion score", "Cardiomegaly score", "Pleural thickening score"} <= meanings
 
 
-def test_there_is_none_without_a_region() -> None:
+def test_a_finding_without_a_region_has_its_group_around_the_image_and_says_so(tmp_path: Path) -> None:
+    image = cases.frontal(cases.header(), seg=cases.chest())
+    assert image.analysis is not None
+    bare = (Finding("Mass", 0.9, 0.9), Finding("Edema", 0.52, 0.9, ((1, 1), (2, 2))))
+    corner = Finding("Nodule", 0.9, 0.9, ((0, 0), (9, 0), (9, 9), (0, 9), (0, 0)))
+    made = built(cases.outcome(replace(image, analysis=replace(image.analysis, findings=(*bare, corner)))))
+    found = [g for g in groups(made, tmp_path) if g.finding_type is not None]
+    assert len(found) == 3
+    areas = [np.ptp(g.roi.value, axis=0).prod() for g in found]
+    assert min(areas) > 0.7 * 96 * 96  # of the square that the networks saw
+    assert len(set(areas)) == 3
+    for group in found:
+        assert group.finding_sites == []
+        assert [i for i in group[0].ContentSequence if i.name == codes.NO_REGION]
+    said = [i.TextValue for i in walk(made) if i.ValueType == "TEXT" and i.name == codes.NOTE]
+    assert len(said) == 1
+    assert read_back.regions(made) == {}
+
+
+def test_there_is_none_without_a_finding() -> None:
     image = cases.frontal(cases.header())
     assert image.analysis is not None
-    present = replace(
-        image.analysis, findings=(Finding("Mass", 0.9, 0.9), Finding("Edema", 0.9, 0.9, ((1, 1), (2, 2))))
-    )
     below = replace(image.analysis, findings=(Finding("Mass", 0.4, 0.4, cases.polygon(9, 9)),))
-    for analysis in (present, below):
-        assert report.build(cases.outcome(replace(image, analysis=analysis)), ["sr"]) == []
+    assert report.build(cases.outcome(replace(image, analysis=below)), ["sr"]) == []
     assert report.build(cases.outcome(ImageOutcome(cases.header(), cases.LATERAL)), ["sr"]) == []
 
 
 def test_an_open_polygon_is_closed(tmp_path: Path) -> None:
-    image = cases.frontal(cases.header())
+    image = cases.frontal(cases.header(), seg=cases.covered())
     assert image.analysis is not None
     corners = ((10.5, 20.25), (30.0, 20.0), (25.0, 60.0))
     analysis = replace(image.analysis, findings=(Finding("Mass", 0.9, 0.9, corners),))

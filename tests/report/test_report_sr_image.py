@@ -40,7 +40,9 @@ def read(made: Dataset, tmp_path: Path) -> hd.sr.MeasurementReport:
 def test_all_findings_of_all_images_come_back(tmp_path: Path) -> None:
     heads = [cases.header(number=1), cases.header("CR", number=2)]
     scores = [SCORES, {"Mass": 0.7}]
-    study = cases.outcome(*(cases.frontal(h, scores=s) for h, s in zip(heads, scores, strict=True)))
+    study = cases.outcome(
+        *(cases.frontal(h, scores=s, seg=cases.covered()) for h, s in zip(heads, scores, strict=True))
+    )
     content = read(built(study), tmp_path)
     assert content.get_planar_roi_measurement_groups() == []
     groups: Groups = content.get_image_measurement_groups()
@@ -54,7 +56,7 @@ def test_all_findings_of_all_images_come_back(tmp_path: Path) -> None:
             assert [site.value for site in group.finding_sites] == [row.site]
             assert group.tracking_identifier == row.name
             (score,) = group.get_measurements()
-            assert (score.name, score.value, score.unit.value) == (row.score, value * 100, "%")
+            assert (score.name, score.value, score.unit.value) == (row.score, value * 100, "/100")
             assert score[0].MeasuredValueSequence[0].NumericValue < 50 or value >= 0.5
             (point,) = score[0].ContentSequence
             assert (point.name, point.value) == (codes.OPERATING_POINT, 50)

@@ -33,6 +33,18 @@ def test_a_destination_can_have_it_otherwise(study: bool, expected: list[str]) -
     assert [d.name.replace("_", " ") for d in takers(chosen, [SKIPPED])] == expected
 
 
+def test_of_one_in_so_many_it_is_always_the_same_ones() -> None:
+    sections = [{"name": "one", "kind": "folder", "path": "out"}]
+    chosen = Settings(**{"study": {"report_skipped": 4}, "destinations": sections})
+    studies = [
+        ImageOutcome(cases.header(StudyInstanceUID=cases.uid("skipped", n)), cases.LATERAL)
+        for n in range(200)
+    ]
+    told = [bool(takers(chosen, [image])) for image in studies]
+    assert 30 <= sum(told) <= 70
+    assert told == [bool(takers(chosen, [image])) for image in studies]
+
+
 @pytest.mark.parametrize("images", [[ANALYSED], [FAILED], [SKIPPED, FAILED], [SKIPPED, ANALYSED]])
 def test_what_was_due_is_reported_to_all(images: list[ImageOutcome]) -> None:
     assert len(takers(settings(False, one=None, two=False), images)) == 2

@@ -17,6 +17,11 @@ Coded = tuple[str, ...]
 """Identifier, text and coding system, and the same of the alternate where there is one."""
 
 
+_WITH_A_FINDING = {code.value for code in (codes.WHERE, codes.NO_REGION, codes.NOTE, codes.EARLIER)} | {
+    codes.measurement("CTR").code.value
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Observation:
     """One OBX, and what is noted of it."""
@@ -43,38 +48,55 @@ def observations(report: Dataset, mapping: Mapping) -> list[Observation]:
     Returns
     -------
     list of Observation
-        The study, then sentences and findings in the report's order.
+        The study, then in the report's order its sentences and, after those of an image, all findings of it.
     """
     found = [Observation("HD", tuple(mapping.observation["study"]), text(report, "StudyInstanceUID"))]
+    sections = list(items(report, "ContentSequence"))
+    numbers = [one for one in sections if _value(one) == codes.DETAILS.value]
     image = 0
-    for section in items(report, "ContentSequence"):
+    for section in sections:
         is_image = _value(section) == dicom_codes.DCM.Findings.value
         image += is_image
-        found += _section(section, image if is_image else 0, mapping)
+        if section not in numbers:
+            found += _sentences(section, image if is_image else 0, mapping)
+        if is_image:
+            found += _findings(section, numbers[image - 1], image, mapping)
     return found
 
 
-def _section(section: Dataset, image: int, mapping: Mapping) -> Iterator[Observation]:
-    labels, call, finding = _labels(), "", None
+def _sentences(section: Dataset, image: int, mapping: Mapping) -> Iterator[Observation]:
     for item in _below(section):
-        kind, value = str(item.ValueType), _value(item)
-        if kind == "CODE":
-            call = _meaning(item.ConceptCodeSequence[0])
-        elif kind == "NUM" and value in labels:
-            if finding:
-                yield finding
-            finding = replace(_finding(item, labels[value], mapping), image=image, notes=(call,))
-        elif finding and kind == "TEXT" and value == codes.EARLIER.value:
-            earlier = f"{_meaning(item.ConceptNameCodeSequence[0])}: {item.TextValue}"
-            finding = replace(finding, notes=(*finding.notes, earlier))
-        elif kind == "TEXT" and (row := mapping.sentences.get(value)):
-            if finding:
-                yield finding
-            finding = None
+        if item.ValueType == "TEXT" and (row := mapping.sentences.get(_value(item))):
             named = (row[0], row[1] or _meaning(item.ConceptNameCodeSequence[0]), row[2])
             yield Observation("TX", named, str(item.TextValue), image)
-    if finding:
-        yield finding
+
+
+def _findings(section: Dataset, numbers: Dataset, image: int, mapping: Mapping) -> Iterator[Observation]:
+    """All findings of an image, by its numbers; what is noted of each, by what is said of it."""
+    labels, notes = _labels(), _notes(section)
+    for item in _below(numbers):
+        if item.ValueType == "NUM" and (label := labels.get(_value(item))):
+            noted = notes.get(label, notes[""])
+            yield replace(_finding(item, label, mapping), image=image, notes=noted)
+
+
+def _notes(section: Dataset) -> dict[str, tuple[str, ...]]:
+    """By the label of each finding that is present: its call and what goes with it; by "", the call of all
+    others."""
+    labels, call, label = _labels(), "", ""
+    made: dict[str, tuple[str, ...]] = {"": ("",)}
+    for item in _below(section):
+        name, value = _meaning(items(item, "ConceptNameCodeSequence")[0]), _value(item)
+        if item.ValueType == "CODE":
+            call = _meaning(item.ConceptCodeSequence[0])
+        elif item.ValueType == "NUM" and value in labels:
+            label = labels[value]
+            made[label] = (call,)
+        elif value in (codes.NEAR.value, codes.NOT_DETECTED.value):
+            made[""], label = (name,), ""
+        elif label and item.ValueType == "TEXT" and value in _WITH_A_FINDING:
+            made[label] = (*made[label], f"{name}: {item.TextValue}")
+    return made
 
 
 def _finding(item: Dataset, label: str, mapping: Mapping) -> Observation:

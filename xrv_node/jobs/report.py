@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ import structlog
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from xrv_node.attributes import text
 from xrv_node.constancy import record as constancy
 from xrv_node.db import progress, queue, trail
 from xrv_node.db.queue import Claim, LeaseLostError
@@ -77,7 +79,7 @@ def _report_study(settings: Settings, store: Store, spool: Spool, model_set: Mod
     styles = wanted(destinations)
     compared = bool(styles) and not model_set.phantom
     priors = _priors(settings, store, spool, closed) if compared else search.Found()
-    patients = results.by_patient(spool, model_set, closed, priors)
+    patients = results.by_patient(spool, model_set, closed, priors, _rates(settings, model_set))
     made = results.make(spool, closed, patients, styles)
     try:
         _record(store, claim, _Report(closed.revision, model_set, destinations, priors, patients, made))
@@ -134,9 +136,18 @@ def takers(
     return [
         d
         for d in settings.destinations
-        if (due or (otherwise if d.report_skipped is None else d.report_skipped))
+        if (due or _told_of(images, otherwise if d.report_skipped is None else d.report_skipped))
         and (d.name in informed or routing.matches(d.when, images, callers))
     ]
+
+
+def _told_of(images: Sequence[ImageOutcome], rule: bool | int) -> bool:
+    """Whether a study in which nothing was to be analysed is one of those that are reported: all, none, or
+    one in so many, which its Study Instance UID decides, so that it is the same one each time."""
+    if isinstance(rule, bool) or not images:
+        return bool(rule)
+    uid = text(images[0].header, "StudyInstanceUID")
+    return int.from_bytes(hashlib.sha256(uid.encode()).digest()[:8]) % rule == 0
 
 
 def wanted(destinations: Sequence[DestinationSection]) -> dict[tuple[str, str], Style]:
@@ -151,8 +162,14 @@ def wanted(destinations: Sequence[DestinationSection]) -> dict[tuple[str, str], 
 def _priors(settings: Settings, store: Store, spool: Spool, closed: ClosedStudy) -> search.Found:
     """Earlier studies of the patient; of a study that names several patients there are none."""
     if len(closed.patients) > 1:
-        return search.Found()
+        return search.Found(told=search.NOT_COMPARABLE)
     return search.find(settings, store, spool, closed.uid, closed.images)
+
+
+def _rates(settings: Settings, model_set: ModelSet) -> dict[str, tuple[float, float]]:
+    """What the site has measured, of the networks for patients."""
+    measured = {} if model_set.phantom else settings.models.measured
+    return {label: (rate.sensitivity, rate.specificity) for label, rate in measured.items()}
 
 
 def _record(store: Store, claim: Claim, report: _Report) -> None:

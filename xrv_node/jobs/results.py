@@ -44,9 +44,14 @@ class Results:
 
 
 def by_patient(
-    spool: Spool, model_set: ModelSet, closed: ClosedStudy, priors: search.Found
+    spool: Spool,
+    model_set: ModelSet,
+    closed: ClosedStudy,
+    priors: search.Found,
+    rates: Mapping[str, tuple[float, float]],
 ) -> list[PatientReport]:
-    """Tell what is to be reported: each patient whom the images name has results of their own."""
+    """Tell what is to be reported: each patient whom the images name has results of their own; `rates` are
+    what the site has measured at its operating points."""
     alone = len(closed.patients) == 1
     remarks = outcomes.remarks(closed.images, len(closed.patients), closed.purged)
     current = supersede.current(closed.results)
@@ -62,6 +67,8 @@ def by_patient(
             closed.closed_at,
             priors=tuple(earlier.prior for earlier in priors.earlier),
             remarks=remarks,
+            searched=priors.told,
+            rates=rates,
         )
         superseded = current if alone else supersede.of_patient(current, images[0].header, spool)
         patients.append(

@@ -20,7 +20,7 @@ from xrv_node.errors import DestinationError
 from xrv_node.priors.subject import Basis, Earlier, Subject, highest, newest, precedes, subject_of
 from xrv_node.reasons import Reason
 from xrv_node.report import codes, equipment, read_back
-from xrv_node.report.summary import plain
+from xrv_node.report.wording import plain
 from xrv_node.result_kinds import kind_of
 from xrv_node.settings.priors import DimsePriors, WebPriors
 from xrv_node.spool import is_uid

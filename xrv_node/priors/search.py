@@ -23,6 +23,13 @@ from xrv_node.values import ImageOutcome
 
 log = structlog.get_logger("priors")
 
+OFF = Reason("priors-off")
+NOT_COMPARABLE = Reason("priors-not-comparable")
+NONE_HERE = Reason("priors-none-here")
+NONE = Reason("priors-none")
+ARCHIVE_SILENT = Reason("priors-archive-silent")
+"""Why a report has no earlier study to compare with, or not all, as a reader is told."""
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -32,6 +39,9 @@ class Found:
     """The newest first."""
     unavailable: Reason | None = None
     """Why the archive gave no answer; without patient data."""
+    told: Reason | None = None
+    """What a reader must know of the search: that nothing was found, or that it was not looked for
+    everywhere. None where earlier studies were found, and all were asked for."""
 
 
 def find(
@@ -57,15 +67,19 @@ def find(
     answered = [(i.header, i.analysis) for i in images if i.analysis is not None and i.error is None]
     subject = subject_of([header for header, _ in answered])
     basis = basis_of([analysis for _, analysis in answered])
-    if not section.max_studies or subject is None or basis is None:
+    if not answered:
         return Found()
+    if not section.max_studies:
+        return Found(told=OFF)
+    if subject is None or basis is None:
+        return Found(told=NOT_COMPARABLE)
     found = local.find(store, spool, study_instance_uid, subject, basis, section.max_studies)
     if isinstance(section, LocalPriors):
-        return Found(tuple(found))
+        return Found(tuple(found), told=None if found else NONE_HERE)
     known = {study_instance_uid, *(e.prior.study_instance_uid for e in found)}
     try:
         found += archive.find(section, settings.receive.ae_title, subject, basis, known)
     except DestinationError as error:
         log.warning("the archive was not asked for priors", study=study_instance_uid, why=str(error))
-        return Found(tuple(found), reasons.of(error))
-    return Found(tuple(newest(found)[: section.max_studies]))
+        return Found(tuple(found), reasons.of(error), ARCHIVE_SILENT)
+    return Found(tuple(newest(found)[: section.max_studies]), told=None if found else NONE)

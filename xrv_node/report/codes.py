@@ -35,7 +35,14 @@ PHANTOM_PRESENT = Code("PHANTOM-PRESENT", PRIVATE_SCHEME, "PHANTOM: present")
 PHANTOM_BELOW = Code("PHANTOM-BELOW", PRIVATE_SCHEME, "PHANTOM: not detected")
 """Calls of the networks for phantoms: no program takes them for a patient's."""
 OVER = Code("OVER", PRIVATE_SCHEME, "Findings at or over the operating point")
-BELOW = Code("BELOW", PRIVATE_SCHEME, "Findings below the operating point")
+WHERE = Code("WHERE", PRIVATE_SCHEME, "Where")
+NOTE = Code("NOTE", PRIVATE_SCHEME, "To this finding")
+NO_REGION = Code("NO-REGION", PRIVATE_SCHEME, "No region could be drawn")
+NEAR = Code("NEAR", PRIVATE_SCHEME, "Just below the operating point")
+PRIORS = Code("PRIORS", PRIVATE_SCHEME, "Earlier studies")
+DETAILS = Code("DETAILS", PRIVATE_SCHEME, "All numbers of an image")
+ALL_SCORES = Code("ALL-SCORES", PRIVATE_SCHEME, "All scores")
+SOFTWARE = Code("SOFTWARE", PRIVATE_SCHEME, "Models and software")
 EARLIER = Code("EARLIER", PRIVATE_SCHEME, "Earlier score")
 NOT_ASSESSED = Code("NOT-ASSESSED", PRIVATE_SCHEME, "Not assessed")
 IMAGE = Code("IMAGE", PRIVATE_SCHEME, "Image")
@@ -51,6 +58,8 @@ RESAMPLING = Code("RESAMPLING", PRIVATE_SCHEME, "Resampling of the image")
 MODEL = Code("MODEL", PRIVATE_SCHEME, "Model")
 SITE_POINTS = Code("SITE-POINTS", PRIVATE_SCHEME, "Operating points set by the site")
 
+OF_HUNDRED = Code("/100", "UCUM", "of 100")
+"""Unit of a score: "82 /100" is what viewers print. In "%" it reads as a probability."""
 PRESENT = Code("52101004", "SCT", "Present")
 """PS3.16 CID 240."""
 LATERALITY = {"Left": Code("7771000", "SCT", "Left"), "Right": Code("24028007", "SCT", "Right")}
@@ -78,6 +87,10 @@ class FindingCodes:
     site: Code
     sided: bool
     """Whether the site is one of a pair, so that a side can be said of it."""
+    over: tuple[str, ...]
+    """The structures over which the finding's region must lie; none: wherever it is."""
+    urgency: int
+    """Place in the order of ``urgency.toml``, the most urgent first."""
     status: str
     source: str
 
@@ -108,6 +121,8 @@ class MeasurementCodes:
     """The same for the networks for phantoms, as with findings."""
     unit: str
     """UCUM."""
+    reference: float | None
+    """What it is at most in health; None where the table has nothing."""
     site: Code
     laterality: Code | None
     status: str
@@ -176,7 +191,12 @@ def measurement(key: str) -> MeasurementCodes:
 @cache
 def findings() -> dict[str, FindingCodes]:
     """Return all rows of ``findings.toml`` by label, in the file's order."""
-    return {row["label"]: _finding(row) for row in _table("findings.toml")["finding"]}
+    order = [label for row in _table("urgency.toml")["urgency"] for label in row["labels"]]
+    places = {label: place for place, label in enumerate(order)}
+    return {
+        row["label"]: _finding(row, places.get(row["label"], len(order)))
+        for row in _table("findings.toml")["finding"]
+    }
 
 
 @cache
@@ -195,7 +215,7 @@ def _table(name: str) -> dict[str, Any]:
     return tomllib.loads(files("dicom_config").joinpath(name).read_text(encoding="utf-8"))
 
 
-def _finding(row: dict[str, Any]) -> FindingCodes:
+def _finding(row: dict[str, Any], urgency: int) -> FindingCodes:
     key, name = row["key"], row["name"]
     return FindingCodes(
         label=row["label"],
@@ -207,6 +227,8 @@ def _finding(row: dict[str, Any]) -> FindingCodes:
         score_phantom=Code(f"{key}-PHT", PRIVATE_SCHEME, f"PHANTOM: {name}"),
         site=_code(row["site"]),
         sided=row["sided"],
+        over=tuple(row["over"]),
+        urgency=urgency,
         status=row["status"],
         source=row["source"],
     )
@@ -232,6 +254,7 @@ def _measurement(row: dict[str, Any]) -> MeasurementCodes:
         code=_code(row["code"]),
         phantom=Code(f"{key}-PHT", PRIVATE_SCHEME, f"PHANTOM: {name}"),
         unit=row["unit"],
+        reference=row.get("reference"),
         site=_code(row["site"]),
         laterality=_laterality(row),
         status=row["status"],

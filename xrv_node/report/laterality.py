@@ -86,23 +86,33 @@ def side(analysis: Analysis, region: tuple[Point, ...]) -> Literal["Left", "Righ
     str or None
         None where the region is on both sides, outside the lungs, or a lung was not found.
     """
-    import cv2
-
     left, right = (_mask(analysis.structures, analysis.masks, name) for name in ("Left Lung", "Right Lung"))
     if left is None or right is None:
         return None
-    frame, n = analysis.frame, len(left)
-    # OpenCV has the centre of the first pixel at 0, DICOM at 0.5
-    corners = (np.array(region) - (frame.left, frame.top)) * n / frame.extent[::-1] - 0.5
-    inside = np.zeros((n, n), np.uint8)
-    cv2.fillPoly(inside, [corners.round().astype(np.int32)], (1,))
-    filled = inside.astype(np.bool_)
+    filled = inside(analysis, region)
     over_left, over_right = int((filled & left).sum()), int((filled & right).sum())
     if min(left.sum(), right.sum()) == 0 or over_left + over_right < _OVER_LUNG * filled.sum():
         return None
     if max(over_left, over_right) < _ON_ONE_SIDE * (over_left + over_right):
         return None
     return "Left" if over_left > over_right else "Right"
+
+
+def inside(analysis: Analysis, region: tuple[Point, ...]) -> NDArray[np.bool_]:
+    """Return the pixels of the networks' square, ``[n, n]`` as its masks', that lie in a region."""
+    import cv2
+
+    frame, n = analysis.frame, analysis.masks.shape[-1]
+    # OpenCV has the centre of the first pixel at 0, DICOM at 0.5
+    corners = (np.array(region) - (frame.left, frame.top)) * n / frame.extent[::-1] - 0.5
+    filled = np.zeros((n, n), np.uint8)
+    cv2.fillPoly(filled, [corners.round().astype(np.int32)], (1,))
+    return filled.astype(np.bool_)
+
+
+def upright(header: Dataset) -> bool:
+    """Whether nothing says that the image lies or is seen from the side: the rows run from left to right."""
+    return text(header, "PatientOrientation").split("\\")[0][:1].upper() not in ("A", "P", "H", "F")
 
 
 def _mask(structures: Sequence[str], masks: NDArray[np.bool_], structure: str) -> NDArray[np.bool_] | None:

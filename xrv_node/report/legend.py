@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from xrv_node.report import codes, heat, summary
+from xrv_node.report.certainty import near, of_hundred
 from xrv_node.report.lettering import (
     GREY,
     RED,
@@ -32,7 +33,7 @@ _BAR = 0.6
 
 def called(finding: Finding, language: str) -> str:
     """Return what is written at a finding on an image: its name and score, said to be one."""
-    return say("picture_finding", language, finding=_name(finding, language), score=_score(finding, language))
+    return say("picture_finding", language, finding=_name(finding, language), score=of_hundred(finding.score))
 
 
 def legend(
@@ -50,7 +51,7 @@ def legend(
     rows : int
         Its height in pixels.
     analysis : Analysis
-        Its findings are listed by score, numbered as the tiles are.
+        Its findings are listed as everywhere (`summary.rank`), numbered as the tiles are.
     found : sequence of str
         The structures that are outlined.
     cautions : sequence of str
@@ -104,9 +105,12 @@ def _warnings(analysis: Analysis, cautions: Sequence[str], language: str) -> lis
 def _findings(analysis: Analysis, present: int, most: int, language: str) -> list[tuple[str, Color]]:
     lines = [] if present else [(say("picture_nothing", language), WHITE)]
     lines.append((say("picture_scores", language), WHITE))
-    for number, finding in enumerate(sorted(analysis.findings, key=lambda f: -f.score), 1):
-        words = f"{number:2d} {_score(finding, language):>5} %  {_name(finding, language)}"
+    for number, finding in enumerate(sorted(analysis.findings, key=summary.rank), 1):
+        words = f"{number:2d} {of_hundred(finding.score):>7}  {_name(finding, language)}"
+        words += " *" if near(finding) else ""
         lines.append((words, YELLOW if finding.present else GREY))
+    if any(map(near, analysis.findings)):
+        lines.append((f"* {say('near', language)}", WHITE))
     if present > most:
         lines.append((say("picture_first", language, number=most), WHITE))
     return lines
@@ -114,10 +118,6 @@ def _findings(analysis: Analysis, present: int, most: int, language: str) -> lis
 
 def _name(finding: Finding, language: str) -> str:
     return named("finding", finding.label, language)
-
-
-def _score(finding: Finding, language: str) -> str:
-    return summary.decimal(summary.percent(finding.score), language)
 
 
 def _ramp(made: Rgb, top: int, indent: int, height: int) -> None:

@@ -19,9 +19,10 @@ from xrv_node.attributes import items, numbers, text
 from xrv_node.report import codes, equipment, summary
 from xrv_node.report.envelope import finish, placeholders, stand_in
 from xrv_node.report.kinds.report import call, finding_concept, score_item
-from xrv_node.report.laterality import doubt, side
+from xrv_node.report.located import Place
 from xrv_node.report.phrases import say
 from xrv_node.report.uids import tracking_uid
+from xrv_node.report.wording import plain
 from xrv_node.values import (
     OPERATING_POINT,
     PHANTOM_WORDS,
@@ -54,8 +55,6 @@ class Shared:
     """Stand-in for the image."""
     analysis: Analysis
     models: ModelSet
-    sides: bool
-    """Whether the network's left and right may be taken for the patient's."""
     algorithms: dict[str, hd.sr.AlgorithmIdentification]
     """By the role of the network."""
     operating_point: hd.sr.NumContentItem | hd.sr.TextContentItem
@@ -150,15 +149,15 @@ def tracking(shared: Shared, thing: str, name: str) -> hd.sr.TrackingIdentifier:
     )
 
 
-def finding_parts(finding: Finding, shared: Shared) -> dict[str, Any]:
+def finding_parts(finding: Finding, where: Place, shared: Shared) -> dict[str, Any]:
     """Return what a group says of a finding, with coordinates or without.
 
     Returns
     -------
     dict
-        Arguments of highdicom's measurement groups: tracking, algorithm, finding, its site (with laterality
-        where the finding's region lies over one lung, see `laterality.side`), the score with its operating
-        point as a property (NUM, in %), and the call.
+        Arguments of highdicom's measurement groups: tracking, algorithm, finding, its site with laterality
+        (of a finding that is present only where its region lies over it, `located.place`), the score of 100
+        with its operating point as a property (NUM), and the call.
     """
     import highdicom as hd
 
@@ -166,16 +165,17 @@ def finding_parts(finding: Finding, shared: Shared) -> dict[str, Any]:
     score = hd.sr.Measurement(
         name=row.score_phantom if shared.models.phantom else row.score,
         value=0.0,
-        unit=dicom_codes.UCUM.Percent,
+        unit=codes.OF_HUNDRED,
     )
     score_item(score[0], finding.score)
     score[0].ContentSequence = hd.sr.ContentSequence([shared.operating_point])
-    where = side(shared.analysis, finding.region) if row.sided and shared.sides and finding.region else None
+    named_site = where.site or not finding.present
+    site = hd.sr.FindingSite(row.site, codes.LATERALITY[where.side] if where.side else None)
     return {
         "tracking_identifier": tracking(shared, finding.label, row.name),
         "algorithm_id": shared.algorithms["classifier"],
         "finding_type": finding_concept(row),
-        "finding_sites": [hd.sr.FindingSite(row.site, codes.LATERALITY[where] if where else None)],
+        "finding_sites": [site] if named_site else None,
         "measurements": [score],
         "qualitative_evaluations": [
             hd.sr.QualitativeEvaluation(name=codes.CALL, value=call(finding, shared.models))
@@ -190,7 +190,6 @@ def _shared(image: ImageOutcome, analysis: Analysis, outcome: StudyOutcome, *, d
         reference=stand_in(image.header, outcome.study_instance_uid),
         analysis=analysis,
         models=models,
-        sides=doubt(image.header, analysis) is None,
         algorithms={m.role: equipment.algorithm_in_report(models, m) for m in models.models},
         operating_point=_operating_point(drawn=drawn),
     )
@@ -199,12 +198,10 @@ def _shared(image: ImageOutcome, analysis: Analysis, outcome: StudyOutcome, *, d
 def _operating_point(*, drawn: bool) -> hd.sr.NumContentItem | hd.sr.TextContentItem:
     import highdicom as hd
 
-    percent, below = OPERATING_POINT * 100, hd.sr.RelationshipTypeValues.HAS_PROPERTIES
+    point, below = OPERATING_POINT * 100, hd.sr.RelationshipTypeValues.HAS_PROPERTIES
     if drawn:
-        return hd.sr.TextContentItem(codes.OPERATING_POINT, f"{percent:g} %", below)
-    return hd.sr.NumContentItem(
-        codes.OPERATING_POINT, percent, dicom_codes.UCUM.Percent, relationship_type=below
-    )
+        return hd.sr.TextContentItem(codes.OPERATING_POINT, f"{point:g}/100", below)
+    return hd.sr.NumContentItem(codes.OPERATING_POINT, point, codes.OF_HUNDRED, relationship_type=below)
 
 
 def _without_numbers(items: list[Dataset]) -> None:
@@ -229,7 +226,7 @@ def _library_entry(image: ImageOutcome) -> Dataset:
     spacing = numbers(image.header, "ImagerPixelSpacing", 2)
     if len(sides) == _DIRECTIONS and all(sides) and spacing is not None:
         entry.PatientOrientation, entry.ImagerPixelSpacing = (
-            [summary.plain(side) for side in sides],
+            [plain(side) for side in sides],
             list(spacing),
         )
     else:

@@ -6,7 +6,7 @@ measured where the masks are not a chest's: without heart or lungs, with sides i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,8 @@ from pydicom import Dataset
 from xrv_node.attributes import spacing, text
 from xrv_node.reasons import Reason
 from xrv_node.report import codes
-from xrv_node.report.laterality import doubt
+from xrv_node.report.laterality import doubt, upright
+from xrv_node.report.thorax import plausible
 from xrv_node.values import Analysis, Frame, ImageOutcome, Point
 
 PROJECTION = Reason("measured-on-projection")
@@ -23,6 +24,7 @@ ANTEROPOSTERIOR = Reason("antero-posterior")
 VIEW_NOT_STATED = Reason("view-not-stated")
 AT_DETECTOR = Reason("mm-at-detector")
 CALIBRATED = Reason("mm-calibrated")
+IMPLAUSIBLE = Reason("mm-implausible")
 
 _LEFT, _RIGHT, _HEART = "Left Lung", "Right Lung", "Heart"
 _SMALLEST_HEART = 0.005
@@ -73,28 +75,34 @@ def measure(image: ImageOutcome) -> tuple[Measure, ...]:
     -------
     tuple of Measure
         ``CTR``, ``HEART-WIDTH`` and ``CHEST-WIDTH``; then ``LUNG-AREA-L`` and ``LUNG-AREA-R``,
-        where the spacing is known and the lungs are whole. Empty where the image failed, its masks are not to
-        be believed, or the heart does not lie within the thorax.
+        where the spacing is known and the lungs are whole. ``CTR`` alone, with a caution, where the thorax is
+        not as wide as one of the patient's age and sex can be (`thorax.plausible`): the spacing is not that
+        of the pixels. Empty where the image failed, its masks are not to be believed, or the heart does not
+        lie within the thorax.
     """
     analysis = image.analysis
     if analysis is None or image.error is not None or _unbelievable(image.header, analysis):
         return ()
     left, right, heart = (_largest(_mask(analysis, name)) for name in (_LEFT, _RIGHT, _HEART))
     widths = _widths(image, analysis.frame, left, right, heart)
-    return (*widths, *_areas(image, analysis.frame, left, right)) if widths else ()
+    if not widths:
+        return ()
+    measured = (*widths, *_areas(image, analysis.frame, left, right))
+    if _possible(widths, image.header):
+        return measured
+    return (replace(widths[0], caveats=(*widths[0].caveats, IMPLAUSIBLE)),)
 
 
 def _unbelievable(header: Dataset, analysis: Analysis) -> bool:
     """Whether the masks show no whole, upright chest with known sides."""
     from xrv_node.analyse.gate import lung_flags
 
-    rows = text(header, "PatientOrientation").split("\\")[0][:1].upper()
     return (
         analysis.refused is not None
         or not {_LEFT, _RIGHT, _HEART} <= set(analysis.structures)
         or bool(lung_flags(analysis.masks, analysis.structures))
         or doubt(header, analysis) is not None
-        or rows in ("A", "P", "H", "F")  # seen from the side, or lying
+        or not upright(header)
     )
 
 
@@ -128,6 +136,12 @@ def _widths(
         Measure("HEART-WIDTH", widths[0], unit, lines[:1], sized),
         Measure("CHEST-WIDTH", widths[1], unit, lines[1:], sized),
     )
+
+
+def _possible(widths: tuple[Measure, ...], header: Dataset) -> bool:
+    """Whether the lengths may be believed: those in pixels claim nothing."""
+    chest = next(m for m in widths if m.key == "CHEST-WIDTH")
+    return chest.unit != "mm" or plausible(chest.value, header)
 
 
 def _areas(image: ImageOutcome, frame: Frame, left: _Mask, right: _Mask) -> tuple[Measure, ...]:

@@ -19,6 +19,7 @@ from xrv_node.report.legend import called, legend
 from xrv_node.report.lettering import WHITE, YELLOW, Color, Rgb, band, enlarge, stamp, write
 from xrv_node.report.masks import source_masks
 from xrv_node.report.phrases import meaning, say
+from xrv_node.report.summary import rank
 from xrv_node.report.tiles import Grid, arrange
 from xrv_node.values import DEFAULT_STYLE, Analysis, Frame, Style
 
@@ -46,7 +47,8 @@ def overlay(analysis: Analysis, cautions: Sequence[str] = (), style: Style = DEF
     Parameters
     ----------
     analysis : Analysis
-        Its picture, findings with regions, maps and masks. A finding without a map has its outline only.
+        Its picture, findings with the regions that may be drawn (`located.settled`), maps and masks. A
+        finding without a map has its outline only; of one without a region that is said.
     cautions : sequence of str
         What is unusual about the image, a sentence each (`summary.quality`).
     style : Style
@@ -55,8 +57,8 @@ def overlay(analysis: Analysis, cautions: Sequence[str] = (), style: Style = DEF
     Returns
     -------
     ndarray of uint8
-        ``[rows, columns, 3]``, RGB: the tiles (`tiles.arrange`), at their right the findings by score and
-        the legends, below them the notice, which says so for networks for phantoms. None where the
+        ``[rows, columns, 3]``, RGB: the tiles (`tiles.arrange`), at their right the findings (`summary.rank`)
+        and the legends, below them the notice, which says so for networks for phantoms. None where the
         analysis has no picture.
 
     Raises
@@ -66,7 +68,7 @@ def overlay(analysis: Analysis, cautions: Sequence[str] = (), style: Style = DEF
     """
     if analysis.picture is None:
         return None
-    ranked = sorted(range(len(analysis.findings)), key=lambda k: -analysis.findings[k].score)
+    ranked = sorted(range(len(analysis.findings)), key=lambda k: rank(analysis.findings[k]))
     shown = [k for k in ranked if analysis.findings[k].present][:MOST]
     grid = arrange(len(shown) + 1, *analysis.picture.shape)
     base = _base(analysis, analysis.picture, grid)
@@ -75,6 +77,8 @@ def overlay(analysis: Analysis, cautions: Sequence[str] = (), style: Style = DEF
     tiles = np.zeros((grid.height, grid.width, 3), dtype=np.uint8)
     for number, k in enumerate(shown):
         title = f"{number + 1}  {called(analysis.findings[k], style.language)}"
+        if not analysis.findings[k].region:
+            title = f"{title}: {say('picture_no_region', style.language)}"
         _place(tiles, grid, number, _finding(base, analysis, k), title, YELLOW)
     _place(tiles, grid, len(shown), _anatomy(base, found), say("picture_anatomy", style.language), WHITE)
     if analysis.model_set.phantom:

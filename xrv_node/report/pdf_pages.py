@@ -14,18 +14,20 @@ from xml.sax.saxutils import escape
 import numpy as np
 from pydicom import Dataset
 from pydicom.sr.codedict import codes as dicom_codes
+from pydicom.sr.coding import Code
 from pydicom.valuerep import PersonName
-from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
 from reportlab.platypus import Flowable, Image, Paragraph, Spacer, Table
 
 from xrv_node.attributes import text
 from xrv_node.report import charset, codes, paper, summary
+from xrv_node.report.certainty import of_hundred
 from xrv_node.report.document import Coded, Identifier, Item, Number, Scored, Section, Words, sections
 from xrv_node.report.lettering import YELLOW, write
 from xrv_node.report.paper import BODY, BOLD, CELLS, HEADING, HEADLINE, TITLE, WARNING, WIDTH, drawable, grid
 from xrv_node.report.phrases import meaning, named, say
-from xrv_node.values import PHANTOM_WORDS, Analysis, ModelSet, StudyOutcome
+from xrv_node.report.wording import date, decimal
+from xrv_node.values import PHANTOM_WORDS, Analysis, Finding, ModelSet, StudyOutcome
 
 _PICTURE = 80 * mm
 """Width of the column of the picture."""
@@ -34,6 +36,7 @@ _STYLES = {
     dicom_codes.DCM.Impression: HEADLINE,
     codes.NOTICE: WARNING,
     codes.QUALITY: WARNING,
+    codes.NO_REGION: WARNING,
     codes.IMAGE: BOLD,
 }
 _UNNAMED = (dicom_codes.DCM.Impression, codes.NOTICE, codes.IMAGE)
@@ -77,8 +80,8 @@ def _patient(header: Dataset, language: str) -> Flowable:
     lines = [
         ("patient", PersonName(text(header, "PatientName")).family_comma_given().strip(" ,")),
         ("patient_id", text(header, "PatientID")),
-        ("birth_date", summary.iso_date(text(header, "PatientBirthDate"))),
-        ("study_date", summary.iso_date(text(header, "StudyDate"))),
+        ("birth_date", date(text(header, "PatientBirthDate"), language)),
+        ("study_date", date(text(header, "StudyDate"), language)),
         ("accession_number", text(header, "AccessionNumber")),
     ]
     rows = [
@@ -91,12 +94,21 @@ def _patient(header: Dataset, language: str) -> Flowable:
 
 def _section(section: Section, models: ModelSet, language: str) -> Iterator[Flowable]:
     yield Paragraph(meaning(section.title, language), HEADING)
-    tables = [item for item in section.items if isinstance(item, Section)]
+    scores = [item for item in section.items if isinstance(item, Scored)]
     for item in section.items:
-        if not isinstance(item, Section):
+        if isinstance(item, Section):
+            found = [one for one in item.items if isinstance(one, Scored)]
+            analysis = section.image.analysis if section.image else None
+            yield _findings(item.title, found, analysis, models, language)
+        elif not isinstance(item, Scored):
             yield _line(item, language)
-        elif item is tables[0]:
-            yield _findings(tables, section.image.analysis if section.image else None, models, language)
+        elif item is scores[0]:
+            all_of_them = ", ".join(_score(one.finding, language) for one in scores)
+            yield _line(Words(codes.ALL_SCORES, all_of_them), language)
+
+
+def _score(finding: Finding, language: str) -> str:
+    return f"{named('finding', finding.label, language)} {of_hundred(finding.score)}"
 
 
 def _line(item: Item, language: str) -> Flowable:
@@ -106,7 +118,7 @@ def _line(item: Item, language: str) -> Flowable:
         case Coded():
             name, value = item.name, meaning(item.value, language)
         case Number():
-            name, value = item.name, summary.decimal(item.shown, language)
+            name, value = item.name, decimal(item.shown, language)
         case Identifier():
             name, value = item.name, item.uid
         case _:
@@ -116,39 +128,24 @@ def _line(item: Item, language: str) -> Flowable:
 
 
 def _findings(
-    tables: Sequence[Section], analysis: Analysis | None, models: ModelSet, language: str
+    title: Code, found: Sequence[Scored], analysis: Analysis | None, models: ModelSet, language: str
 ) -> Flowable:
-    """The findings, numbered, and beside them the radiograph with their regions."""
-    ranked = [item for table in tables for item in table.items if isinstance(item, Scored)]
+    """The findings that are present, numbered, and beside them the radiograph with their regions."""
     score = meaning(codes.PHANTOM_SET, language) if models.phantom else say("score", language)
-    heads = [meaning(dicom_codes.DCM.Finding, language), score]
-    shares: tuple[float, ...] = (0.6, 0.4)
-    if any(item.earlier for item in ranked):
-        heads, shares = [*heads, meaning(codes.EARLIER, language)], (0.5, 0.18, 0.32)
-    rows: list[list[Any]] = [[Paragraph(head, BOLD) for head in heads]]
-    spans = []
-    for table in tables:
-        spans.append(len(rows))
-        rows.append([Paragraph(meaning(table.title, language), BOLD)] + [""] * (len(heads) - 1))
-        for item in table.items:
-            if isinstance(item, Scored):
-                number = ranked.index(item) + 1
-                bold = item.finding.present
-                row = _row(item, number, BOLD if bold else BODY, language)
-                rows.append(row[: len(heads)])
-    room = WIDTH
-    picture = _picture(analysis, ranked) if analysis else None
+    heads = [meaning(title, language), score]
+    rows: list[list[Any]] = [[Paragraph(escape(head), BOLD) for head in heads]]
+    for number, item in enumerate(found, 1):
+        name = f"{number} {named('finding', item.finding.label, language)}"
+        beside = [_line(words, language) for words in item.said or ()]
+        cells = [[Paragraph(escape(name), BOLD), *beside], Paragraph(of_hundred(item.finding.score), BOLD)]
+        rows.append(cells)
+    picture = _picture(analysis, found) if analysis else None
+    room = WIDTH if picture is None else WIDTH - _PICTURE
+    table = Table(rows, colWidths=[room * share for share in (0.75, 0.25)], style=grid([]))
     if picture is None:
-        return Table(rows, colWidths=[room * share for share in shares], style=grid(spans))
-    beside = Table(rows, colWidths=[(room - _PICTURE) * share for share in shares], style=grid(spans))
+        return table
     style = [*CELLS, ("LEFTPADDING", (0, 0), (-1, -1), 0)]
-    return Table([[picture, beside]], colWidths=(_PICTURE, None), style=style)
-
-
-def _row(item: Scored, number: int, style: ParagraphStyle, language: str) -> list[Any]:
-    name = f"{number} {named('finding', item.finding.label, language)}"
-    score = f"{summary.decimal(summary.percent(item.finding.score), language)} %"
-    return [Paragraph(escape(words), style) for words in (name, score, item.earlier or "")]
+    return Table([[picture, table]], colWidths=(_PICTURE, None), style=style)
 
 
 def _picture(analysis: Analysis, ranked: Sequence[Scored]) -> Flowable | None:

@@ -87,13 +87,15 @@ def regions(report: Dataset) -> dict[str, dict[str, tuple[Point, ...]]]:
     Returns
     -------
     dict
-        By SOP Instance UID of the image, then by label: a closed polygon in the image's pixels.
+        By SOP Instance UID of the image, then by label: a closed polygon in the image's pixels. A finding
+        whose region could not be drawn has none.
     """
     labels = _labels()
     found: dict[str, dict[str, tuple[Point, ...]]] = {}
     for group in _below(report):
         parts = {i.ValueType: i for i in group.get("ContentSequence", []) if i.ValueType in ("SCOORD", "NUM")}
-        if len(parts) == 2 and _name(parts["NUM"]) in labels:
+        drawn = codes.NO_REGION.value not in map(_name, group.get("ContentSequence", []))
+        if drawn and len(parts) == 2 and _name(parts["NUM"]) in labels:
             points = np.array(parts["SCOORD"].GraphicData, dtype=float).reshape(-1, 2)
             image = parts["SCOORD"].ContentSequence[0].ReferencedSOPSequence[0].ReferencedSOPInstanceUID
             outline = tuple((float(x), float(y)) for x, y in points)

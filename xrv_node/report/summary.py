@@ -3,16 +3,17 @@ seconds."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from pydicom.sr.coding import Code
 
 from xrv_node.attributes import text
-from xrv_node.report import codes
+from xrv_node.report import codes, heart
+from xrv_node.report.certainty import earlier, near, of_hundred
 from xrv_node.report.laterality import doubt
+from xrv_node.report.located import place
+from xrv_node.report.measurements import IMPLAUSIBLE, measure
 from xrv_node.report.phrases import meaning, named, say
 from xrv_node.report.quality import flags as quality_flags
-from xrv_node.values import Finding, ImageOutcome, Prior, StudyOutcome
+from xrv_node.values import Finding, ImageOutcome, Prior, StudyOutcome, Verdict
 
 _STATUS = {
     # PS3.16 CID 6047 by (every image that was due was analysed, with findings)
@@ -21,6 +22,8 @@ _STATUS = {
     (False, False): Code("111243", "DCM", "Not all algorithms succeeded; without findings"),
     (False, True): Code("111244", "DCM", "Not all algorithms succeeded; with findings"),
 }
+_SETTLED = ("part-chest", "view-frontal", "age-not-told", "taken-as-ap", "several-views", "in-no-table")
+"""Keys of what the frontal filter says that leaves nothing open, or says nothing of whether it does."""
 _NOTHING_SUCCEEDED = Code("111245", "DCM", "No algorithms succeeded; without findings")
 
 
@@ -45,8 +48,20 @@ def failed(outcome: StudyOutcome) -> list[tuple[int, ImageOutcome]]:
 
 
 def findings(image: ImageOutcome) -> tuple[Finding, ...]:
-    """Return the findings of an answered image, those with the highest scores first."""
-    return () if image.analysis is None else tuple(sorted(image.analysis.findings, key=lambda f: -f.score))
+    """Return the findings of an answered image in the order in which every result tells them (`rank`)."""
+    return () if image.analysis is None else tuple(sorted(image.analysis.findings, key=rank))
+
+
+def rank(finding: Finding) -> tuple[bool, int]:
+    """Return a finding's place: what is present first, the most urgent first. Never by score: scores of two
+    findings do not compare.
+
+    Raises
+    ------
+    ConfigError
+        If the finding has no codes.
+    """
+    return not finding.present, codes.finding(finding.label).urgency
 
 
 def quality(image: ImageOutcome, language: str = "en") -> tuple[str, ...]:
@@ -55,7 +70,8 @@ def quality(image: ImageOutcome, language: str = "en") -> tuple[str, ...]:
     if image.analysis is None:
         return ()
     side = doubt(image.header, image.analysis)
-    said = (*image.analysis.quality, *quality_flags(image), *([side] if side else []))
+    wide = [IMPLAUSIBLE] if any(IMPLAUSIBLE in m.caveats for m in measure(image)) else []
+    said = (*image.analysis.quality, *quality_flags(image), *([side] if side else []), *wide)
     return tuple(say(reason, language) for reason in said)
 
 
@@ -77,12 +93,12 @@ def headline(outcome: StudyOutcome, language: str = "en") -> str:
     trust it at all, and what is unusual about the study."""
     images, failures = answered(outcome), failed(outcome)
     if images:
-        told = _strongest(outcome, language)
+        told = _told(outcome, language)
     elif failures and all(withheld(image) for _, image in failures):
-        told = say("withheld", language)
+        told = [say("withheld", language)]
     else:
-        told = say("failed" if failures else "skipped", language)
-    lines = [f"{meaning(codes.PHANTOM_SET, language)}.", told] if outcome.model_set.phantom else [told]
+        told = [say("failed" if failures else "skipped", language)]
+    lines = [f"{meaning(codes.PHANTOM_SET, language)}.", *told] if outcome.model_set.phantom else told
     if images and failures:
         lines.append(say("partly", language, failed=len(failures), all=len(failures) + len(images)))
     if flagged := sum(bool(quality(image)) for _, image in images):
@@ -94,32 +110,6 @@ def headline(outcome: StudyOutcome, language: str = "en") -> str:
 def compared(outcome: StudyOutcome) -> tuple[Prior, ...]:
     """Return the earlier studies that scores are compared with: a phantom is nobody's, and has none."""
     return () if outcome.model_set.phantom else outcome.priors
-
-
-def earlier(finding: Finding, priors: Sequence[Prior], language: str) -> str | None:
-    """Return a finding's score in the newest earlier study that has one, with its date and the change since.
-
-    Parameters
-    ----------
-    finding : Finding
-        As it is now.
-    priors : sequence of Prior
-        The newest first.
-    language : str
-        For the decimal mark.
-
-    Returns
-    -------
-    str or None
-        E.g. ``"2025-03-02: 44.0 %, +27.2"``, in points of a per cent between what is shown; None where no
-        earlier study has the finding.
-    """
-    prior = next((p for p in priors if finding.label in p.scores), None)
-    if prior is None:
-        return None
-    then = percent(prior.scores[finding.label])
-    change = round(float(percent(finding.score)) - float(then), 1)
-    return f"{iso_date(prior.study_date)}: {decimal(then, language)} %, {decimal(f'{change:+.1f}', language)}"
 
 
 def not_analysed(outcome: StudyOutcome, language: str = "en") -> list[str]:
@@ -145,58 +135,69 @@ def image_name(number: int, image: ImageOutcome, language: str = "en") -> str:
     return say("image", language, number=number, details=", ".join(details))
 
 
-def percent(score: float) -> str:
-    """Return a score as per cent with one decimal, never rounded across the operating point.
-
-    Parameters
-    ----------
-    score : float
-        In [0, 1]. 0.4996 gives ``"49.9"``: ``"50.0"`` would say that the finding is present.
-    """
-    tenths = round(score * 1000)
-    return f"{(tenths if score >= 0.5 else min(tenths, 499)) / 10:.1f}"
+def where(image: ImageOutcome, finding: Finding, language: str) -> str:
+    """Return side and zone of a finding, e.g. ``"right, upper zone"``; empty where neither is known."""
+    found = place(image, finding)
+    said = [found.side and f"side_{found.side.lower()}", found.zone and f"zone_{found.zone}"]
+    return ", ".join(say(key, language) for key in said if key)
 
 
-def plain(words: str) -> str:
-    """Return the words in ASCII: every Specific Character Set holds it, whichever one the source declares."""
-    return words.encode("ascii", "replace").decode("ascii")
-
-
-def decimal(number: str, language: str) -> str:
-    """Return a number with the language's decimal mark."""
-    return number.replace(".", say("decimal", language))
-
-
-def iso_date(value: str) -> str:
-    """Return a DICOM date (DA, ``YYYYMMDD``) as ``YYYY-MM-DD``, which is read alike in every language;
-    anything else as it is."""
-    whole = len(value) == len("YYYYMMDD") and value.isdecimal()
-    return f"{value[:4]}-{value[4:6]}-{value[6:]}" if whole else value
-
-
-def _strongest(outcome: StudyOutcome, language: str) -> str:
-    """The findings that are present, each with the highest score among the images, strongest first."""
-    strongest: dict[str, Finding] = {}
+def strongest(outcome: StudyOutcome) -> list[tuple[ImageOutcome, Finding]]:
+    """Return each label once, with its highest score among the images and the image that has it; the most
+    urgent first."""
+    best: dict[str, tuple[ImageOutcome, Finding]] = {}
     for _, image in answered(outcome):
         for f in findings(image):
-            if f.present and (f.label not in strongest or f.score > strongest[f.label].score):
-                strongest[f.label] = f
-    if not strongest:
-        return say("clear", language)
-    listed, priors = [], compared(outcome)
-    for f in sorted(strongest.values(), key=lambda f: -f.score):
-        change = earlier(f, priors, language)
-        score = f"{named('finding', f.label, language)} {decimal(percent(f.score), language)} %"
-        listed.append(f"{score} ({change})" if change else score)
-    return say("found", language, findings=", ".join(listed))
+            if f.label not in best or f.score > best[f.label][1].score:
+                best[f.label] = (image, f)
+    return sorted(best.values(), key=lambda pair: rank(pair[1]))
+
+
+def _told(outcome: StudyOutcome, language: str) -> list[str]:
+    """The findings that are present, the most urgent first, each with where and how sure; and those that are
+    nearly."""
+    best = strongest(outcome)
+    listed = [_in_short(i, f, outcome, language) for i, f in best if f.present]
+    told = say("found", language, findings="; ".join(listed)) if listed else say("clear", language)
+    almost = [
+        f"{named('finding', f.label, language)} {of_hundred(f.score)}"
+        for _, f in best
+        if near(f) and not f.present
+    ]
+    return [told, *([say("near_below", language, findings=", ".join(almost))] if almost else [])]
+
+
+def _in_short(image: ImageOutcome, finding: Finding, outcome: StudyOutcome, language: str) -> str:
+    side = place(image, finding).side
+    name = named("finding", finding.label, language)
+    what = f"{name} {say(f'side_{side.lower()}', language)}" if side else name
+    beside = [
+        say("near", language) if near(finding) else None,
+        heart.short(image, language) if finding.label == heart.LABEL else None,
+        earlier(finding, compared(outcome), language),
+    ]
+    notes = "; ".join(filter(None, beside))
+    return f"{what} {of_hundred(finding.score)}" + (f" ({notes})" if notes else "")
 
 
 def _why(image: ImageOutcome, language: str) -> str:
     if image.error is not None:
         what, why = "findings_withheld" if withheld(image) else "analysis_failed", image.error
     else:
-        what, why = image.decision.verdict.value, image.decision.reasons[0]
+        return say(
+            "why", language, what=say(image.decision.verdict, language), why=_ruled_out(image, language)
+        )
     return say("why", language, what=say(what, language), why=say(why, language))
+
+
+def _ruled_out(image: ImageOutcome, language: str) -> str:
+    """Why an image was not analysed: the strongest reason; of one that the header leaves open, all that it
+    leaves open."""
+    reasons = image.decision.reasons
+    if image.decision.verdict is Verdict.UNKNOWN:
+        reasons = tuple(r for r in reasons if r.key not in _SETTLED) or reasons
+        return " ".join(say(reason, language) for reason in reasons)
+    return say(reasons[0], language)
 
 
 def _some(names: list[str], language: str) -> str:

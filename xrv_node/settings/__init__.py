@@ -172,9 +172,17 @@ class Settings(BaseSettings):
         return named("destination", self.destinations, name)
 
 
-def default_text() -> str:
-    """The commented default configuration, as ``xrv-node init`` writes it."""
-    return (files("dicom_config") / "node.toml").read_text(encoding="utf-8")
+def default_text(*, report_skipped: str = "false") -> str:
+    """The commented default configuration, as ``xrv-node init`` writes it.
+
+    Parameters
+    ----------
+    report_skipped
+        The value of that key, as TOML has it.
+    """
+    text = (files("dicom_config") / "node.toml").read_text(encoding="utf-8")
+    line = "report_skipped = false".ljust(34)
+    return text.replace(line, f"report_skipped = {report_skipped}".ljust(34), 1)
 
 
 def find(path: Path | None) -> Path | None:

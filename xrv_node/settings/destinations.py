@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from xrv_node.languages import ENGLISH
 from xrv_node.result_kinds import KINDS
-from xrv_node.settings.section import AETitle, PathText, PeerPort, ProxyUrl, Section, kinds
+from xrv_node.settings.section import AETitle, OneIn, PathText, PeerPort, ProxyUrl, Section, kinds
 from xrv_node.settings.tls import TlsClientSection
 from xrv_node.values import Style
 
@@ -68,7 +68,7 @@ class DestinationSection(Section):
     kind: str
     send: tuple[ResultKind, ...] = ("report", "sr", "seg", "sc")
     when: WhenSection = WhenSection()
-    report_skipped: bool | None = None
+    report_skipped: OneIn | None = None
     language: str = ENGLISH
     seg_geometry: Literal["nominal", "none"] = "nominal"
     seg_type: Literal["binary", "labelmap"] = "binary"

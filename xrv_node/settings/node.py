@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from xrv_node.settings.section import PathOrEmpty, PathText, Section
+from xrv_node.settings.section import OneIn, PathOrEmpty, PathText, Section
 
 
 class NodeSection(Section):
@@ -20,12 +20,19 @@ class NodeSection(Section):
 class StudySection(Section):
     quiet_seconds: float = Field(default=10.0, ge=0, le=86400)
     close_on_release: bool = False
-    report_skipped: bool = False
+    report_skipped: OneIn = False
 
 
 class FrontalSection(Section):
     unknown: Literal["skip", "analyse"] = "skip"
     min_age_years: float = Field(default=18, ge=0, le=150)
+
+
+class MeasuredSection(Section):
+    """What a validation of the site found at a finding's operating point."""
+
+    sensitivity: float = Field(ge=0, le=1)
+    specificity: float = Field(ge=0, le=1)
 
 
 class ModelsSection(Section):
@@ -36,6 +43,7 @@ class ModelsSection(Section):
     device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$")
     dir: PathOrEmpty = None
     thresholds: dict[str, Annotated[float, Field(gt=0, lt=1)]] = Field(default_factory=dict)
+    measured: dict[str, MeasuredSection] = Field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, str, str]:

@@ -40,6 +40,8 @@ PeerPort = Annotated[int, Field(ge=1, le=65535)]
 """To connect to."""
 ProxyUrl = Annotated[str, Field(pattern=r"^https?://[^\s/@?#]+/?$")]
 """Of a proxy that a service is reached by; none of the environment's is used."""
+OneIn = bool | Annotated[int, Field(ge=2, le=10000)]
+"""All, none, or one in so many."""
 PathText = Annotated[Path, BeforeValidator(_home)]
 PathOrEmpty = Annotated[Path | None, BeforeValidator(lambda value: _home(value) or None)]
 """None where the file has an empty text."""

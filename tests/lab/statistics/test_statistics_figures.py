@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tomllib
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -15,10 +17,10 @@ from statistics_scores import cases
 
 from xrv_node.lab.statistics.calibration import calibration
 from xrv_node.lab.statistics.curves import mean_precision_recall, mean_roc, precision_recall, roc
-from xrv_node.lab.statistics.intervals import Bootstrap, delong
+from xrv_node.lab.statistics.intervals import Bootstrap, Estimate, delong
 from xrv_node.lab.statistics.overlap import Pointing, dice, iou, pointing
 from xrv_node.lab.statistics.rates import f1, rates
-from xrv_node.lab.statistics.thresholds import FOLDS, RULES, as_toml, suggest
+from xrv_node.lab.statistics.thresholds import FOLDS, RULES, Suggestion, as_toml, measured_as_toml, suggest
 from xrv_node.lab.statistics.weighted_auc import RankedScores
 
 
@@ -194,6 +196,15 @@ def test_suggested_thresholds_keep_what_they_promise():
     assert (scores[positive] >= np.nextafter(by_rule["sensitivity_90"].threshold + 0.01, 1)).mean() < 0.9
     assert suggest(scores[positive], positive[positive]) == ()
     assert as_toml({"Lung Opacity": 0.25}, "net", "youden").splitlines()[1] == '"Lung Opacity" = 0.25'
+    told = Estimate(0.91, 0.9, 0.92), Estimate(0.8, 0.7, 0.9)
+    both = {
+        "Lung Opacity": Suggestion("youden", 0.25, 0.95, 0.9, *told),
+        "Mass": Suggestion("youden", 0.1, 1, 1),
+    }
+    assert tomllib.loads(measured_as_toml(both))["models"]["measured"] == {
+        "Lung Opacity": {"sensitivity": 0.91, "specificity": 0.8}
+    }
+    assert measured_as_toml({"Mass": both["Mass"]}) == ""
 
 
 def test_of_equally_good_thresholds_youdens_is_the_highest_however_fractions_round():

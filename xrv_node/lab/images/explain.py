@@ -18,8 +18,8 @@ from xrv_node.lab.images.files import Opened, Paths, Source, Unread
 from xrv_node.radiograph.display import display
 from xrv_node.radiograph.image import Radiograph
 from xrv_node.radiograph.prepare import frame
+from xrv_node.report.certainty import of_hundred
 from xrv_node.report.lettering import GREY, RED, WHITE, YELLOW, Color
-from xrv_node.report.summary import percent
 from xrv_node.values import OPERATING_POINT, PHANTOM_WORDS, Frame
 
 if TYPE_CHECKING:
@@ -218,11 +218,11 @@ def _picture(explained: Explained, row: int, pixels: NDArray[np.uint8]) -> NDArr
     size = np.abs(explained.maps[row])
     heat = size if method.signed else smooth(size, max(len(size), drawing.LOWEST))
     highest = float(np.percentile(heat, _BRIGHTEST) if method.signed else heat.max())
-    point = " (operating point 50 %)" if explained.calibrated else ""
+    point = " (operating point 50)" if explained.calibrated else ""
     lines: list[tuple[str, Color]] = [(PHANTOM_WORDS, RED), ("", RED)] if by.phantom else []
     lines += [
         (explained.findings[row].replace("_", " "), YELLOW),
-        (f"score {percent(explained.scores[row])} %{point}", WHITE),
+        (f"score {of_hundred(explained.scores[row])}{point}", WHITE),
         ("", WHITE),
         (method.words, WHITE),
         (by.model.name, GREY),

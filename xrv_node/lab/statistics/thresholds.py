@@ -153,3 +153,21 @@ def as_toml(chosen: Mapping[str, float], classifier: str, rule: str) -> str:
     # nine digits tell any two float32 apart: fewer would move images over a threshold between near outputs
     lines += [f'"{label}" = {np.clip(threshold, *INSIDE):.9g}' for label, threshold in chosen.items()]
     return "\n".join(lines) + "\n"
+
+
+def measured_as_toml(chosen: Mapping[str, Suggestion]) -> str:
+    """Write what thresholds give on other images as the table ``[models.measured]`` of the configuration, for
+    the reports to tell; a finding of which that cannot be told is left out.
+
+    Parameters
+    ----------
+    chosen
+        By finding.
+    """
+    lines = ["[models.measured]  # at these points, by cross-validation"]
+    for label, one in chosen.items():
+        sensitivity, specificity = one.expected_sensitivity.value, one.expected_specificity.value
+        if sensitivity is not None and specificity is not None:
+            rates = f"sensitivity = {sensitivity:.3f}, specificity = {specificity:.3f}"
+            lines.append(f'"{label}" = {{{rates}}}')
+    return "\n".join(lines) + "\n" if len(lines) > 1 else ""

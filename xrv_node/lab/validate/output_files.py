@@ -81,8 +81,12 @@ def write_returned(run: ScoredDataset, back: RunStore, out: Path) -> Path:
 def suggested(evaluation: Evaluation, rule: str) -> dict[str, float]:
     """Return the threshold of each finding by a rule of ``thresholds.RULES``: of those that are told better
     than chance (``verdict.verdict``), and by a rule that tells them."""
+    return {finding: suggestion.threshold for finding, suggestion in _chosen(evaluation, rule).items()}
+
+
+def _chosen(evaluation: Evaluation, rule: str) -> dict[str, thresholds.Suggestion]:
     return {
-        finding.finding: suggestion.threshold
+        finding.finding: suggestion
         for finding in evaluation.findings
         for suggestion in finding.suggestions
         if suggestion.rule == rule and verdict(finding) == "better"
@@ -120,6 +124,7 @@ def write_thresholds(
     """
     evaluation, about = validation.evaluation, validation.about
     chosen = suggested(evaluation, rule)
+    measured = thresholds.measured_as_toml(_chosen(evaluation, rule)) if published else ""
     keep = ", they keep the published points" if published else ""
     use = "# In place of the table [models.thresholds] in node.toml; then: xrv-node config check"
     if not published:
@@ -130,6 +135,7 @@ def write_thresholds(
         *([f"# {PHANTOM_WORDS}"] if about.commissioning else []),
         *(f"# {why}{keep}: {', '.join(names)}" for why, names in without_threshold(evaluation, rule).items()),
         thresholds.as_toml(chosen, classifier, rule),
+        *([measured] if measured else []),
     ]
     with _writing(out):
         durable.write(out / "thresholds.toml", ["\n".join(lines).encode()])

@@ -20,6 +20,7 @@ from xrv_node.report import codes, summary
 from xrv_node.report.envelope import finish, image_placeholders, stand_in
 from xrv_node.report.legend import called
 from xrv_node.report.lettering import YELLOW
+from xrv_node.report.located import settled
 from xrv_node.report.measurement_report import named
 from xrv_node.report.phrases import meaning, say
 from xrv_node.report.uids import tracking_uid
@@ -66,7 +67,7 @@ def build(outcome: StudyOutcome, style: Style = DEFAULT_STYLE) -> list[Dataset]:
     ConfigError
         If a finding has no codes.
     """
-    made = (_presentation(image, outcome, style.language) for _, image in summary.answered(outcome))
+    made = (_presentation(settled(image), outcome, style.language) for _, image in summary.answered(outcome))
     return [dataset for dataset in made if dataset is not None]
 
 

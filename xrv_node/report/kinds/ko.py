@@ -62,14 +62,9 @@ def build(outcome: StudyOutcome, style: Style = DEFAULT_STYLE) -> list[Dataset]:
 
 def _description(outcome: StudyOutcome, language: str) -> str:
     """Return the document's text: what was found on the images, and what to make of it."""
-    strongest: dict[str, float] = {}
-    for _, image in summary.answered(outcome):
-        for finding in image.analysis.findings if image.analysis else ():
-            if finding.present:
-                strongest[finding.label] = max(finding.score, strongest.get(finding.label, 0.0))
-    ranked = sorted(strongest, key=lambda label: -strongest[label])
+    present = [finding for _, finding in summary.strongest(outcome) if finding.present]
     found = say(
-        "key_images", language, findings=", ".join(named("finding", label, language) for label in ranked)
+        "key_images", language, findings=", ".join(named("finding", f.label, language) for f in present)
     )
     warning = [say("phantom_set", language)] if outcome.model_set.phantom else []
     return " ".join([*warning, found, say("notice", language)])

@@ -50,7 +50,9 @@ def build(outcome: StudyOutcome, style: Style = DEFAULT_STYLE) -> list[Dataset]:
         _map(image.header, finding, heat(image.analysis.maps[k], image.analysis.frame), outcome)
         for _, image in summary.answered(outcome)
         if image.analysis is not None and image.analysis.maps is not None
-        for k, finding in enumerate(image.analysis.findings)
+        for k, finding in sorted(
+            enumerate(image.analysis.findings), key=lambda numbered: summary.rank(numbered[1])
+        )
         if finding.present and image.analysis.maps[k].max() > 0
     ]
 

@@ -16,6 +16,7 @@ from pydicom.sr.coding import Code
 
 from xrv_node.attributes import text
 from xrv_node.report import codes, equipment, phrases, summary
+from xrv_node.report.certainty import shown
 from xrv_node.report.document import Coded, Identifier, Item, Number, Scored, Section, Words, sections
 from xrv_node.report.envelope import finish, placeholders, stand_ins
 from xrv_node.values import DEFAULT_STYLE, Finding, ModelSet, StudyOutcome, Style
@@ -23,20 +24,20 @@ from xrv_node.values import DEFAULT_STYLE, Finding, ModelSet, StudyOutcome, Styl
 if TYPE_CHECKING:
     import highdicom as hd
 
-TITLE = dicom_codes.LN.DiagnosticImagingReport
+TITLE = dicom_codes.LN.XRayReport
+"""Of PS3.16 CID 7000. Those of CID 7021, of measurements, OHIF takes for a report of regions."""
 _CONTAINS = "CONTAINS"
 
 
 def build(outcome: StudyOutcome, style: Style = DEFAULT_STYLE) -> list[Dataset]:
-    """Make the readable report of a study: headline, findings, images without a result and why, models,
-    notice.
+    """Make the readable report of a study, in the order in which it is read (`document.sections`).
 
     Parameters
     ----------
     outcome : StudyOutcome
         A study with at least one image; none of them need have been analysed.
     style : Style
-        Its language is that of all sentences and all code meanings except the status's.
+        Its language is that of all sentences and all code meanings.
 
     Returns
     -------
@@ -67,7 +68,7 @@ def build(outcome: StudyOutcome, style: Style = DEFAULT_STYLE) -> list[Dataset]:
 
 
 def score_item(item: Dataset, score: float) -> None:
-    """Write a score into a NUM item: one decimal to read, and the exact value for programs.
+    """Write a score into a NUM item: a whole number to read, and the exact value for programs.
 
     Floating Point Value (0040,A161) is there for what Numeric Value cannot hold (PS3.3 table C.18.1-1).
 
@@ -76,10 +77,10 @@ def score_item(item: Dataset, score: float) -> None:
     item : Dataset
         A NUM content item with a measured value; changed in place.
     score : float
-        In [0, 1]; written in per cent.
+        In [0, 1]; written as of 100.
     """
     measured = item.MeasuredValueSequence[0]
-    measured.NumericValue = summary.percent(score)
+    measured.NumericValue = shown(score)
     measured.FloatingPointValue = score * 100
 
 
@@ -135,15 +136,15 @@ def _items(item: Item, models: ModelSet) -> Iterator[hd.sr.ContentItem]:
 
 def _finding(item: Scored, models: ModelSet) -> Iterator[hd.sr.ContentItem]:
     """The call and the score, each under a name of its own, since viewers show name and value and nothing
-    else."""
+    else, and what goes with them; among an image's numbers the score alone."""
     row = codes.finding(item.finding.label)
-    yield _code(finding_concept(row), call(item.finding, models))
-    concept = row.score_phantom if models.phantom else row.score
-    score = _num(concept, 0.0, dicom_codes.UCUM.Percent)
+    if item.said is not None:
+        yield _code(finding_concept(row), call(item.finding, models))
+    score = _num(row.score_phantom if models.phantom else row.score, 0.0, codes.OF_HUNDRED)
     score_item(score, item.finding.score)
     yield score
-    if item.earlier:
-        yield _text(codes.EARLIER, item.earlier)
+    for words in item.said or ():
+        yield _text(words.name, words.text)
 
 
 def _section(title: Code, items: Sequence[hd.sr.ContentItem]) -> hd.sr.ContentItem:

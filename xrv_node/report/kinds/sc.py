@@ -8,6 +8,7 @@ from pydicom.sr.codedict import codes as dicom_codes
 from xrv_node.report import summary
 from xrv_node.report.envelope import finish, stand_in
 from xrv_node.report.equipment import code_item
+from xrv_node.report.located import settled
 from xrv_node.report.overlay import overlay
 from xrv_node.values import DEFAULT_STYLE, ImageOutcome, StudyOutcome, Style
 
@@ -40,9 +41,10 @@ def build(outcome: StudyOutcome, style: Style = DEFAULT_STYLE) -> list[Dataset]:
 
 
 def _capture(image: ImageOutcome, outcome: StudyOutcome, style: Style) -> Dataset | None:
-    if image.analysis is None:
+    analysis = settled(image).analysis
+    if analysis is None:
         return None
-    drawn = overlay(image.analysis, summary.quality(image, style.language), style)
+    drawn = overlay(analysis, summary.quality(image, style.language), style)
     if drawn is None:
         return None
     source = stand_in(image.header, outcome.study_instance_uid)

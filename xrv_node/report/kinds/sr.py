@@ -15,18 +15,23 @@ from pydicom import Dataset
 from pydicom.sr.codedict import codes as dicom_codes
 from pydicom.sr.coding import Code
 
+from xrv_node.languages import ENGLISH
 from xrv_node.reasons import Reason
 from xrv_node.report import codes, summary
+from xrv_node.report.certainty import near
+from xrv_node.report.located import place
 from xrv_node.report.measurement_report import Shared, document, finding_parts, tracking
 from xrv_node.report.measurements import Measure, measure
-from xrv_node.values import DEFAULT_STYLE, Finding, ImageOutcome, Point, StudyOutcome, Style
+from xrv_node.report.phrases import say
+from xrv_node.values import DEFAULT_STYLE, Finding, Frame, ImageOutcome, Point, StudyOutcome, Style
 
 if TYPE_CHECKING:
     import highdicom as hd
 
     from xrv_node.report.measurement_report import Group
 
-_TRIANGLE = 3
+_STEP = 0.01
+"""Of the square's side."""
 _UNITS = {
     "{ratio}": dicom_codes.UCUM.Ratio,
     "{pixels}": Code("{pixels}", "UCUM", "Pixels"),  # as in PS3.16 TID 1602
@@ -48,7 +53,7 @@ def build(outcome: StudyOutcome, style: Style = DEFAULT_STYLE) -> list[Dataset]:
     Returns
     -------
     list of Dataset
-        One Comprehensive 3D SR (1.2.840.10008.5.1.4.1.1.88.34), or none where no finding has a region and
+        One Comprehensive 3D SR (1.2.840.10008.5.1.4.1.1.88.34), or none where no finding is present and
         nothing was measured.
 
     Raises
@@ -60,23 +65,44 @@ def build(outcome: StudyOutcome, style: Style = DEFAULT_STYLE) -> list[Dataset]:
 
 
 def _groups(image: ImageOutcome, shared: Shared) -> list[Group]:
-    regions = [f for f in summary.findings(image) if f.present and len(f.region) >= _TRIANGLE]
+    present = [f for f in summary.findings(image) if f.present]
     measured = measure(image)
     widths = [m for m in measured if m.unit != "mm2"]
     return [
-        *(_finding(finding, shared) for finding in regions),
+        *(_finding(finding, image, step, shared) for step, finding in enumerate(present)),
         *([_ratio(widths, shared)] if widths else []),
         *(_area(m, shared) for m in measured if m.unit == "mm2"),
     ]
 
 
-def _finding(finding: Finding, shared: Shared) -> Group:
-    """One finding (TID 1410). OHIF writes the NUM's concept name and value beside the region."""
+def _finding(finding: Finding, image: ImageOutcome, step: int, shared: Shared) -> Group:
+    """One finding (TID 1410). OHIF writes the NUM's concept name and value beside the region.
+
+    A finding without a region has its group all the same, around all that the networks saw, a little further
+    in for each finding so that two names do not cover one another: OHIF shows nothing of a report with a
+    group that has no coordinates.
+    """
     import highdicom as hd
 
-    return hd.sr.PlanarROIMeasurementsAndQualitativeEvaluations(
-        referenced_region=_region(finding.region, shared), **finding_parts(finding, shared)
+    where = place(image, finding)
+    outline = where.region or _around(shared.analysis.frame, step)
+    group = hd.sr.PlanarROIMeasurementsAndQualitativeEvaluations(
+        referenced_region=_region(outline, shared), **finding_parts(finding, where, shared)
     )
+    if where.caution:
+        _say(group, codes.NO_REGION, str(where.caution))
+    if near(finding):
+        _say(group, codes.NOTE, say("near_over", ENGLISH))
+    return group
+
+
+def _around(frame: Frame, step: int) -> tuple[Point, ...]:
+    """The outline of the networks' square within the image, `step` steps inside."""
+    inset = (1 + step) * _STEP * frame.side
+    top, left = max(frame.top, 0) + inset, max(frame.left, 0) + inset
+    bottom = min(frame.top + frame.extent[0], frame.rows) - inset
+    right = min(frame.left + frame.extent[1], frame.columns) - inset
+    return ((left, top), (right, top), (right, bottom), (left, bottom))
 
 
 def _area(measured: Measure, shared: Shared) -> Group:
@@ -154,13 +180,12 @@ def _source(shared: Shared) -> hd.sr.SourceImageForRegion:
 
 
 def _with_caveats(group: Group, caveats: tuple[Reason, ...]) -> Group:
+    _say(group, codes.CAVEAT, " ".join(map(str, caveats)))
+    return group
+
+
+def _say(group: Group, name: Code, words: str) -> None:
     import highdicom as hd
 
-    group[0].ContentSequence.append(
-        hd.sr.TextContentItem(
-            name=codes.CAVEAT,
-            value=" ".join(map(str, caveats)),
-            relationship_type=hd.sr.RelationshipTypeValues.CONTAINS,
-        )
-    )
-    return group
+    contains = hd.sr.RelationshipTypeValues.CONTAINS
+    group[0].ContentSequence.append(hd.sr.TextContentItem(name=name, value=words, relationship_type=contains))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from pydicom import Dataset
 
 from xrv_node.report import summary
+from xrv_node.report.located import place
 from xrv_node.report.measurement_report import Shared, document, finding_parts
 from xrv_node.values import DEFAULT_STYLE, ImageOutcome, StudyOutcome, Style
 
@@ -31,8 +32,8 @@ def build(outcome: StudyOutcome, style: Style = DEFAULT_STYLE) -> list[Dataset]:
     Returns
     -------
     list of Dataset
-        One Comprehensive 3D SR (1.2.840.10008.5.1.4.1.1.88.34), TID 1500 with TID 1501 groups, the highest
-        score of each image first; none where no image was analysed.
+        One Comprehensive 3D SR (1.2.840.10008.5.1.4.1.1.88.34), TID 1500 with TID 1501 groups in the order of
+        `summary.findings`; none where no image was analysed.
 
     Raises
     ------
@@ -49,6 +50,8 @@ def _groups(image: ImageOutcome, shared: Shared) -> list[Group]:
         shared.reference.SOPClassUID, shared.reference.SOPInstanceUID
     )
     return [
-        hd.sr.MeasurementsAndQualitativeEvaluations(source_images=[source], **finding_parts(finding, shared))
+        hd.sr.MeasurementsAndQualitativeEvaluations(
+            source_images=[source], **finding_parts(finding, place(image, finding), shared)
+        )
         for finding in summary.findings(image)
     ]
