@@ -129,7 +129,7 @@ def test_jobs_are_listed_shown_and_retried(site: Path) -> None:
     assert [e["event"] for e in shown["events"]] == ["job.started", "job.parked"]
     assert "queued again: 1" in xrv("jobs", "retry", "--parked", "--config", site)
     assert json.loads(xrv("jobs", "list", "--config", site, "--json"))[0]["state"] == "queued"
-    assert "only parked and cancelled jobs" in xrv("jobs", "retry", "1", "--config", site, code=2)
+    assert "queued again: 1" in xrv("jobs", "retry", "1", "1", "--config", site)  # where it waits: now
     assert "there is no job 99" in xrv("jobs", "show", "99", "--config", site, code=2)
 
 

@@ -101,6 +101,26 @@ def test_a_study_opened_while_its_report_runs_is_reported_again(study: Store, sp
     assert jobs(study)[-1] == ("report", "queued")
 
 
+def test_a_job_that_waits_for_its_next_attempt_is_retried_now_and_its_study_stays_as_it_is(
+    study: Store,
+) -> None:
+    close(study)
+    (claim,) = queue.claim(study, "analyse", owner="t")
+    with study.begin() as db:
+        progress.failed(db, claim, as_is("a busy disk"), final=False)
+    with study.read() as db:
+        assert queries.paused(db) == [claim.job_id]
+        assert queries.paused(db, "pacs") == queries.parked(db, "pacs") == []
+    with study.begin() as db:
+        job = progress.retry(db, claim.job_id)
+        assert (job.state, job.attempts) == ("queued", 0)
+        assert job.not_before <= datetime.now(UTC)
+    assert study_state(study) == ("closed", 1)
+    assert claim.job_id in {c.job_id for c in queue.claim(study, "analyse", owner="t", limit=9)}
+    with study.begin() as db, pytest.raises(QueueError, match="is running: only what is queued, parked"):
+        progress.retry(db, claim.job_id)
+
+
 def test_two_reports_of_a_study_never_run_together(study: Store, spool: Spool) -> None:
     close(study)
     analysed(study)

@@ -31,6 +31,8 @@ class Peer:
         self.syntaxes: list[str] = []
         self.sizes: list[int] = []
         self.associations = 0
+        self.echoes: list[int] = []
+        """Of each C-ECHO, how many objects had come before it."""
         self.answer: int | str = 0
         self.ae = AE(ae_title="ARCHIVE")
         self.port = 0
@@ -41,11 +43,19 @@ class Peer:
         self.ae.add_supported_context(Verification)
         self.ae.require_calling_aet = options.get("calling", [])
         self.ae.require_called_aet = True
-        handlers: list[Any] = [(evt.EVT_C_STORE, self._store), (evt.EVT_ACCEPTED, self._accepted)]
+        handlers: list[Any] = [
+            (evt.EVT_C_STORE, self._store),
+            (evt.EVT_C_ECHO, self._echo),
+            (evt.EVT_ACCEPTED, self._accepted),
+        ]
         server: Any = self.ae.start_server(
-            ("127.0.0.1", 0), block=False, evt_handlers=handlers, ssl_context=context
+            ("127.0.0.1", self.port), block=False, evt_handlers=handlers, ssl_context=context
         )
         self.port = server.server_address[1]
+
+    def _echo(self, _event: Event) -> int:
+        self.echoes.append(len(self.received))
+        return 0
 
     def _accepted(self, _event: Event) -> None:
         self.associations += 1

@@ -118,7 +118,7 @@ def test_the_courier_dies_after_the_answer(
 ) -> None:
     """The object is sent again under the same UID and with the same bytes: the archive has it once."""
 
-    def dies(*_: object) -> None:
+    def dies(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:

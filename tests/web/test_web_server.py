@@ -113,6 +113,7 @@ def test_the_numbers_follow_what_happens(client: Client, store: Store, spool: Sp
     with store.begin() as db:
         trail.record(db, "instance.analysed", seconds=1.25)
         trail.record(db, "node.started", commissioning=True)
+        trail.record(db, "destination.away", destination="pacs")
     after = client.metrics()
     assert after["xrv_node_jobs", "analyse", "queued"] == 1
     assert after["xrv_node_studies", "open"] == 1
@@ -121,6 +122,8 @@ def test_the_numbers_follow_what_happens(client: Client, store: Store, spool: Sp
     assert after["xrv_node_last_analysis_seconds",] == 1.25
     assert after["xrv_node_oldest_job_seconds", "analyse"] > 0
     assert after["xrv_node_oldest_job_seconds", "deliver"] == 0
+    assert before["xrv_node_destination_away", "pacs"] == 0
+    assert after["xrv_node_destination_away", "pacs"] == 1
     assert 0 < after["xrv_node_disk_free_bytes",] < after["xrv_node_disk_bytes",]
     assert ("xrv_node_info", "true", PHANTOM_WORDS, VERSION) in after
     assert client.metrics()["xrv_node_events_total", "instance.received"] == 2  # not counted again

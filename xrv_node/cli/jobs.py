@@ -60,15 +60,26 @@ def show(job_id: int, config: ConfigOption = None, as_json: JsonOption = False) 
 def retry(
     job_ids: Annotated[list[int] | None, typer.Argument(help="Which.")] = None,
     parked: Annotated[bool, typer.Option("--parked", help="All parked jobs.")] = False,
+    waiting: Annotated[bool, typer.Option("--waiting", help="All that wait for their next attempt.")] = False,
+    destination: Annotated[
+        str | None, typer.Option(help="Of these only deliveries to it; alone: all, parked or waiting.")
+    ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Queue parked or cancelled jobs again."""
+    """Queue jobs now that are parked, cancelled or wait for their next attempt."""
+    from xrv_node import settings
     from xrv_node.db import progress, queries
 
+    if destination is not None:
+        settings.load(config).destination(destination)  # says what there is instead
+        parked, waiting = (True, True) if not parked and not waiting else (parked, waiting)
     with opened(config) as store:
         with store.read() as db:
-            chosen = (job_ids or []) + (queries.parked(db) if parked else [])
+            chosen = job_ids or []
+            chosen += queries.parked(db, destination) if parked else []
+            chosen += queries.paused(db, destination) if waiting else []
+            chosen = list(dict.fromkeys(chosen))
         for job_id in chosen:
             with store.begin() as db:
                 progress.retry(db, job_id)

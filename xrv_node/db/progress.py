@@ -159,14 +159,24 @@ def park_abandoned(db: Session) -> int:
 
 
 def retry(db: Session, job_id: int) -> Job:
-    """Queue a parked or cancelled job again, on a person's word.
+    """Queue a job now that is parked, cancelled or waits for its next attempt, on a person's word.
 
     Raises
     ------
     QueueError
-        When it is neither.
+        When it is none of these.
     """
+    waited = db.get(Job, job_id)
+    given_up = waited is not None and waited.state != JobState.QUEUED
     job = queue.revive(db, job_id)
+    if given_up:
+        _take_up(db, job)
+    trail.record(db, "job.retried", **_subject(db, job))
+    return job
+
+
+def _take_up(db: Session, job: Job) -> None:
+    """Take back what was done without a job that was given up (`_go_on_without`)."""
     study = study_of(db, job.study_id)
     if job.kind == "analyse" and job.instance_id is not None:
         instance = db.get_one(Instance, job.instance_id)
@@ -177,8 +187,6 @@ def retry(db: Session, job_id: int) -> Job:
     elif job.delivery_id is not None:
         delivery = db.get_one(Delivery, job.delivery_id)
         delivery.state, delivery.error = DeliveryState.WAITING, None
-    trail.record(db, "job.retried", **_subject(db, job))
-    return job
 
 
 def _subject(db: Session, job: Job) -> dict[str, Any]:

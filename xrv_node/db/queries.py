@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
-from xrv_node.db.tables import AnalysisRow, AuditEvent, Delivery, Instance, Job, ResultRow, Study
+from xrv_node.db.tables import AnalysisRow, AuditEvent, Delivery, Instance, Job, JobState, ResultRow, Study
 from xrv_node.errors import QueueError, XrvNodeError
 
 Row = dict[str, Any]
@@ -49,9 +50,21 @@ def job(db: Session, job_id: int) -> Row:
     return row
 
 
-def parked(db: Session) -> list[int]:
-    """The ids of the parked jobs."""
-    return list(db.scalars(select(Job.id).where(Job.state == "parked").order_by(Job.id)))
+def parked(db: Session, destination: str | None = None) -> list[int]:
+    """The ids of the parked jobs, or of those of one destination."""
+    return _ids(db, destination, Job.state == JobState.PARKED)
+
+
+def paused(db: Session, destination: str | None = None) -> list[int]:
+    """The ids of the jobs that wait for their next attempt, or of those of one destination."""
+    return _ids(db, destination, Job.state == JobState.QUEUED, Job.not_before > datetime.now(UTC))
+
+
+def _ids(db: Session, destination: str | None, *which: Any) -> list[int]:
+    chosen = select(Job.id).where(*which).order_by(Job.id)
+    if destination is not None:
+        chosen = chosen.join(Delivery).where(Delivery.destination == destination)
+    return list(db.scalars(chosen))
 
 
 def studies(db: Session, *, state: str | None = None, limit: int | None = 100) -> list[Row]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from sqlalchemy import ColumnElement, and_, insert, or_, select, true, update
+from sqlalchemy import ColumnElement, and_, func, insert, or_, select, true, update
 from sqlalchemy.orm import Session
 
 from xrv_node.db import trail
@@ -120,9 +120,8 @@ def _claimable(kind: str, destination: str | None) -> ColumnElement[bool]:
     now = datetime.now(UTC)
     # No pause is longer: what waits for a later time was queued before the clock was put back.
     latest = now + timedelta(seconds=POLICIES[kind].longest_wait * (1 + SPREAD))
-    to = select(Delivery.id).where(Delivery.destination == destination)
     return and_(
-        Job.delivery_id.in_(to) if destination is not None else true(),
+        _deliveries(destination) if destination is not None else true(),
         Job.kind == kind,
         Job.attempts < Job.max_attempts,
         or_(
@@ -222,6 +221,22 @@ def postpone(job: Job, error: Reason, *, blameless: bool = False) -> float:
     return wait
 
 
+def waiting(db: Session, destination: str) -> int:
+    """How many deliveries to a destination are queued or under way."""
+    active = Job.state.in_((JobState.QUEUED, JobState.RUNNING))
+    return db.scalar(select(func.count()).select_from(Job).where(_deliveries(destination), active)) or 0
+
+
+def hasten(db: Session, destination: str) -> None:
+    """Let the pauses of a destination's deliveries be over."""
+    paused = _deliveries(destination), Job.state == JobState.QUEUED
+    db.execute(update(Job).where(*paused).values(not_before=datetime.now(UTC)))
+
+
+def _deliveries(destination: str) -> ColumnElement[bool]:
+    return Job.delivery_id.in_(select(Delivery.id).where(Delivery.destination == destination))
+
+
 def abandoned(db: Session) -> list[Job]:
     """Jobs whose workers died at every attempt they had."""
     return list(
@@ -251,16 +266,16 @@ def withdraw(db: Session, job_id: int) -> Job:
 
 
 def revive(db: Session, job_id: int) -> Job:
-    """Queue a parked or cancelled job again, with all its attempts.
+    """Queue a job now that is parked, cancelled or waits for its next attempt, with all its attempts.
 
     Raises
     ------
     QueueError
-        When there is no such job, or it is not parked or cancelled.
+        When there is no such job, or it is running or done.
     """
     job = _found(db, job_id)
-    if job.state not in (JobState.PARKED, JobState.CANCELLED):
-        raise QueueError(f"job {job_id} is {job.state}; only parked and cancelled jobs can be retried")
+    if job.state not in (JobState.PARKED, JobState.CANCELLED, JobState.QUEUED):
+        raise QueueError(f"job {job_id} is {job.state}: only what is queued, parked or cancelled is retried")
     close(job, JobState.QUEUED)
     job.attempts, job.not_before = 0, datetime.now(UTC)
     return job

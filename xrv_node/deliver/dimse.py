@@ -23,6 +23,9 @@ from xrv_node.values import STORAGE_COMMITMENT, VERIFICATION, StoredResult
 CHECK_SECONDS = 60.0
 """How long a check of a destination may take, from its connection on."""
 
+ECHO_SECONDS = 20.0
+"""How long a peer that was away may take to answer a C-ECHO, from its connection on."""
+
 SYNTAXES = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
 
 
@@ -58,6 +61,28 @@ class DimseSender:
         if self._association is not None:
             self._association.release()
         self._association = None
+
+    def answers(self) -> bool:
+        """Whether the peer answers a C-ECHO; one that does not take any, whether it accepts an association.
+
+        A peer that refuses us is there: what it has against us stands with the objects that it refuses.
+        """
+        if self._association is not None and self._association.is_open():
+            return True
+        contexts = [(VERIFICATION, SYNTAXES), *self._contexts()]
+        try:
+            association = open_to(self._destination, self._calling, contexts, Terms(total=ECHO_SECONDS))
+        except DestinationError:
+            return True
+        except (NotNowError, ConfigError):
+            return False
+        context = next((c for c in association.accepted if c.abstract_syntax == VERIFICATION), None)
+        try:
+            return context is None or echo(association, context) is not None
+        except BrokenOffError:
+            return False
+        finally:
+            association.release()
 
     def check(self) -> list[str]:
         """C-ECHO, and what the peer accepts.

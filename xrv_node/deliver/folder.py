@@ -61,6 +61,14 @@ class FolderSender:
     def close(self) -> None:
         """Nothing is held open."""
 
+    def answers(self) -> bool:
+        """Whether the folder takes files."""
+        try:
+            self.check()
+        except DestinationError:
+            return False
+        return True
+
     def check(self) -> list[str]:
         """Say that the folder takes files.
 

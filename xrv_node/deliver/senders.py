@@ -31,6 +31,10 @@ class Sender(Protocol):
         """Let go of what is held open."""
         ...
 
+    def answers(self) -> bool:
+        """Whether the destination is there, in half a minute at most; nothing is sent to it."""
+        ...
+
     def check(self) -> list[str]:
         """What the destination says of itself; DestinationError when results would not arrive."""
         ...

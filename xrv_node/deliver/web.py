@@ -33,6 +33,12 @@ WHOLE = 1 << 31
 MAX_ANSWER = 1 << 18
 """Bytes of an answer about one object, which has some hundred."""
 
+ASK_SECONDS = 20.0
+"""How long a service that was away may take to say anything."""
+
+_GATEWAYS = (502, 503, 504)
+"""What stands in for a service that is away (RFC 9110 15.6.3 to 15.6.5)."""
+
 _SAYS: dict[int, tuple[Outcome, str]] = {
     401: (Outcome.REJECTED, "http-login"),
     403: (Outcome.REJECTED, "http-may-not-store"),
@@ -81,6 +87,15 @@ class WebSender:
             self._client._session.close()
         self._client = None
 
+    def answers(self) -> bool:
+        """Whether the service answers a request without an object, and not a gateway in its place."""
+        try:
+            with _session(self._destination) as session:
+                code = self._asked(session, min(self._destination.timeout_seconds, ASK_SECONDS))
+        except (requests.RequestException, ConfigError):
+            return False
+        return code not in _GATEWAYS
+
     def check(self) -> list[str]:
         """Send a request without an object, which nothing is stored of.
 
@@ -91,15 +106,9 @@ class WebSender:
         """
         with _session(self._destination) as session:
             try:
-                answer = session.post(
-                    f"{self._url}/studies",
-                    data=b"--none--\r\n",
-                    headers={"Content-Type": 'multipart/related; type="application/dicom"; boundary="none"'},
-                    timeout=(CONNECT_SECONDS, self._destination.timeout_seconds),
-                )
+                code = self._asked(session, self._destination.timeout_seconds)
             except requests.RequestException as error:
                 raise DestinationError(f"{self._url}: {_trouble(error)[1]}") from None
-        code = answer.status_code
         # Services differ in what they say of a request without content; it is enough that they look at it.
         if code in (401, 403, 404, 405, 501) or code >= 500:
             raise DestinationError(f"{self._url}: {_words(code)[1]}")
@@ -107,6 +116,16 @@ class WebSender:
         if session.auth is not None and urlsplit(self._url).scheme == "http":
             lines.append("caution: token or password go over the network in the clear; use https")
         return lines
+
+    def _asked(self, session: requests.Session, seconds: float) -> int:
+        """The HTTP status of the answer to a request without an object."""
+        answer = session.post(
+            f"{self._url}/studies",
+            data=b"--none--\r\n",
+            headers={"Content-Type": 'multipart/related; type="application/dicom"; boundary="none"'},
+            timeout=(CONNECT_SECONDS, seconds),
+        )
+        return answer.status_code
 
     def _open(self) -> DICOMwebClient:
         if self._client is None:

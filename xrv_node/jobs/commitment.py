@@ -17,6 +17,7 @@ from xrv_node.db.commitments import REQUEST, WELL_KNOWN_INSTANCE
 from xrv_node.db.store import Store
 from xrv_node.deliver.association import NotNowError, open_to
 from xrv_node.errors import ConfigError, DestinationError
+from xrv_node.jobs import presence
 from xrv_node.network import command, datasets
 from xrv_node.network.terms import Accepted, Terms
 from xrv_node.network.wire import BrokenOffError
@@ -42,15 +43,19 @@ def run(destination: DimseDestination, calling_ae: str, store: Store, stop: thre
     """Ask a destination for what is due, until `stop` is set. For a thread of its own: an answer that is
     waited for must keep no object waiting, nor come between an object and its status."""
     wait = timedelta(minutes=destination.commitment_minutes)
+    said = ""
     while not stop.wait(LOOK_SECONDS):
         try:
             with store.read() as db:
-                wanted = commitments.due(db, destination.name, wait)
+                away = presence.away_since(db, destination.name) is not None
+                wanted = [] if away else commitments.due(db, destination.name, wait)
             if not wanted:
                 continue
             ask(destination, calling_ae, store, wanted)
+            said = ""
         except (NotNowError, DestinationError, ConfigError) as error:
-            log.warning("commitment cannot be asked for", destination=destination.name, why=str(error))
+            if said != (said := str(error)):  # once, however often it is tried
+                log.warning("commitment cannot be asked for", destination=destination.name, why=said)
             stop.wait(FAILED_SECONDS)
         except Exception:
             # The database is locked, full or away: nothing is lost by asking later.

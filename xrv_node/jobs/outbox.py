@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from time import monotonic
 
 import structlog
 from sqlalchemy.orm import Session
 
-from xrv_node import intact
+from xrv_node import intact, reasons
 from xrv_node.db import progress, queue, trail, waiting
 from xrv_node.db.queue import Claim, LeaseLostError
 from xrv_node.db.store import Store
@@ -19,7 +20,7 @@ from xrv_node.db.tables import Delivery, DeliveryState, JobState, ResultRow
 from xrv_node.deliver.attempt import Attempt, Outcome
 from xrv_node.deliver.senders import Sender, sender
 from xrv_node.errors import ConfigError
-from xrv_node.jobs import commitment
+from xrv_node.jobs import commitment, presence
 from xrv_node.jobs.worker import Handler, work
 from xrv_node.reasons import Reason
 from xrv_node.settings import Settings
@@ -105,59 +106,81 @@ def _deliver(
     owner: str,
     stop: threading.Event,
 ) -> None:
-    peer = _made(destination, calling_ae, stop)
+    peer = _made(destination, calling_ae, store, stop)
     if peer is None:
         return
+    watch = presence.Watch(store, destination.name, peer.answers)
     used = monotonic()
 
     def run(claims: Sequence[Claim]) -> None:
         nonlocal used
-        deliver(store, spool, destination.name, peer, claims)
+        if not deliver(store, spool, destination.name, peer, claims):
+            watch.lost()
         used = monotonic()
 
     def idle() -> None:
         if monotonic() > used + HOLD_SECONDS:
             peer.close()
 
-    handler = Handler("deliver", run, limit=BATCH, destination=destination.name)
+    handler = Handler("deliver", run, limit=BATCH, destination=destination.name, ready=watch.ready)
     try:
         work(store, [handler], owner=owner, stop=stop, idle=idle)
     finally:
         peer.close()
 
 
-def _made(destination: Destination, calling_ae: str, stop: threading.Event) -> Sender | None:
+def _made(destination: Destination, calling_ae: str, store: Store, stop: threading.Event) -> Sender | None:
     """The sender, as soon as the files that the destination names are there; None if told to stop first."""
     while not stop.is_set():
         try:
             return sender(destination, calling_ae)
         except ConfigError as error:
-            log.error("nothing is sent", destination=destination.name, why=str(error))
-            stop.wait(FILES_SECONDS)
+            why = reasons.of(error)
+        with suppress(Exception), store.begin() as db:  # one that is locked, full or away: the next time
+            waits = presence.gone(db, destination.name, why)
+            presence.say_gone(destination.name, waits, why)
+        stop.wait(FILES_SECONDS)
     return None
 
 
-def deliver(store: Store, spool: Spool, destination: str, peer: Sender, claims: Sequence[Claim]) -> None:
-    """Send what the claims are about, and record the outcomes, those of half a second in one transaction."""
+def deliver(store: Store, spool: Spool, destination: str, peer: Sender, claims: Sequence[Claim]) -> bool:
+    """Send what the claims are about, and record the outcomes, those of half a second in one transaction.
+
+    Returns
+    -------
+    bool
+        Whether the destination is there; when it is not, what was left is postponed without a try.
+    """
     with store.read() as db:
         rows = [db.get_one(ResultRow, _delivery(db, c).result_id) for c in claims]
     changed = [_changed(spool, row) for row in rows]
     for claim, attempt in zip(claims, changed, strict=True):
         if attempt is not None:
-            _record(store, destination, [(claim, attempt)])
+            _record(store, destination, [(claim, attempt)], there=True)
     sound = [(claim, row) for claim, row, other in zip(claims, rows, changed, strict=True) if other is None]
     results = [_result(spool, row) for _, row in sound]
     known: list[tuple[Claim, Attempt]] = []
-    recorded = monotonic()
+    recorded, there = monotonic(), True
     try:
-        for (claim, _), attempt in zip(sound, peer.send(results), strict=True):
+        for (claim, _), (attempt, there) in zip(sound, _tried(peer, results), strict=True):
             known.append((claim, attempt))
-            if monotonic() > recorded + RECORD_SECONDS:
-                _record(store, destination, known)
+            if there and monotonic() > recorded + RECORD_SECONDS:
+                _record(store, destination, known, there=True)
                 known, recorded = [], monotonic()
     finally:
         if known:
-            _record(store, destination, known)
+            _record(store, destination, known, there=there)
+    return there
+
+
+def _tried(peer: Sender, results: Sequence[StoredResult]) -> Iterator[tuple[Attempt, bool]]:
+    """What came of each, and whether the destination is there; once it is not, nothing else is tried."""
+    for number, attempt in enumerate(peer.send(results), 1):
+        there = attempt.outcome != Outcome.TRANSIENT or attempt.status is not None or peer.answers()
+        yield attempt, there
+        if not there:
+            yield from ((replace(attempt, result=result), False) for result in results[number:])
+            return
 
 
 def _changed(spool: Spool, row: ResultRow) -> Attempt | None:
@@ -171,14 +194,22 @@ def _changed(spool: Spool, row: ResultRow) -> Attempt | None:
 _STATES = {Outcome.DELIVERED: DeliveryState.DELIVERED, Outcome.WARNING: DeliveryState.WARNING}
 
 
-def _record(store: Store, destination: str, known: Sequence[tuple[Claim, Attempt]]) -> None:
+def _record(store: Store, destination: str, known: Sequence[tuple[Claim, Attempt]], *, there: bool) -> None:
+    told: list[Attempt] = []
+    waits, why = None, known[-1][1].reason or Reason("peer-silent")
     with store.begin() as db:
         for claim, attempt in known:
             try:
-                _record_one(db, destination, claim, attempt)
+                if _record_one(db, destination, claim, attempt):
+                    told.append(attempt)
             except LeaseLostError:
                 log.warning("delivered late, another process has the job now", job=claim.job_id)
-    for _, attempt in known:
+        if not there:
+            waits = presence.gone(db, destination, why)
+    presence.say_gone(destination, waits, why)
+    for attempt in told:
+        if not there and attempt.reason == known[-1][1].reason:
+            continue  # that it is away is said
         log.info(
             "sent" if attempt.outcome in _STATES else "not sent",
             destination=destination,
@@ -189,16 +220,18 @@ def _record(store: Store, destination: str, known: Sequence[tuple[Claim, Attempt
         )
 
 
-def _record_one(db: Session, destination: str, claim: Claim, attempt: Attempt) -> None:
+def _record_one(db: Session, destination: str, claim: Claim, attempt: Attempt) -> bool:
+    """Record one outcome; tells whether the log does not have it yet, of the try before."""
     job = queue.hold(db, claim)  # before anything is changed: a lost lease leaves no trace
     status = None if attempt.status is None else f"0x{attempt.status:04X}"
     delivery = _delivery(db, claim)
+    new = delivery.error != attempt.reason
     delivery.status, delivery.error = status, attempt.reason
     delivery.updated_at = datetime.now(UTC)
     if attempt.outcome not in _STATES:
         reason = attempt.reason or Reason("peer-silent")
         progress.failed(db, claim, reason, final=attempt.outcome == Outcome.REJECTED)
-        return
+        return new
     queue.close(job, JobState.DONE)
     delivery.state = _STATES[attempt.outcome]
     study = progress.study_of(db, claim.study_id)
@@ -212,6 +245,7 @@ def _record_one(db: Session, destination: str, claim: Claim, attempt: Attempt) -
         status=status,
         remark=attempt.reason or "",
     )
+    return True
 
 
 def _delivery(db: Session, claim: Claim) -> Delivery:

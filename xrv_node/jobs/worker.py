@@ -43,6 +43,8 @@ class Handler:
     """How many at once."""
     destination: str | None = None
     """Only deliveries to this one."""
+    ready: Callable[[], bool] = lambda: True
+    """Whether any can be done now."""
 
 
 def work(
@@ -84,7 +86,7 @@ def work(
 
 
 def _next(store: Store, handlers: Sequence[Handler], owner: str) -> tuple[Handler, list[Claim]] | None:
-    for handler in handlers:
+    for handler in filter(lambda one: one.ready(), handlers):
         claims = queue.claim(
             store, handler.kind, owner=owner, limit=handler.limit, destination=handler.destination
         )

@@ -39,6 +39,7 @@ from xrv_node.db.tables import (
     StudyState,
 )
 from xrv_node.disk import is_paused
+from xrv_node.jobs import presence
 from xrv_node.product import VERSION
 from xrv_node.settings import Settings
 from xrv_node.values import PHANTOM_WORDS
@@ -93,6 +94,9 @@ METRICS: tuple[DocumentedMetric, ...] = (
         "xrv_node_constancy_ok",
         (),
         "1 where the newest phantom was answered as before, else 0; absent before one",
+    ),
+    DocumentedMetric(
+        "xrv_node_destination_away", ("destination",), "1 while a destination does not answer, else 0"
     ),
     DocumentedMetric("xrv_node_constancy_age_seconds", (), "Since that phantom; absent before one"),
 )
@@ -150,7 +154,8 @@ class NodeCollector(Collector):
             "xrv_node_disk_bytes": [((), disk.total)],
             "xrv_node_receiving": [((), not is_paused(db))],
         }
-        return samples | _constancy(db)
+        away = [((d.name,), presence.away_since(db, d.name) is not None) for d in self._settings.destinations]
+        return samples | {"xrv_node_destination_away": away} | _constancy(db)
 
     def _lag(self, db: Session) -> list[Sample]:
         audit = self._settings.audit
