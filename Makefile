@@ -6,6 +6,7 @@
 # make parity how far each network is from torchxrayvision's, as a table: docs/parity.md
 # make decoders the decoders of pixel data beside the truth: docs/decoders.md
 # make man    the manual page and the completion of shells, from the commands: share/
+# make json   what the commands print as JSON: docs/json.md
 # make conformance the tables of the DICOM conformance statement: docs/conformance.md
 
 # The project's own uv: a fresh machine has none, and pip may take a torch build that no torchvision matches.
@@ -14,7 +15,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export UV_NO_CONFIG := 1
 
-.PHONY: setup demo test quick lint bench parity decoders man conformance viewer lock clean
+.PHONY: setup demo test quick lint bench parity decoders json man conformance viewer lock clean
 
 setup: .venv/ready
 
@@ -58,6 +59,9 @@ decoders: setup
 
 man: setup
 	PYTHONPATH=. $(BIN)/python tools/manual.py share
+
+json: setup
+	PYTHONPATH=. $(BIN)/python tests/docs/json_document.py docs/json.md
 
 conformance: setup
 	PYTHONPATH=tests $(BIN)/python tests/conformance/conformance_tables.py docs/conformance.md

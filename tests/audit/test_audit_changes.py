@@ -117,7 +117,7 @@ def test_whatever_a_command_changes_names_who_ran_it(store: Store, node: Path) -
 
 def test_a_study_is_told_as_a_timeline(store: Store, node: Path) -> None:
     run(node, "jobs", "retry", "--parked")
-    rows = json.loads(run(node, "audit", "show", "--study", "1.2.3.1", "--json"))
+    rows = json.loads(run(node, "audit", "show", "--study", "1.2.3.1", "--json"))["items"]
     assert [row["event"] for row in rows] == [
         "configuration.changed", "instance.received", "job.parked", "models.changed", "study.surprised", "job.retried",
     ]  # fmt: skip

@@ -122,19 +122,19 @@ def test_status_counts(site: Path) -> None:
 
 
 def test_jobs_are_listed_shown_and_retried(site: Path) -> None:
-    (job,) = json.loads(xrv("jobs", "list", "--config", site, "--json"))
+    (job,) = json.loads(xrv("jobs", "list", "--config", site, "--json"))["items"]
     assert (job["kind"], job["state"]) == ("analyse", "parked")
     assert "The image cannot be decoded" in xrv("jobs", "list", "--config", site, "--state", "parked")
     shown = json.loads(xrv("jobs", "show", str(job["id"]), "--config", site, "--json"))
     assert [e["event"] for e in shown["events"]] == ["job.started", "job.parked"]
     assert "queued again: 1" in xrv("jobs", "retry", "--parked", "--config", site)
-    assert json.loads(xrv("jobs", "list", "--config", site, "--json"))[0]["state"] == "queued"
+    assert json.loads(xrv("jobs", "list", "--config", site, "--json"))["items"][0]["state"] == "queued"
     assert "queued again: 1" in xrv("jobs", "retry", "1", "1", "--config", site)  # where it waits: now
     assert "there is no job 99" in xrv("jobs", "show", "99", "--config", site, code=2)
 
 
 def test_studies_are_listed_and_shown(site: Path) -> None:
-    (row,) = json.loads(xrv("studies", "list", "--config", site, "--json"))
+    (row,) = json.loads(xrv("studies", "list", "--config", site, "--json"))["items"]
     assert row["study"] == "1.2.3.1"
     assert "1.2.3.1" in xrv("studies", "list", "--config", site)
     shown: dict[str, Any] = json.loads(xrv("studies", "show", "1.2.3.1", "--config", site, "--json"))

@@ -183,3 +183,14 @@ def test_a_file_that_is_no_report_is_tried_again(tmp_path: Path) -> None:
     (tmp_path / "r.dcm").write_bytes(b"nothing")
     attempt = only(sender(free_port()).send([StoredResult("report", "1.2", "1.2.3", tmp_path / "r.dcm")]))
     assert attempt.outcome == Outcome.TRANSIENT
+
+
+def test_who_takes_a_connection_is_there(stored: StoredResult) -> None:
+    assert not sender(free_port()).answers()
+    with receiver() as peer:
+        ris = sender(peer.port)
+        assert ris.answers()
+        assert peer.got == []
+        assert only(ris.send([stored])).outcome == Outcome.DELIVERED
+        assert ris.answers()
+        ris.close()

@@ -257,6 +257,6 @@ def test_the_command_prints_a_table_or_json_and_its_exit_code_says_whether_one_f
     table = CliRunner().invoke(app, arguments)
     assert table.exit_code == 1  # no weights
     assert "models pull" in table.stdout
-    rows = json.loads(CliRunner().invoke(app, [*arguments, "--json"]).stdout)
+    rows = json.loads(CliRunner().invoke(app, [*arguments, "--json"]).stdout)["items"]
     assert {row["check"] for row in rows} == set(doctor.CHECKS)
     assert {row["check"] for row in rows if row["state"] == "fail"} == {"models"}

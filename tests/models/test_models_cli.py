@@ -35,7 +35,9 @@ def test_list_names_all_and_what_is_here(source, tmp_path):
     run("import", source, "--dir", tmp_path / "models")
     table = run("list", "--dir", tmp_path / "models")
     assert [line.split()[0] for line in table.splitlines()[1:]] == [entry.name for entry in catalog.entries()]
-    rows = {row["name"]: row for row in json.loads(run("list", "--json", "--dir", tmp_path / "models"))}
+    rows = {
+        row["name"]: row for row in json.loads(run("list", "--json", "--dir", tmp_path / "models"))["items"]
+    }
     assert rows[NIH]["weights"]["source_file"] == source.name
     assert rows["chestx_det"]["weights"] is None
     assert rows["densenet121-res224-rsna"]["labels"] == ["Pneumonia", "Lung Opacity"]
@@ -58,7 +60,9 @@ def test_import_recognises_by_name_or_is_told(source, tmp_path):
     unknown = source.rename(tmp_path / "downloaded.pt")
     with pytest.raises(WeightsError, match="--name"):
         run("import", unknown, "--dir", tmp_path / "models")
-    (row,) = json.loads(run("import", unknown, "--name", "chex", "--json", "--dir", tmp_path / "models"))
+    (row,) = json.loads(run("import", unknown, "--name", "chex", "--json", "--dir", tmp_path / "models"))[
+        "items"
+    ]
     assert row["name"] == "densenet121-res224-chex"
     assert source.exists() or unknown.exists()  # what is imported stays where it is
 
@@ -66,11 +70,11 @@ def test_import_recognises_by_name_or_is_told(source, tmp_path):
 def test_verify_tells_what_changed(source, tmp_path):
     directory = tmp_path / "models"
     run("import", source, "--dir", directory)
-    assert json.loads(run("verify", "--json", "--dir", directory))[0]["whole"] is True
+    assert json.loads(run("verify", "--json", "--dir", directory))["items"][0]["whole"] is True
     assert NIH in run("verify", "--dir", directory)
     path = directory / f"{NIH}.safetensors"
     path.write_bytes(path.read_bytes()[:-1] + b"\x55")
-    (row,) = json.loads(run("verify", "--json", "--dir", directory, code=1))
+    (row,) = json.loads(run("verify", "--json", "--dir", directory, code=1))["items"]
     assert row["whole"] is False
     assert "models pull" in row["why"]
 
@@ -80,9 +84,9 @@ def test_pull_downloads_imports_and_keeps_no_pickle(served, tmp_path):
     assert NIH in text
     assert {path.suffix for path in tmp_path.rglob("*") if path.is_file()} == {".safetensors", ".lock"}
     assert len(served) == 1
-    assert json.loads(run("pull", "nih", "--json", "--dir", tmp_path)) == []  # here already
+    assert json.loads(run("pull", "nih", "--json", "--dir", tmp_path))["items"] == []  # here already
     assert len(served) == 1
-    (row,) = json.loads(run("pull", "nih", "--force", "--json", "--dir", tmp_path))
+    (row,) = json.loads(run("pull", "nih", "--force", "--json", "--dir", tmp_path))["items"]
     assert row["weights"]["tensors_sha256"]
     assert len(served) == 2
 

@@ -87,7 +87,7 @@ def test_it_is_one_of_the_networks(directory: Path):
     assert "before: PadChest" in entry.training_data
     assert weights.verify(entry, directory).source_file == "Chest-1.pt"
     listed = CliRunner().invoke(app, ["models", "list", "--dir", str(directory), "--json"])
-    (row,) = (one for one in json.loads(listed.stdout) if one["name"] == "chest-1")
+    (row,) = (one for one in json.loads(listed.stdout)["items"] if one["name"] == "chest-1")
     assert (row["labels"], row["status"]) == (list(FINDINGS), "fine-tuned elsewhere")
     assert catalog.served("chest-1", "classifier", directory) == entry
 

@@ -106,12 +106,13 @@ def test_the_command_line(file, tmp_path):
     assert done.exit_code == 0, done.output
     assert "note: For research." in done.output
     rows = {
-        row["name"]: row for row in json.loads(run.invoke(app, ["models", "list", "--json", *place]).output)
+        row["name"]: row
+        for row in json.loads(run.invoke(app, ["models", "list", "--json", *place]).output)["items"]
     }
     assert rows["site-1"]["here"].startswith("since")
     assert rows["site-1"]["labels"] == ["Effusion", "Nodule"]
     checked = run.invoke(app, ["models", "verify", *place, "--json"])
-    assert [row["name"] for row in json.loads(checked.output) if row["whole"]] == ["site-1"]
+    assert [row["name"] for row in json.loads(checked.output)["items"] if row["whole"]] == ["site-1"]
     imported = tmp_path / "models" / "site-1.safetensors"
     data = bytearray(imported.read_bytes())
     data[-1] ^= 1

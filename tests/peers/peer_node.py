@@ -57,7 +57,7 @@ class Node:
 
     def events(self, event: str, **match: str) -> list[dict[str, Any]]:
         """Audit events of a kind, oldest first; only those with these fields."""
-        rows = self.json("audit", "list", "--event", event, "--limit", "10000")
+        rows = self.json("audit", "list", "--event", event, "--limit", "10000")["items"]
         return [row for row in rows if all(row[key] == value for key, value in match.items())]
 
     def reported(

@@ -41,7 +41,7 @@ PresentationContexts = Reports
 def check(config: Path, name: str) -> tuple[int, list[str]]:
     """Exit code, and what is said of the destination."""
     ran = command("destinations", "check", name, "--config", config, "--json")
-    (row,) = json.loads(ran.stdout)
+    (row,) = json.loads(ran.stdout)["items"]
     assert row["name"] == name
     assert row["good"] == (ran.returncode == 0)
     return ran.returncode, row["says"]

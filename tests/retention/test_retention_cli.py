@@ -31,7 +31,7 @@ def run(config: Path, *arguments: str, answer: str | None = None) -> Any:
 
 def rows(result: Any) -> list[dict[str, Any]]:
     assert result.exit_code == 0, result.output
-    return json.loads(result.stdout)
+    return json.loads(result.stdout)["items"]
 
 
 def test_one_that_was_tried_dry_is_untouched(site: Site, config: Path) -> None:
@@ -92,8 +92,8 @@ def test_a_purged_study_says_when(site: Site, config: Path) -> None:
     done(site, 1)
     run(config, "purge", "1.2.3.1", "--inputs", "--yes")
     shown = run(config, "show", "1.2.3.1").stdout.splitlines()
-    assert next(line for line in shown if line.startswith("inputs purged on: 20"))
-    assert "results purged on: " in shown
+    assert next(line for line in shown if line.startswith("inputs_purged_at: 20"))
+    assert "results_purged_at: " in shown
 
 
 def test_neither_studies_nor_days_is_an_error(site: Site, config: Path) -> None:

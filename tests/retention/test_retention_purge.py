@@ -47,12 +47,12 @@ def test_inputs_go_when_their_days_are_over_and_the_record_says_so(site: Site) -
     done(site)
     assert expire(site, inputs_days=41) == 0
     assert kinds(site) == {"inputs", "analyses", "results"}
-    assert shown(site)["inputs purged on"] is None
+    assert shown(site)["inputs_purged_at"] is None
     assert expire(site, inputs_days=39) == 1
     assert kinds(site) == {"analyses", "results"}
     after = shown(site)
-    assert after["inputs purged on"] is not None
-    assert after["results purged on"] is None
+    assert after["inputs_purged_at"] is not None
+    assert after["results_purged_at"] is None
     assert [i["calling_ae"] for i in after["instances"]] == ["PACS", "PACS"]
     (event,) = site.events("study.purged")
     assert (event["what"], event["files"], event["days"]) == ("inputs", 2, 39)
@@ -66,7 +66,7 @@ def test_results_go_with_the_analyses(site: Site) -> None:
     done(site)
     assert expire(site, results_days=30) == 1
     assert kinds(site) == {"inputs"}
-    assert shown(site)["results purged on"] is not None
+    assert shown(site)["results_purged_at"] is not None
     assert find(site) == orphans.Disagreements()
 
 
@@ -184,7 +184,7 @@ purge.purge(store, Spool(Path({str(site.spool.root)!r})), 1, "inputs", committin
     orphans.sweep(site.store, site.spool)
     expire(site, inputs_days=30)
     assert kinds(site) == {"analyses", "results"}
-    assert shown(site)["inputs purged on"] is not None
+    assert shown(site)["inputs_purged_at"] is not None
     assert len(site.events("study.purged")) == 1
 
 
@@ -196,7 +196,7 @@ def test_an_image_that_comes_again_is_kept_again_and_nothing_is_made_twice(site:
         accepted = intake.accept(site.store, site.spool, RULES, incoming(image(1, number=number)))
         assert accepted.outcome == "stored"
     after = shown(site)
-    assert (after["inputs purged on"], after["state"], len(after["instances"])) == (None, "reported", 2)
+    assert (after["inputs_purged_at"], after["state"], len(after["instances"])) == (None, "reported", 2)
     assert kinds(site) == {"inputs", "analyses", "results"}
     assert (count(site, ResultRow), count(site, Job)) == (made, jobs)
     assert site.events("instance.received")[-1]["after_purge"] is True

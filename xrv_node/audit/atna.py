@@ -34,6 +34,7 @@ from xrv_node import reasons
 from xrv_node.attributes import text
 from xrv_node.audit.message import MINOR_FAILURE, SUCCESS, AuditedStudy, AuditMessage, Code, Participant, xml
 from xrv_node.db.queries import Row
+from xrv_node.db.rows import EventRow
 from xrv_node.db.tables import Instance, ResultRow, Study
 from xrv_node.errors import ImageError
 from xrv_node.radiograph.header import read_header
@@ -84,7 +85,7 @@ class _Node:
 
 
 def messages(
-    db: Session, settings: Settings, events: Iterable[Row], *, patients_from: Spool | None = None
+    db: Session, settings: Settings, events: Iterable[EventRow], *, patients_from: Spool | None = None
 ) -> Iterator[Written]:
     """The messages of those events that have one, in order.
 
@@ -184,7 +185,7 @@ _MESSAGES: dict[str, Callable[[_Node, Row], AuditMessage]] = {
 }
 
 
-def _subject(node: _Node, event: Row) -> AuditedStudy | None:
+def _subject(node: _Node, event: EventRow) -> AuditedStudy | None:
     if not event["study"]:
         return None
     instance = event["instance"]

@@ -10,20 +10,19 @@ from sqlalchemy.orm import Session
 
 from xrv_node import reasons
 from xrv_node.db.queries import Row, events, require_events
+from xrv_node.db.rows import EventRow, TimelineRow
 from xrv_node.values import PHANTOM_WORDS
 
 AROUND = ("configuration.changed", "models.changed")
 """Events of the whole node that a study's own are understood by."""
 
 
-def timeline(db: Session, study: str) -> list[Row]:
+def timeline(db: Session, study: str) -> list[TimelineRow]:
     """The events of a study in order, among them changes of what the node ran with.
 
     Returns
     -------
-    list of dict
-        With ``at``, ``event``, ``says`` (a sentence), ``instance``, ``by`` (the person, where one asked for
-        it) and ``detail``.
+    list of TimelineRow
 
     Raises
     ------
@@ -33,14 +32,14 @@ def timeline(db: Session, study: str) -> list[Row]:
     require_events(db, study)
     own = list(events(db, study=study))
     first, last = own[0]["id"], own[-1]["id"]
-    around: list[Row] = []
+    around: list[EventRow] = []
     for name in AROUND:
         every = [e for e in events(db, event=name) if e["id"] < last]
         around += [e for e in every if e["id"] < first][-1:] + [e for e in every if e["id"] > first]
     return [_entry(event) for event in sorted(own + around, key=lambda e: int(e["id"]))]
 
 
-def _entry(event: Row) -> Row:
+def _entry(event: EventRow) -> TimelineRow:
     detail = reasons.revived(event["detail"])
     says = _SAYS.get(event["event"], _plainly)
     return {

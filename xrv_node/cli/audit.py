@@ -11,13 +11,16 @@ import typer
 from xrv_node.cli.console import (
     ConfigOption,
     JsonOption,
+    in_zone,
     opened,
     print_csv,
     print_json,
+    print_json_line,
     print_table,
     say,
     tell,
 )
+from xrv_node.cli.documents import Verified
 from xrv_node.cli.words import one_of
 
 app = typer.Typer(help="Read, verify and export the audit trail.", no_args_is_help=True)
@@ -54,7 +57,7 @@ def list_(
     if as_json:
         print_json(rows)
     else:
-        print_table(rows, ["id", "at", "event", "study", "instance", "detail"])
+        print_table(map(in_zone, rows), ["id", "at", "event", "study", "instance", "detail"])
 
 
 @app.command()
@@ -72,7 +75,7 @@ def show(
     if as_json:
         print_json(rows)
     else:
-        print_table(rows, ["at", "says", "instance", "by"])
+        print_table(map(in_zone, rows), ["at", "says", "instance", "by"])
 
 
 @app.command()
@@ -94,13 +97,13 @@ def verify(
     broken = isinstance(found, trail.Broken)
     if as_json:
         print_json(
-            {
-                "whole": not broken,
-                "events": None if broken else found,
-                "why": getattr(found, "why", None),
-                "removed": gone,
-                "last": newest,
-            }
+            Verified(
+                whole=not broken,
+                events=found if isinstance(found, int) else None,
+                why=getattr(found, "why", None),
+                removed=gone,
+                last=newest,
+            )
         )
     elif isinstance(found, trail.Broken):
         tell(f"the trail is broken: {found.why}")
@@ -150,4 +153,4 @@ def export(
             print_csv([*list(row.values())[:5], json.dumps(row["detail"]), row["hash"]] for row in rows)
         else:
             for row in rows:
-                print_json(row, indent=None)
+                print_json_line(row)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from xrv_node.cli.console import print_csv, print_json, progress_bar, say, terminal_width
+from xrv_node.cli.documents import Classifications
 from xrv_node.cli.networks import (
     CompatibleOption,
     PathsArgument,
@@ -71,25 +72,24 @@ def classify(
 
 def _json(results: Sequence[Classified], unread: Sequence[Unread]) -> None:
     first = results[0] if results else None
-    print_json(
-        {
-            "notice": first.by.notice if first else "",
-            "model": asdict(first.by.model) if first else None,
-            "resampler": first.by.resampler if first else None,
-            "rule": first.rule if first else None,
-            "images": [
-                {
-                    "file": str(r.path),
-                    "scores": r.scores,
-                    "sigmoids": r.sigmoids,
-                    "present": r.present,
-                    "note": r.note,
-                }
-                for r in results
-            ],
-            "failed": [{"file": str(file.path), "why": file.why} for file in unread],
-        }
-    )
+    told: Classifications = {
+        "notice": first.by.notice if first else "",
+        "model": asdict(first.by.model) if first else None,
+        "resampler": first.by.resampler if first else None,
+        "rule": first.rule if first else None,
+        "images": [
+            {
+                "file": str(r.path),
+                "scores": dict(r.scores),
+                "sigmoids": dict(r.sigmoids),
+                "present": r.present,
+                "note": r.note,
+            }
+            for r in results
+        ],
+        "failed": [{"file": str(file.path), "why": file.why} for file in unread],
+    }
+    print_json(told)
 
 
 def _csv(results: Sequence[Classified], _: Sequence[Unread]) -> None:

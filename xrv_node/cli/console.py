@@ -13,6 +13,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Any, TextIO, TypeVar
@@ -34,6 +35,9 @@ ConfigOption = Annotated[
     typer.Option("--config", "-c", help="Configuration.", show_default="$XRV_NODE_CONFIG, then ./node.toml"),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON for programs.")]
+
+JSON_VERSION = 1
+"""Of the documents: another one where a field goes, or means something else; not where one comes."""
 
 MINUTE = 60
 
@@ -87,9 +91,16 @@ def _write(lines: Iterable[object], stream: TextIO) -> None:
         print(visible(str(line)), file=stream, flush=True)
 
 
-def print_json(value: Any, *, indent: int | None = 2) -> None:
-    """Print one JSON document; without `indent` on a line."""
-    print_document(json.dumps(value, indent=indent, ensure_ascii=False, default=_shown))
+def print_json(value: Mapping[str, Any] | Sequence[Any]) -> None:
+    """Print the JSON document of a command, as ``docs/json.md`` describes it; of a list the ``items``."""
+    whole = value if isinstance(value, Mapping) else {"items": value}
+    written = {"json_version": JSON_VERSION, **whole}
+    print_document(json.dumps(written, indent=2, ensure_ascii=False, default=_shown))
+
+
+def print_json_line(value: Mapping[str, Any]) -> None:
+    """Print one of many things, each on a line of its own."""
+    print_document(json.dumps(value, ensure_ascii=False, default=_shown))
 
 
 def print_document(written: str) -> None:
@@ -100,6 +111,8 @@ def print_document(written: str) -> None:
 def _shown(value: Any) -> Any:
     from xrv_node.reasons import Reason, explained
 
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(timespec="microseconds")
     return explained(value) if isinstance(value, Reason) else str(value)
 
 
@@ -138,6 +151,11 @@ def print_fields(row: Mapping[str, Any], indent: int = 0) -> None:
             say(f"{pad}{key}: {text(value)}")
 
 
+def in_zone(row: Mapping[str, Any]) -> dict[str, Any]:
+    """An event's row for people: its time in this machine's zone."""
+    return {**row, "at": datetime.fromisoformat(row["at"])}
+
+
 def text(value: Any) -> str:
     """A value as a table cell."""
     return visible(_text(value))
@@ -150,8 +168,8 @@ def _text(value: Any) -> str:
         return " ".join(f"{k}:{text(v)}" for k, v in value.items())
     if isinstance(value, (list, tuple)):
         return "; ".join(text(v) for v in value)
-    if hasattr(value, "isoformat"):
-        return str(value.strftime("%Y-%m-%d %H:%M:%S"))
+    if isinstance(value, datetime):  # of this machine's zone, which it says
+        return value.astimezone().isoformat(sep=" ", timespec="seconds")
     return str(value)
 
 

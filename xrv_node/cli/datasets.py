@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from xrv_node.cli.console import JsonOption, print_fields, print_json, print_table, progress_bar, say, tell
+from xrv_node.cli.documents import VerifiedDataset
 from xrv_node.cli.networks import conclude
 
 if TYPE_CHECKING:
@@ -121,9 +122,8 @@ def verify(
     images = int(table.csv["image"].nunique())
     problems = [{"image": one.image, "problem": one.problem} for one in bad]
     if as_json:
-        print_json(
-            {"dataset": table.name, "images": images, "problems": problems, "notes": list(table.notes)}
-        )
+        notes = list(table.notes)
+        print_json(VerifiedDataset(dataset=table.name, images=images, problems=problems, notes=notes))
     else:
         _tell(table)
         for problem in problems:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from xrv_node.cli.console import ConfigOption, JsonOption, print_json, print_table, say
+from xrv_node.cli.documents import Checked
 
 app = typer.Typer(help="Look at destinations, and try them.", no_args_is_help=True)
 
@@ -37,7 +38,7 @@ def check(
 
     loaded = settings.load(config)
     chosen = [loaded.destination(n) for n in names] if names else list(loaded.destinations)
-    rows: list[dict[str, Any]] = []
+    rows: list[Checked] = []
     for destination in chosen:
         try:
             lines, good = sender(destination, loaded.receive.ae_title).check(), True

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from xrv_node.cli.console import (
     ConfigOption,
     JsonOption,
+    in_zone,
     opened,
     print_fields,
     print_json,
     print_table,
     say,
 )
+from xrv_node.cli.documents import Cancelled, Retried
 from xrv_node.cli.words import one_of
+
+if TYPE_CHECKING:
+    from xrv_node.db.rows import JobRow
 
 app = typer.Typer(help="Look at the queue; retry and cancel.", no_args_is_help=True)
 
@@ -40,7 +45,15 @@ def list_(
     if as_json:
         print_json(rows)
     else:
-        print_table(rows, ["id", "kind", "state", "attempts", "destination", "study", "error"])
+        columns = ["id", "kind", "state", "attempts", "queued", "changed", "next", "destination", "result"]
+        print_table(map(_times, rows), [*columns, "study", "instance", "error"])
+
+
+def _times(row: JobRow) -> dict[str, Any]:
+    """The row with its times under the names of a table, where they mean something."""
+    waits = row["state"] == "queued"
+    times = {"queued": row["created_at"], "changed": row["updated_at"], "next": row["not_before"]}
+    return {**row, **times, "next": times["next"] if waits else None}
 
 
 @app.command()
@@ -53,7 +66,7 @@ def show(job_id: int, config: ConfigOption = None, as_json: JsonOption = False) 
     if as_json:
         print_json(row)
     else:
-        print_fields(row)
+        print_fields({**row, "events": [in_zone(event) for event in row["events"]]})
 
 
 @app.command()
@@ -84,7 +97,7 @@ def retry(
             with store.begin() as db:
                 progress.retry(db, job_id)
     if as_json:
-        print_json({"retried": chosen})
+        print_json(Retried(retried=chosen))
     else:
         say(f"queued again: {', '.join(map(str, chosen)) or 'none'}")
 
@@ -113,6 +126,6 @@ def cancel(
         for job_id in chosen:
             progress.cancel(db, job_id)
     if as_json:
-        print_json({"cancelled": chosen})
+        print_json(Cancelled(cancelled=chosen))
     else:
         say(f"cancelled: {', '.join(map(str, chosen))}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -18,6 +18,7 @@ from xrv_node.cli.console import (
     say,
     tell,
 )
+from xrv_node.cli.documents import ModelHere, ModelRow, Weights
 from xrv_node.cli.networks import DirOption, model_directory
 from xrv_node.values import PHANTOM_WORDS
 
@@ -32,7 +33,7 @@ _OWN = "A network of your own"
 ForceOption = Annotated[bool, typer.Option(help="Replace weights that were imported from another file.")]
 
 
-def _row(entry: ModelEntry, record: Installed | None) -> dict[str, Any]:
+def _row(entry: ModelEntry, record: Installed | None) -> ModelRow:
     """One line of a table, one object of the JSON."""
     return {
         "name": entry.name,
@@ -49,8 +50,12 @@ def _row(entry: ModelEntry, record: Installed | None) -> dict[str, Any]:
         "file": entry.file,
         "sha256": entry.sha256,
         "bytes": entry.bytes,
-        "weights": record and {key: value for key, value in asdict(record).items() if key != "name"},
+        "weights": None if record is None else _weights(record),
     }
+
+
+def _weights(record: Installed) -> Weights:
+    return cast("Weights", {key: value for key, value in asdict(record).items() if key != "name"})
 
 
 @app.command("list")
@@ -60,23 +65,23 @@ def list_(config: ConfigOption = None, directory: DirOption = None, as_json: Jso
     from xrv_node.models import catalog, weights
 
     place = model_directory(directory, config)
-    rows = []
+    rows: list[ModelHere] = []
     for entry in catalog.entries(place):
         try:
             record = weights.installed(entry, place)
         except WeightsError as error:
             rows.append({**_row(entry, None), "here": "damaged", "damage": str(error)})
         else:
-            rows.append(
-                {**_row(entry, record), "here": f"since {record.imported_at[:10]}" if record else "no"}
-            )
+            here = f"since {record.imported_at[:10]}" if record else "no"
+            rows.append({**_row(entry, record), "here": here, "damage": None})
     if as_json:
         print_json(rows)
         return
-    for row in rows:
-        row["short"] = ", ".join(row["aliases"])
-        row["trained on"] = ", ".join(row["training_data"])
-    print_table(rows, ["name", "short", "role", "here", "get", "digest", "licence", "trained on", "status"])
+    shown = [
+        {**row, "short": ", ".join(row["aliases"]), "trained on": ", ".join(row["training_data"])}
+        for row in rows
+    ]
+    print_table(shown, ["name", "short", "role", "here", "get", "digest", "licence", "trained on", "status"])
 
 
 @app.command("import")
@@ -169,7 +174,7 @@ def verify(config: ConfigOption = None, directory: DirOption = None, as_json: Js
     from xrv_node.models import catalog, weights
 
     place = model_directory(directory, config)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for entry in catalog.entries(place):
         try:
             if weights.installed(entry, place) is None:
@@ -179,11 +184,11 @@ def verify(config: ConfigOption = None, directory: DirOption = None, as_json: Js
             rows.append({"name": entry.name, "whole": False, "why": str(error)})
         else:
             pinned = "the published digest" if entry.sha256 else "the first import"
-            rows.append({"name": entry.name, "whole": True, "trusted by": pinned, **asdict(record)})
+            rows.append({"name": entry.name, "whole": True, "trusted_by": pinned, **asdict(record)})
     if as_json:
         print_json(rows)
     else:
-        print_table(rows, ["name", "whole", "trusted by", "source_sha256", "imported_at", "why"])
+        print_table(rows, ["name", "whole", "trusted_by", "source_sha256", "imported_at", "why"])
     raise typer.Exit(0 if all(row["whole"] for row in rows) else 1)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from xrv_node.cli.console import ConfigOption, JsonOption, print_json, say, watched
+from xrv_node.cli.documents import Sent
 from xrv_node.cli.tls_options import (
     CaOption,
     CertificateOption,
@@ -69,7 +70,7 @@ def send(
     sent = scu.send_by_sender(way, title, files, as_sender=as_sender)
     rows = list(watched(sent, len(files), "sending"))
     if as_json:
-        print_json([{"path": str(r.path), "good": r.good, "says": r.says} for r in rows])
+        print_json([Sent(path=r.path, good=r.good, says=r.says) for r in rows])
     else:
         for row in rows:
             if not row.good:

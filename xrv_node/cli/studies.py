@@ -19,6 +19,7 @@ from xrv_node.cli.console import (
     say,
     watched,
 )
+from xrv_node.cli.documents import Reanalysed, Reprocessed, Resent
 from xrv_node.cli.words import one_of
 from xrv_node.errors import XrvNodeError
 
@@ -26,27 +27,60 @@ if TYPE_CHECKING:
     from xrv_node.db.store import Store
     from xrv_node.settings import Settings
 
+DAY = "%Y-%m-%d"
+
 app = typer.Typer(help="Look at studies, send their results again, analyse them again.", no_args_is_help=True)
 
 
 @app.command("list")
 def list_(
     config: ConfigOption = None,
+    since: Annotated[datetime | None, typer.Option(formats=[DAY], help="Came on that day or later.")] = None,
+    until: Annotated[datetime | None, typer.Option(formats=[DAY], help="Came on that day or before.")] = None,
+    sender: Annotated[str | None, typer.Option(help="An image came from this AE title.")] = None,
+    accession: Annotated[str | None, typer.Option(help="An image has this Accession Number.")] = None,
+    patient: Annotated[str | None, typer.Option(help="An image has this Patient ID.")] = None,
     state: Annotated[str | None, typer.Option(help="open, closed, reported or failed.")] = None,
+    verdict: Annotated[
+        str | None,
+        typer.Option(
+            help="What an image was taken for: frontal, lateral, not_chest, not_suitable, unknown or phantom."
+        ),
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 100,
     as_json: JsonOption = False,
 ) -> None:
-    """The studies, newest first."""
+    """The studies, newest first; with several options those that match all of them.
+
+    Accession and patient are compared by keyed digests, and shown nowhere. Days are of this machine's time
+    zone.
+    """
+    from datetime import timedelta
+
+    from xrv_node import settings
     from xrv_node.db import queries
     from xrv_node.db.tables import StudyState
+    from xrv_node.jobs import lookup
+    from xrv_node.spool import Spool
+    from xrv_node.values import Verdict
 
     one_of("--state", state, StudyState)
+    one_of("--verdict", verdict, Verdict)
+    spool = Spool(settings.load(config).data_dir)
+    first = None if since is None else since.astimezone()
+    end = None if until is None else (until + timedelta(days=1)).astimezone()
     with opened(config) as store, store.read() as db:
-        rows = queries.studies(db, state=state, limit=limit)
+        which = [
+            *queries.came(first, end),
+            *queries.with_image(calling_ae=sender, verdict=verdict),
+            *lookup.said(db, spool, accession=accession, patient_id=patient),
+        ]
+        rows = queries.studies(db, *which, state=state, limit=limit)
     if as_json:
         print_json(rows)
     else:
-        print_table(rows, ["study", "state", "revision", "instances", "deliveries", "received_at"])
+        columns = ["study", "state", "revision", "verdicts", "instances", "deliveries", "senders"]
+        print_table(rows, [*columns, "received_at"])
 
 
 @app.command()
@@ -153,7 +187,7 @@ def resend(
             anew=to is not None,
         )
     if as_json:
-        print_json({"queued": queued})
+        print_json(Resent(queued=queued))
     elif queued:
         print_table(queued, ["kind", "destination", "instance"])
     else:
@@ -171,7 +205,7 @@ def reprocess(
     ] = False,
     all_: Annotated[bool, typer.Option("--all", help="All, with --since or --older-models.")] = False,
     since: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Of these, what came on that day or later.")
+        datetime | None, typer.Option(formats=[DAY], help="Of these, what came on that day or later.")
     ] = None,
     older_models: Annotated[
         bool, typer.Option("--older-models", help="Of these, what other models than the present analysed.")
@@ -218,7 +252,7 @@ def reprocess(
         queued = [uid for uid in results if uid not in refused]
         outcomes = _outcomes(store, chosen, {uid: results[uid] for uid in queued}, wait=wait)
     if as_json:
-        print_json({"studies": outcomes, "refused": refused})
+        print_json(Reprocessed(studies=outcomes, refused=refused))
     elif outcomes or not refused:
         print_table(outcomes, ["study", "state", "says"])
     for why in refused.values():
@@ -227,9 +261,7 @@ def reprocess(
         raise typer.Exit(1)
 
 
-def _outcomes(
-    store: Store, settings: Settings, before: dict[str, int], *, wait: bool
-) -> list[dict[str, str]]:
+def _outcomes(store: Store, settings: Settings, before: dict[str, int], *, wait: bool) -> list[Reanalysed]:
     """What became of the studies that are analysed again; waits for the node, if there is one, to do it."""
     from time import sleep
 
@@ -244,7 +276,7 @@ def _outcomes(
             if not left or not wait or not role_locks.is_serving(settings.data_dir):
                 break
             sleep(0.5)
-    rows = []
+    rows: list[Reanalysed] = []
     with store.read() as db:
         for uid, count in before.items():
             state, now = rerun.made(db, uid)

@@ -7,9 +7,19 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session
 
+from xrv_node.db.rows import (
+    EventRow,
+    InstanceRow,
+    JobHistory,
+    JobRow,
+    MadeRow,
+    StudyProgress,
+    StudyRow,
+    StudyShown,
+)
 from xrv_node.db.tables import AnalysisRow, AuditEvent, Delivery, Instance, Job, JobState, ResultRow, Study
 from xrv_node.errors import QueueError, XrvNodeError
 
@@ -18,7 +28,7 @@ Row = dict[str, Any]
 
 def jobs(
     db: Session, *, state: str | None = None, kind: str | None = None, limit: int | None = 100
-) -> list[Row]:
+) -> list[JobRow]:
     """Jobs, newest first."""
     query = _job_query().order_by(Job.id.desc()).limit(limit)
     if state is not None:
@@ -28,7 +38,7 @@ def jobs(
     return [_job(*row) for row in db.execute(query)]
 
 
-def job(db: Session, job_id: int) -> Row:
+def job(db: Session, job_id: int) -> JobHistory:
     """One job with its events.
 
     Raises
@@ -39,15 +49,14 @@ def job(db: Session, job_id: int) -> Row:
     found = db.execute(_job_query().where(Job.id == job_id)).one_or_none()
     if found is None:
         raise QueueError(f"there is no job {job_id}; `xrv-node jobs list` shows them")
-    row = _job(*found)
     events_ = db.scalars(
         select(AuditEvent)
         .where(AuditEvent.event.like("job.%"), AuditEvent.detail.contains(f'"job":{job_id},'))
         .order_by(AuditEvent.id)
     )
     # `contains` above only narrows: the detail's own field decides.
-    row["events"] = [e for e in map(_event, events_) if e["detail"].get("job") == job_id]
-    return row
+    own = [e for e in map(_event, events_) if e["detail"].get("job") == job_id]
+    return {**_job(*found), "events": own}
 
 
 def parked(db: Session, destination: str | None = None) -> list[int]:
@@ -67,22 +76,35 @@ def _ids(db: Session, destination: str | None, *which: Any) -> list[int]:
     return list(db.scalars(chosen))
 
 
-def studies(db: Session, *, state: str | None = None, limit: int | None = 100) -> list[Row]:
-    """Studies, newest first, with how many objects and results they have."""
-    query = select(Study).order_by(Study.id.desc()).limit(limit)
+def studies(
+    db: Session, *which: ColumnElement[bool], state: str | None = None, limit: int | None = 100
+) -> list[StudyRow]:
+    """Studies, newest first, with how many objects and results they have.
+
+    Parameters
+    ----------
+    which
+        More that they must be: :func:`came`, :func:`with_image`.
+    """
+    query = select(Study).where(*which).order_by(Study.id.desc()).limit(limit)
     if state is not None:
         query = query.where(Study.state == state)
-    rows = []
+    rows: list[StudyRow] = []
     for row in db.scalars(query):
-        objects = select(Instance.state, func.count()).where(Instance.study_id == row.id)
+        of_it = Instance.study_id == row.id
+        objects = select(Instance.state, func.count()).where(of_it)
+        verdicts = select(Instance.verdict, func.count()).where(of_it)
+        senders = select(Instance.calling_ae).where(of_it).distinct().order_by(Instance.calling_ae)
         sent = (
             select(Delivery.state, func.count())
             .join(ResultRow, ResultRow.id == Delivery.result_id)
             .where(ResultRow.study_id == row.id)
         )
         rows.append(
-            _study(row)
-            | {
+            {
+                **_study(row),
+                "senders": list(db.scalars(senders)),
+                "verdicts": {v: n for v, n in db.execute(verdicts.group_by(Instance.verdict))},
                 "instances": {s: n for s, n in db.execute(objects.group_by(Instance.state))},
                 "deliveries": {s: n for s, n in db.execute(sent.group_by(Delivery.state))},
             }
@@ -90,7 +112,23 @@ def studies(db: Session, *, state: str | None = None, limit: int | None = 100) -
     return rows
 
 
-def study(db: Session, uid: str) -> Row:
+def came(since: datetime | None = None, before: datetime | None = None) -> list[ColumnElement[bool]]:
+    """Of which the newest object came then."""
+    first = [] if since is None else [Study.received_at >= since]
+    return first if before is None else [*first, Study.received_at < before]
+
+
+def with_image(**columns: str | None) -> list[ColumnElement[bool]]:
+    """Which have an image with this value in a column, of each column that is given; it need not be one
+    image for all of them."""
+    given = {name: value for name, value in columns.items() if value is not None}
+    return [
+        Study.id.in_(select(Instance.study_id).where(getattr(Instance, name) == value))
+        for name, value in given.items()
+    ]
+
+
+def study(db: Session, uid: str) -> StudyShown:
     """One study: every object, score, result and delivery.
 
     Raises
@@ -102,9 +140,10 @@ def study(db: Session, uid: str) -> Row:
     if found is None:
         raise XrvNodeError(f"no study {uid} came here; `xrv-node studies list` shows them")
     results = db.scalars(select(ResultRow).where(ResultRow.study_id == found.id).order_by(ResultRow.id)).all()
-    return _study(found) | {
-        "inputs purged on": max((i.purged_at for i in found.instances if i.purged_at), default=None),
-        "results purged on": max((r.purged_at for r in results if r.purged_at), default=None),
+    return {
+        **_study(found),
+        "inputs_purged_at": max((i.purged_at for i in found.instances if i.purged_at), default=None),
+        "results_purged_at": max((r.purged_at for r in results if r.purged_at), default=None),
         "instances": [_instance(db, i) for i in sorted(found.instances, key=lambda i: i.id)],
         "results": [_result(db, r) for r in results],
     }
@@ -119,7 +158,7 @@ def events(
     limit: int | None = None,
     after: int = 0,
     first: int | None = None,
-) -> Iterator[Row]:
+) -> Iterator[EventRow]:
     """Audit events in order.
 
     Parameters
@@ -194,23 +233,26 @@ def grouped(db: Session, *columns: Any) -> list[Any]:
     return list(db.execute(select(*columns, func.count()).group_by(*columns).order_by(*columns)))
 
 
-def _job_query() -> Select[Job, str, str, str]:
+def _job_query() -> Select[Job, str, str, str, str]:
+    about = func.coalesce(Instance.sop_instance_uid, ResultRow.sop_instance_uid)
     return (
-        select(Job, Study.study_instance_uid, Instance.sop_instance_uid, Delivery.destination)
+        select(Job, Study.study_instance_uid, about, ResultRow.kind, Delivery.destination)
         .join(Study, Study.id == Job.study_id)
         .outerjoin(Instance, Instance.id == Job.instance_id)
         .outerjoin(Delivery, Delivery.id == Job.delivery_id)
+        .outerjoin(ResultRow, ResultRow.id == Delivery.result_id)
     )
 
 
-def _job(row: Job, study_uid: str, instance_uid: str | None, destination: str | None) -> Row:
+def _job(row: Job, study: str, instance: str | None, result: str | None, destination: str | None) -> JobRow:
     return {
         "id": row.id,
         "kind": row.kind,
         "state": row.state,
         "attempts": row.attempts,
-        "study": study_uid,
-        "instance": instance_uid,
+        "study": study,
+        "instance": instance,
+        "result": result,
         "destination": destination,
         "error": row.error,
         "not_before": row.not_before,
@@ -219,7 +261,7 @@ def _job(row: Job, study_uid: str, instance_uid: str | None, destination: str | 
     }
 
 
-def _study(row: Study) -> Row:
+def _study(row: Study) -> StudyProgress:
     return {
         "study": row.study_instance_uid,
         "state": row.state,
@@ -230,7 +272,7 @@ def _study(row: Study) -> Row:
     }
 
 
-def _instance(db: Session, row: Instance) -> Row:
+def _instance(db: Session, row: Instance) -> InstanceRow:
     analyses = db.scalars(select(AnalysisRow).where(AnalysisRow.instance_id == row.id))
     return {
         "instance": row.sop_instance_uid,
@@ -258,7 +300,7 @@ def _instance(db: Session, row: Instance) -> Row:
     }
 
 
-def _result(db: Session, row: ResultRow) -> Row:
+def _result(db: Session, row: ResultRow) -> MadeRow:
     deliveries = db.scalars(select(Delivery).where(Delivery.result_id == row.id))
     return {
         "kind": row.kind,
@@ -275,7 +317,7 @@ def _result(db: Session, row: ResultRow) -> Row:
     }
 
 
-def _event(row: AuditEvent) -> Row:
+def _event(row: AuditEvent) -> EventRow:
     return {
         "id": row.id,
         "at": row.at,

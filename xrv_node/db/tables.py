@@ -140,6 +140,10 @@ class Instance(Base):
     error: Mapped[Reason | None]
     purged_at: Mapped[datetime | None]
     """When retention removed its file (`retention.purge`); the row stays."""
+    accession: Mapped[str | None] = mapped_column(String(64))
+    """Keyed digest of Accession Number (`keyed.attribute`); NULL of what came before there were such."""
+    patient_id: Mapped[str | None] = mapped_column(String(64))
+    """The same of Patient ID."""
 
     study: Mapped[Study] = relationship(back_populates="instances")
 

@@ -81,6 +81,16 @@ class Hl7Sender:
         """End the connection."""
         self._connection.close()
 
+    def answers(self) -> bool:
+        """Whether the receiver takes a connection."""
+        if self._connection.is_open:  # it answered on it; many take one at a time
+            return True
+        try:
+            self._connect(CONNECT_SECONDS).close()
+        except (OSError, ConfigError):
+            return False
+        return True
+
     def check(self) -> list[str]:
         """Connect, and send nothing: there is no message that a receiver would not file.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,7 +70,9 @@ def returned(objects: Sequence[Path]) -> Returned:
     return Returned(whole, pictures, reports)
 
 
-def image_results(studies: Sequence[dict[str, Any]], back: Returned, folder: Path) -> tuple[ImageResult, ...]:
+def image_results(
+    studies: Sequence[Mapping[str, Any]], back: Returned, folder: Path
+) -> tuple[ImageResult, ...]:
     """Match what came back with what was sent, and write the pictures that came back as PNG files.
 
     Parameters

@@ -64,6 +64,11 @@ class Connection:
             self.close()
             raise
 
+    @property
+    def is_open(self) -> bool:
+        """Whether one is kept for the next message."""
+        return self._socket is not None
+
     def close(self) -> None:
         """End the connection, if there is one."""
         if self._socket is not None:

@@ -14,6 +14,7 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from xrv_node.db import progress, queue, trail
+from xrv_node.db.rows import QueuedResult
 from xrv_node.db.tables import (
     AnalysisRow,
     Delivery,
@@ -33,8 +34,6 @@ from xrv_node.result_kinds import KINDS, variant
 from xrv_node.settings.destinations import DestinationSection
 from xrv_node.spool import Spool
 
-Row = dict[str, Any]
-
 
 def resend(
     db: Session,
@@ -44,7 +43,7 @@ def resend(
     *,
     kind: str | None = None,
     anew: bool = False,
-) -> list[Row]:
+) -> list[QueuedResult]:
     """Queue the newest results of a study for delivery again, those that have arrived too.
 
     They are the same objects under the same UIDs: a peer that has them notes or ignores them.
@@ -60,8 +59,8 @@ def resend(
 
     Returns
     -------
-    list of dict
-        ``instance``, ``kind`` and ``destination`` of what was queued; what still waits is not queued twice.
+    list of QueuedResult
+        What was queued; what still waits is not queued twice.
 
     Raises
     ------
@@ -90,7 +89,7 @@ def resend(
             f"no result of study {study_instance_uid} went to {', '.join(d.name for d in destinations)}; "
             "name the destination with --to to send it what it takes"
         )
-    queued = [
+    queued: list[QueuedResult] = [
         {"instance": row.sop_instance_uid, "kind": row.kind, "destination": d.name}
         for row, d, delivery in owed
         if delivery is not None and _send(db, study, delivery)

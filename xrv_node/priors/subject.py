@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import json
-import os
 import re
-import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,11 +11,9 @@ from typing import Literal
 
 from pydicom import Dataset
 
-from xrv_node import durable
 from xrv_node.attributes import text
+from xrv_node.keyed import keyed
 from xrv_node.values import Analysis, Prior
-
-_KEY_FILE = "patients.key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +28,8 @@ class Patient:
     """``YYYYMMDD``."""
 
     def digest(self, data_dir: Path) -> str:
-        """Return a keyed digest (HMAC-SHA-256, hex), which tells two patients apart and names neither.
-
-        Patient IDs are short numbers: without the key, which is in a file of its own below the data
-        directory, a plain digest in the database could be reversed by trying them all.
-        """
-        said = json.dumps([self.identifier, self.issuer, self.birth_date])
-        return hmac.new(_key(data_dir), said.encode(), hashlib.sha256).hexdigest()
+        """Return a keyed digest, which tells two patients apart and names neither."""
+        return keyed(data_dir, self.identifier, self.issuer, self.birth_date)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,17 +139,3 @@ def _date(value: str) -> str | None:
 def _time(value: str) -> str | None:
     found = re.fullmatch(r"([0-9]{6})(\.[0-9]*)?", value.replace(":", ""))
     return found[1] if found else None
-
-
-def _key(data_dir: Path) -> bytes:
-    """Read the key, made at the first need; of two processes that make one, the first wins."""
-    path = data_dir / _KEY_FILE
-    if not path.exists():
-        draft = durable.draft(data_dir, [secrets.token_bytes(32)])
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
-    return path.read_bytes()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from pydicom import Dataset
 from xrv_node import frontal, reasons
 from xrv_node.attributes import items, text
 from xrv_node.errors import ImageError, RefusedError
+from xrv_node.keyed import KNOWN_BY
 from xrv_node.product import MANUFACTURER, MODEL_NAME
 from xrv_node.radiograph.header import read_header
 from xrv_node.radiograph.header_limits import refuse
@@ -44,6 +46,8 @@ class Facts:
     """Series Instance UID."""
     modality: str
     """At most 16 characters (PS3.5 6.2, CS)."""
+    known_by: Mapping[str, str]
+    """What the row's digests are made of (``keyed.KNOWN_BY``), by column; nothing else is kept of it."""
     is_result: bool
     """Whether some xrv-node made the object: this one, of which the record may be purged, or another. Were it
     an image of its study, the study would be reported again, and two nodes behind one PACS would answer each
@@ -67,7 +71,8 @@ def read(path: Path, sop_class_uid: str, sop_instance_uid: str, rules: FrontalSe
         check_uids(StudyInstanceUID=study, SeriesInstanceUID=series)
         modality = text(header, "Modality")[:16]
         decision = frontal.decide(header, min_age_years=rules.min_age_years)
-        return Facts(study, series, modality, _is_result(header), decision)
+        known_by = {column: text(header, keyword) for column, keyword in KNOWN_BY.items()}
+        return Facts(study, series, modality, known_by, _is_result(header), decision)
 
 
 def check_uids(**uids: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +27,7 @@ _KNOWN = union_all(
     .where(ResultRow.sop_instance_uid == bindparam("uid")),
     select(Instance.sha256).where(Instance.sop_instance_uid == bindparam("uid")),
 )
+_ADD = insert(Instance).returning(Instance.id)
 _TOUCH = (
     update(Study)
     .where(Study.study_instance_uid == bindparam("uid"))
@@ -64,6 +65,8 @@ class Received:
     facts: Facts
     sha256: str
     size: int
+    digests: Mapping[str, str]
+    """Of accession and patient, by column."""
 
     @property
     def study(self) -> str:
@@ -148,7 +151,7 @@ def _new(
         "received_at": now,
         "state": InstanceState.QUEUED if analyse else InstanceState.SKIPPED,
     }
-    row = db.connection().execute(insert(Instance).returning(Instance.id), fields | judged).scalar_one()
+    row = db.connection().execute(_ADD, {**fields, **judged, **received.digests}).scalar_one()
     event = "instance.conflict" if known else "instance.received"
     trail.record(db, event, **_named(received), **judged, sha256=received.sha256, analyse=analyse)
     if analyse:

@@ -14,7 +14,7 @@ from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import UID
 from pynetdicom.dsutils import create_file_meta
 
-from xrv_node import durable, reasons
+from xrv_node import durable, keyed, reasons
 from xrv_node.db.repeats import Repeats
 from xrv_node.db.store import Store, is_busy, no_room
 from xrv_node.disk import Gate
@@ -77,7 +77,8 @@ def accept(
     undecided = views_from_pixels or rules.unknown == "analyse"
     with _no_room(), _drafted(spool, incoming, max_bytes) as (draft, digest):
         facts = header_facts.read(draft, incoming.sop_class_uid, incoming.sop_instance_uid, rules)
-        received = Received(incoming, facts, digest, draft.stat().st_size)
+        digests = {c: keyed.attribute(spool.root, c, value) for c, value in facts.known_by.items()}
+        received = Received(incoming, facts, digest, draft.stat().st_size, digests)
         return _settle(store, spool, received, draft, undecided=undecided)
 
 

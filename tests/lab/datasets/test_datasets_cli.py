@@ -20,7 +20,7 @@ RUN = CliRunner()
 
 def test_list_names_every_dataset() -> None:
     xrv = pytest.importorskip("torchxrayvision")
-    listed = json.loads(RUN.invoke(app, ["datasets", "list", "--json"]).stdout)
+    listed = json.loads(RUN.invoke(app, ["datasets", "list", "--json"]).stdout)["items"]
     assert [row["name"] for row in listed] == [entry.name for entry in entries()]
     assert len(listed) == 16
     for row in listed:
@@ -32,7 +32,8 @@ def test_list_of_one_tells_what_its_folder_holds() -> None:
     told = RUN.invoke(app, ["datasets", "list", "PC_Dataset"]).stdout
     assert "files: PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv.gz" in told
     assert [
-        row["name"] for row in json.loads(RUN.invoke(app, ["datasets", "list", "nih", "--json"]).stdout)
+        row["name"]
+        for row in json.loads(RUN.invoke(app, ["datasets", "list", "nih", "--json"]).stdout)["items"]
     ] == ["nih"]
 
 
