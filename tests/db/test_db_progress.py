@@ -11,7 +11,7 @@ from made import incoming, radiograph
 from sqlalchemy import select, update
 from worded import said
 
-from xrv_node.db import progress, queries, queue, trail
+from xrv_node.db import progress, queries, queue, trail, waiting
 from xrv_node.db.queue import Claim
 from xrv_node.db.store import Store
 from xrv_node.db.tables import Instance, Job, JobState, Study
@@ -109,8 +109,8 @@ def test_a_job_that_waits_for_its_next_attempt_is_retried_now_and_its_study_stay
     with study.begin() as db:
         progress.failed(db, claim, as_is("a busy disk"), final=False)
     with study.read() as db:
-        assert queries.paused(db) == [claim.job_id]
-        assert queries.paused(db, "pacs") == queries.parked(db, "pacs") == []
+        assert waiting.paused_jobs(db) == [claim.job_id]
+        assert waiting.paused_jobs(db, "pacs") == waiting.parked_jobs(db, "pacs") == []
     with study.begin() as db:
         job = progress.retry(db, claim.job_id)
         assert (job.state, job.attempts) == ("queued", 0)

@@ -15,7 +15,7 @@ from pynetdicom import evt
 from pynetdicom.events import Event
 from serving import wait
 
-from xrv_node.db import progress, queries, queue, trail
+from xrv_node.db import progress, queries, queue, trail, waiting
 from xrv_node.db.store import Store
 from xrv_node.db.tables import Job
 from xrv_node.deliver.attempt import Attempt
@@ -49,7 +49,7 @@ def test_a_rejected_object_is_parked_at_once_and_can_be_retried(
     assert states(store) == [("rejected", "0xA900", "parked")] * 2
     peer.answer = 0
     with store.read() as db:
-        parked = queries.parked(db)
+        parked = waiting.parked_jobs(db)
     for job in parked:
         with store.begin() as db:
             progress.retry(db, job)

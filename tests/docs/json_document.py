@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from xrv_node.analyse.benchmark import Timing
-from xrv_node.cli import documents
+from xrv_node.cli import documents, network_documents
 from xrv_node.db import rows
 from xrv_node.doctor.diagnosis import Diagnosis
 from xrv_node.lab.datasets.catalog import DatasetEntry
@@ -57,19 +57,19 @@ DOCUMENTS: dict[str, Any] = {
     "destinations list": list[dict[str, Any]],
     "destinations check": list[documents.Checked],
     "send": list[documents.Sent],
-    "models list": list[documents.ModelHere],
-    "models import": list[documents.ModelRow],
-    "models pull": list[documents.ModelRow],
-    "models verify": list[documents.VerifiedModel],
-    "models fit-gate": documents.FittedGate,
+    "models list": list[network_documents.ModelHere],
+    "models import": list[network_documents.ModelRow],
+    "models pull": list[network_documents.ModelRow],
+    "models verify": list[network_documents.VerifiedModel],
+    "models fit-gate": network_documents.FittedGate,
     "models benchmark": Benchmark,
-    "classify --format": documents.Classifications,
+    "classify --format": network_documents.Classifications,
     "datasets list": list[DatasetEntry],
-    "datasets stats": documents.DatasetNumbers,
-    "datasets verify": documents.VerifiedDataset,
+    "datasets stats": network_documents.DatasetNumbers,
+    "datasets verify": network_documents.VerifiedDataset,
     "monitor report": Drift,
-    "acceptance": documents.Acceptance,
-    "demo": documents.Demonstration,
+    "acceptance": network_documents.Acceptance,
+    "demo": network_documents.Demonstration,
 }
 """What each command prints; a list as ``items``."""
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from xrv_node.cli.console import print_csv, print_json, progress_bar, say, terminal_width
-from xrv_node.cli.documents import Classifications
+from xrv_node.cli.network_documents import Classifications
 from xrv_node.cli.networks import (
     CompatibleOption,
     PathsArgument,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from xrv_node.cli.console import JsonOption, print_fields, print_json, print_table, progress_bar, say, tell
-from xrv_node.cli.documents import VerifiedDataset
+from xrv_node.cli.network_documents import VerifiedDataset
 from xrv_node.cli.networks import conclude
 
 if TYPE_CHECKING:

@@ -82,7 +82,8 @@ def retry(
 ) -> None:
     """Queue jobs now that are parked, cancelled or wait for their next attempt."""
     from xrv_node import settings
-    from xrv_node.db import progress, queries
+    from xrv_node.db import progress
+    from xrv_node.db.waiting import parked_jobs, paused_jobs
 
     if destination is not None:
         settings.load(config).destination(destination)  # says what there is instead
@@ -90,8 +91,8 @@ def retry(
     with opened(config) as store:
         with store.read() as db:
             chosen = job_ids or []
-            chosen += queries.parked(db, destination) if parked else []
-            chosen += queries.paused(db, destination) if waiting else []
+            chosen += parked_jobs(db, destination) if parked else []
+            chosen += paused_jobs(db, destination) if waiting else []
             chosen = list(dict.fromkeys(chosen))
         for job_id in chosen:
             with store.begin() as db:

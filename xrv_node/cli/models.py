@@ -18,7 +18,7 @@ from xrv_node.cli.console import (
     say,
     tell,
 )
-from xrv_node.cli.documents import ModelHere, ModelRow, Weights
+from xrv_node.cli.network_documents import ModelHere, ModelRow, Weights
 from xrv_node.cli.networks import DirOption, model_directory
 from xrv_node.values import PHANTOM_WORDS
 

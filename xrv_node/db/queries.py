@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, func, select
@@ -20,7 +20,7 @@ from xrv_node.db.rows import (
     StudyRow,
     StudyShown,
 )
-from xrv_node.db.tables import AnalysisRow, AuditEvent, Delivery, Instance, Job, JobState, ResultRow, Study
+from xrv_node.db.tables import AnalysisRow, AuditEvent, Delivery, Instance, Job, ResultRow, Study
 from xrv_node.errors import QueueError, XrvNodeError
 
 Row = dict[str, Any]
@@ -57,23 +57,6 @@ def job(db: Session, job_id: int) -> JobHistory:
     # `contains` above only narrows: the detail's own field decides.
     own = [e for e in map(_event, events_) if e["detail"].get("job") == job_id]
     return {**_job(*found), "events": own}
-
-
-def parked(db: Session, destination: str | None = None) -> list[int]:
-    """The ids of the parked jobs, or of those of one destination."""
-    return _ids(db, destination, Job.state == JobState.PARKED)
-
-
-def paused(db: Session, destination: str | None = None) -> list[int]:
-    """The ids of the jobs that wait for their next attempt, or of those of one destination."""
-    return _ids(db, destination, Job.state == JobState.QUEUED, Job.not_before > datetime.now(UTC))
-
-
-def _ids(db: Session, destination: str | None, *which: Any) -> list[int]:
-    chosen = select(Job.id).where(*which).order_by(Job.id)
-    if destination is not None:
-        chosen = chosen.join(Delivery).where(Delivery.destination == destination)
-    return list(db.scalars(chosen))
 
 
 def studies(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -99,3 +100,20 @@ def to(db: Session, destination: str) -> list[int]:
         others = ", ".join(sorted({name for name, _ in jobs})) or "none"
         raise QueueError(f"no job waits for a destination {destination!r}; there are jobs for: {others}")
     return found
+
+
+def parked_jobs(db: Session, destination: str | None = None) -> list[int]:
+    """The ids of the parked jobs, or of those of one destination."""
+    return _ids(db, destination, Job.state == JobState.PARKED)
+
+
+def paused_jobs(db: Session, destination: str | None = None) -> list[int]:
+    """The ids of the jobs that wait for their next attempt, or of those of one destination."""
+    return _ids(db, destination, Job.state == JobState.QUEUED, Job.not_before > datetime.now(UTC))
+
+
+def _ids(db: Session, destination: str | None, *which: Any) -> list[int]:
+    chosen = select(Job.id).where(*which).order_by(Job.id)
+    if destination is not None:
+        chosen = chosen.join(Delivery).where(Delivery.destination == destination)
+    return list(db.scalars(chosen))

@@ -1,0 +1,224 @@
+"""The JSON of commands about networks, datasets and images: its fields, and what they mean.
+
+``docs/json.md`` is made of these.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypedDict
+
+
+class Weights(TypedDict):
+    """Weights that are here."""
+
+    path: Path
+    """Their file."""
+    source_file: str
+    """The file that they were converted from."""
+    source_sha256: str
+    """Of that."""
+    tensors_sha256: str
+    """Of the numbers."""
+    imported_at: str
+    """When, a time."""
+    xrv_node: str
+    """Version that converted them."""
+    settings: str
+    """The network's dimensions as JSON, where only the released file knows them."""
+    source_dtype: str
+    """The kinds of numbers that were converted to float32; mostly none."""
+    entry: str
+    """Of a network that was trained here: what the catalogue would say of it, as JSON."""
+
+
+class ModelRow(TypedDict):
+    """A network."""
+
+    name: str
+    """Its name."""
+    role: str
+    """What it is for."""
+    aliases: tuple[str, ...]
+    """Other names."""
+    licence: str
+    """Of its weights."""
+    labels: list[str]
+    """What it finds."""
+    training_data: tuple[str, ...]
+    """What it was trained on."""
+    cautions: tuple[str, ...]
+    """What to know before it is used."""
+    status: str
+    """Whether what it says was compared with what was published."""
+    get: str
+    """``pull`` or ``import``: how its weights are got."""
+    digest: str
+    """By what they are trusted."""
+    source: str
+    """Where they are."""
+    file: str
+    """The file's name there."""
+    sha256: str | None
+    """Of that file, as published."""
+    bytes: int | None
+    """Its size."""
+    weights: Weights | None
+    """What is here."""
+
+
+class ModelHere(ModelRow):
+    """A network, and whether it is here."""
+
+    here: str
+    """``no``, ``damaged``, or since when."""
+    damage: str | None
+    """What is wrong with its file."""
+
+
+class VerifiedModel(TypedDict, total=False):
+    """Whether weights are whole; where they are, with all fields of weights too."""
+
+    name: str
+    """Of the network."""
+    whole: bool
+    """Whether they are what was imported."""
+    trusted_by: str
+    """The published digest, or the first import."""
+    why: str
+    """What is wrong; only where something is."""
+
+
+class LeftOut(TypedDict):
+    """A file that was not used."""
+
+    path: Path
+    """Where it is."""
+    why: str
+    """Why."""
+
+
+class FittedGate(TypedDict):
+    """What the site's own images stay within."""
+
+    model_set: str
+    """Digest of the models that it holds for."""
+    resampler: str
+    """How the images were brought to size."""
+    quantile: float
+    """The part of such images that is expected to stay within each limit."""
+    images: int
+    """How many were fitted on."""
+    error: float
+    """Highest mean absolute error of the autoencoder."""
+    ssim: float
+    """Lowest structural similarity."""
+    file: Path
+    """Where it is kept."""
+    left_out: list[LeftOut]
+    """Files that could not be used."""
+
+
+class VerifiedDataset(TypedDict):
+    """Whether a dataset's images are there and whole."""
+
+    dataset: str
+    """Its name."""
+    images: int
+    """How many its table names."""
+    problems: list[dict[str, str]]
+    """Each with ``image`` and ``problem``."""
+    notes: list[str]
+    """What was left out or changed on reading."""
+
+
+class DatasetNumbers(TypedDict):
+    """What a dataset holds."""
+
+    dataset: str
+    """Its name."""
+    images: int
+    """How many."""
+    patients: int | None
+    """How many; null where that is not published."""
+    views: dict[str, int]
+    """Images by view."""
+    sex: dict[str, int]
+    """Images by sex."""
+    age_years: dict[str, Any]
+    """``min``, ``mean``, ``max``, and how many are ``unknown``."""
+    with_masks: int
+    """Images with masks."""
+    notes: list[str]
+    """What was left out or changed on reading."""
+    labels: list[dict[str, Any]]
+    """Each ``label`` with how many are ``present``, ``absent`` and ``unknown``, and its ``prevalence``; with
+    its ``mean`` where it is no yes or no."""
+
+
+class ClassifiedImage(TypedDict):
+    """What a network says of one image."""
+
+    file: str
+    """Its path."""
+    scores: dict[str, float]
+    """By label; 0.5 is the operating point."""
+    sigmoids: dict[str, float]
+    """The network's own outputs."""
+    present: tuple[str, ...]
+    """Labels that count as present under ``rule``."""
+    note: str
+    """What to mind with this image."""
+
+
+class Classifications(TypedDict):
+    """What a network says of files."""
+
+    notice: str
+    """What all of it bears: it is not for diagnosis."""
+    model: dict[str, Any] | None
+    """Which network, with its digest."""
+    resampler: str | None
+    """How the images were brought to size."""
+    rule: str | None
+    """When a label counts as present."""
+    images: list[ClassifiedImage]
+    """Each image."""
+    failed: list[dict[str, Any]]
+    """Each ``file`` that could not be read, and ``why``: a reason."""
+
+
+class Acceptance(TypedDict):
+    """The protocol of phantoms through a node."""
+
+    accepted: bool
+    """Whether all of it is as it should be."""
+    header: dict[str, Any]
+    """What was tried, by whom, where and when (``began``, a time)."""
+    checks: list[dict[str, Any]]
+    """What holds for all cases: each with its ``name``, whether it is good, and what it says."""
+    cases: list[dict[str, Any]]
+    """Each phantom: what was sent, expected and arrived, its findings and masks beside the truth."""
+
+
+class Demonstration(TypedDict):
+    """What the demo did."""
+
+    directory: Path
+    """Where everything is kept."""
+    commissioning: bool
+    """Whether the node answered for phantoms alone."""
+    sent: int
+    """Files that were taken."""
+    refused: tuple[str, ...]
+    """Files that were not, each with why."""
+    images: list[dict[str, Any]]
+    """What came back for each image."""
+    objects: tuple[Path, ...]
+    """What the archive received."""
+    reports: dict[str, dict[str, Any]]
+    """``path`` and ``headline`` of each report, by Study Instance UID."""
+    protocol: Acceptance | None
+    """Of the phantoms; null where files of the user's own were sent."""
+    page: Path | None
+    """The protocol, to be read."""
