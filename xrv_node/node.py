@@ -20,10 +20,12 @@ from xrv_node import machine, stopping
 from xrv_node.audit import changes, command_user
 from xrv_node.db import trail
 from xrv_node.db.store import Store
-from xrv_node.errors import ConfigError, WeightsError
+from xrv_node.errors import ConfigError
+from xrv_node.log import configure
 from xrv_node.role_locks import hold_role, lock
 from xrv_node.settings import Settings
 from xrv_node.spool import Spool
+from xrv_node.starting import check, renewed, views_from_pixels
 from xrv_node.supervisor import AGAIN, DRAIN_SECONDS, SUPERVISED, Role, Supervisor
 
 log = structlog.get_logger("node")
@@ -32,8 +34,14 @@ log = structlog.get_logger("node")
 # ---------------------------------------------------------------- the roles
 
 
-def run_receiver(settings: Settings, stop: threading.Event) -> None:
-    """Listen until told to stop; associations that are open then are served to their end."""
+def run_receiver(settings: Settings, stop: threading.Event, replaced: threading.Event) -> None:
+    """Listen until told to stop, or replaced; associations that are open then are served to their end.
+
+    Parameters
+    ----------
+    replaced
+        Set when a successor listens: then they have all the time that they need.
+    """
     from xrv_node.receive import server as listener
 
     store, spool = _state(settings)
@@ -43,11 +51,21 @@ def run_receiver(settings: Settings, stop: threading.Event) -> None:
     with hold_role(settings.data_dir, "receiver") as owner:
         spool = replace(spool, desk=owner.rpartition("/")[2])
         spool.clear_drafts()
-        server = listener.start(settings, store, spool, views_from_pixels=views_from_pixels(settings))
+        server = listener.start(
+            settings,
+            store,
+            spool,
+            views_from_pixels=views_from_pixels(settings),
+            shares_port=SUPERVISED in os.environ,
+        )
         port = server.server_address[1]
         print(f"listening {port}", flush=True)
         log.info("listening", ae_title=receive.ae_title, host=receive.host, port=port, tls=bool(receive.tls))
-        stop.wait()
+        while not (stop.wait(0.1) or replaced.is_set()):
+            pass
+        if not stop.is_set():
+            log.info("a successor listens", associations=server.crowd.size)
+            listener.retire(server, stop)
         listener.drain(server, DRAIN_SECONDS / 2)
     store.close()
 
@@ -151,13 +169,14 @@ def run_web(settings: Settings, stop: threading.Event) -> None:
 
 def run_role(role: Role, settings: Settings, *, commissioning: bool) -> None:
     """Run one role in this process until SIGTERM or SIGINT, or until its supervisor is gone."""
-    stop = stopping.on_signal()
+    replaced = threading.Event() if role == "receiver" else None
+    stop = stopping.on_signal(replaced)
     if os.environ.get(SUPERVISED) == AGAIN:
         changes.restarted(_state(settings)[0], role)
     if os.environ.get(SUPERVISED):
         threading.Thread(target=_until_orphaned, args=(stop,), daemon=True).start()
-    if role == "receiver":
-        run_receiver(settings, stop)
+    if replaced is not None:
+        run_receiver(settings, stop, replaced)
     elif role == "worker":
         run_worker(settings, stop, commissioning=commissioning)
     elif role == "courier":
@@ -178,76 +197,6 @@ def _state(settings: Settings) -> tuple[Store, Spool]:
     return store, Spool(settings.data_dir)
 
 
-# ---------------------------------------------------------------- checks before anything starts
-
-
-def check(settings: Settings, *, commissioning: bool) -> None:
-    """Find what would keep the node from running, before it runs.
-
-    Raises
-    ------
-    ConfigError
-        A directory that cannot be written, or an operating point of what the classifier does not find.
-    WeightsError
-        Weights that are not there.
-    """
-    from xrv_node.models import catalog
-
-    data_dir = settings.data_dir
-    try:
-        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"node.data_dir: {data_dir} cannot be made ({error.strerror})") from error
-    if not os.access(data_dir, os.W_OK):
-        raise ConfigError(f"node.data_dir: {data_dir} is not writable for this user")
-    views_from_pixels(settings)
-    chosen = settings.models
-    catalog.find(chosen.classifier, "classifier", settings.models_dir).with_thresholds(chosen.thresholds)
-    if not commissioning:
-        check_weights(settings)
-
-
-def views_from_pixels(settings: Settings) -> bool:
-    """Whether the worker can tell a view that the header leaves open: the view model's weights are there.
-
-    Raises
-    ------
-    WeightsError
-        No model of that kind has the configured name.
-    """
-    from xrv_node.models import catalog
-
-    return catalog.find(settings.models.view, "attribute").weights_path(settings.models_dir).is_file()
-
-
-def check_weights(settings: Settings) -> None:
-    """Refuse to serve without weights, with the command that helps, or without codes for what they find.
-
-    Raises
-    ------
-    WeightsError
-        Naming each missing model.
-    ConfigError
-        Naming a finding that has no code, or a classifier that a node does not run.
-    """
-    from xrv_node import models
-    from xrv_node.models import catalog
-    from xrv_node.report import codes
-
-    missing = models.missing(settings.models.names, settings.models_dir)
-    if missing:
-        raise WeightsError(
-            f"no weights for {', '.join(missing)} in {settings.models_dir}. Get them with",
-            *(f"  xrv-node models pull {name}" for name in missing),
-            "or, without internet, `xrv-node models import FILE`. To set up routes and screens first, "
-            "`serve --commissioning` answers for phantoms, and for nothing else.",
-        )
-    # a network that was trained here may know findings without a code: found now, and not in its first report
-    chosen = catalog.served(settings.models.classifier, "classifier", settings.models_dir)
-    for label, _ in chosen.trained_heads:
-        codes.finding(label)
-
-
 def serve(
     settings: Settings,
     config: Path | None,
@@ -255,7 +204,7 @@ def serve(
     commissioning: bool,
     announce: Callable[[str], None],
 ) -> int:
-    """Run the node until SIGTERM or SIGINT.
+    """Run the node until SIGTERM or SIGINT; SIGHUP has it read its configuration anew.
 
     Parameters
     ----------
@@ -275,8 +224,11 @@ def serve(
     ConfigError, WeightsError
         From :func:`check`, or when another ``serve`` has the data directory.
     """
+    from xrv_node.receive.server import require_free
+
+    reload = threading.Event()
+    stop = stopping.on_signal(reload)
     check(settings, commissioning=commissioning)
-    stop = stopping.on_signal()
     with ExitStack() as stack:
         try:
             stack.enter_context(lock(settings.data_dir / "run" / "serve.lock"))
@@ -284,14 +236,25 @@ def serve(
             raise ConfigError(
                 f"node.data_dir: another `xrv-node serve` uses {settings.data_dir}; stop it or choose another"
             ) from None
+        if settings.receive.port:
+            require_free(settings.receive)
         store = Store(settings.database_url)
         store.migrate()
         with store.begin() as db:
             changes.started(db, settings, commissioning=commissioning, by=command_user.operator())
-        supervisor = Supervisor(config, settings, commissioning, announce)
+
+        def renew(before: Settings) -> Settings:
+            return renewed(config, before, commissioning=commissioning)
+
+        def taken(new: Settings, roles: Sequence[str]) -> None:
+            configure(new.log, "serve")
+            with store.begin() as db:
+                changes.reloaded(db, new, roles)
+
+        supervisor = Supervisor(config, settings, commissioning, announce, renew, taken)
         code = 0
         try:
-            code = supervisor.run(stop)
+            code = supervisor.run(stop, reload)
         finally:
             clean = supervisor.stop()
             with store.begin() as db:

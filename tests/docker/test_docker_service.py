@@ -51,6 +51,10 @@ def test_systemd_finds_it_well_protected(installed: Path) -> None:
     assert float(level[1]) < 2
 
 
+def test_a_reload_is_what_the_node_takes_for_one() -> None:
+    assert service()["execreload"] == "/bin/kill -HUP $MAINPID"
+
+
 def test_it_leaves_the_node_time_to_drain() -> None:
     unit = service()
     assert int(unit["timeoutstopsec"]) > DRAIN_SECONDS

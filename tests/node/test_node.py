@@ -14,8 +14,7 @@ from made import SECRET, radiograph
 from pydicom import dcmread
 from serving import Node, wait, with_networks
 
-from xrv_node import node as nodes
-from xrv_node import role_locks
+from xrv_node import role_locks, starting
 from xrv_node.db import queries, trail
 from xrv_node.errors import ConfigError
 from xrv_node.settings import load
@@ -221,7 +220,7 @@ def test_a_data_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     config = tmp_path / "node.toml"
     config.write_text('[node]\ndata_dir = "file/data"\n')
     with pytest.raises(ConfigError, match=r"node\.data_dir: .* cannot be made"):
-        nodes.check(load(config), commissioning=True)
+        starting.check(load(config), commissioning=True)
 
 
 def test_a_role_lock_has_one_holder(tmp_path: Path) -> None:

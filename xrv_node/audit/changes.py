@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -32,14 +32,32 @@ def started(db: Session, settings: Settings, *, commissioning: bool, by: str) ->
     by
         Who started it (`person.operator`). Who edited the file the node cannot know.
     """
+    digest = _in_force(db, settings, by=by)
+    name = settings.node.name
+    trail.record(db, "node.started", by=by, commissioning=commissioning, name=name, configuration=digest)
+
+
+def reloaded(db: Session, settings: Settings, restarted: Sequence[str]) -> None:
+    """Record that a running node has taken another configuration.
+
+    Parameters
+    ----------
+    restarted
+        The roles of its processes that are started anew. Who told it to, a signal does not say.
+    """
+    digest = _in_force(db, settings)
+    trail.record(db, "node.reloaded", restarted=list(restarted), configuration=digest)
+
+
+def _in_force(db: Session, settings: Settings, **by: str) -> str:
+    """Record the configuration, where it is another one than before; returns its digest."""
     now = json.loads(settings.model_dump_json(by_alias=True, exclude_none=True))
     digest = hashlib.sha256(json.dumps(now, sort_keys=True).encode()).hexdigest()
     before = _last(db, "configuration.changed")
     if before.get("configuration") != now:
         changed = sorted(set(_differences(before.get("configuration", {}), now)))
-        trail.record(db, "configuration.changed", by=by, digest=digest, changed=changed, configuration=now)
-    name = settings.node.name
-    trail.record(db, "node.started", by=by, commissioning=commissioning, name=name, configuration=digest)
+        trail.record(db, "configuration.changed", **by, digest=digest, changed=changed, configuration=now)
+    return digest
 
 
 def restarted(store: Store, role: str) -> None:

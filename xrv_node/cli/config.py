@@ -64,7 +64,7 @@ def check(
     ] = False,
 ) -> None:
     """Find what would keep the node from running, and what the files that it names would."""
-    from xrv_node import node, settings
+    from xrv_node import settings, starting
     from xrv_node.doctor import configuration
     from xrv_node.doctor.diagnosis import State
     from xrv_node.errors import ConfigError
@@ -78,5 +78,5 @@ def check(
     wrong = [f"{where}: {says}; {remedy}" for state, says, remedy in found if state == State.FAIL]
     if wrong:
         raise ConfigError(*wrong)
-    node.check(loaded, commissioning=commissioning)
+    starting.check(loaded, commissioning=commissioning)
     say(f"{where} is good")

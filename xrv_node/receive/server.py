@@ -8,10 +8,11 @@ import socket
 import socketserver
 import ssl
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from time import monotonic, sleep
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
@@ -24,10 +25,13 @@ from xrv_node.receive import dimse
 from xrv_node.receive.peer_limits import Crowd, Pace, Waiting
 from xrv_node.receive.receiver import Receiver, refused
 from xrv_node.settings import Settings
+from xrv_node.settings.receive import ReceiveSection
 from xrv_node.settings.section import plain_address
 from xrv_node.spool import Spool
 
 log = structlog.get_logger("receive")
+
+T = TypeVar("T")
 
 ARTIM_SECONDS = 30.0
 """How long a connection may take to its association request (the ARTIM timer, PS3.8 9.1.4), and to the end
@@ -58,7 +62,7 @@ class Server(socketserver.ThreadingTCPServer):
     block_on_close = False
     request_queue_size = 128
 
-    def __init__(self, receiver: Receiver, context: ssl.SSLContext | None) -> None:
+    def __init__(self, receiver: Receiver, context: ssl.SSLContext | None, *, shares_port: bool) -> None:
         receive = receiver.settings.receive
         self.receiver = receiver
         self.context = context
@@ -67,7 +71,7 @@ class Server(socketserver.ThreadingTCPServer):
         """The connections, of which most have an association."""
         self.waiting = Waiting(IDLE_CONNECTIONS * receive.max_associations)
         self.pace = Pace(receive.max_associations_per_minute)
-        self.allow_reuse_port = receive.processes > 1
+        self.allow_reuse_port = shares_port or receive.processes > 1
         self.address_family = socket.getaddrinfo(receive.host, None, type=socket.SOCK_STREAM)[0][0]
         super().__init__((receive.host, receive.port), socketserver.BaseRequestHandler)
 
@@ -80,6 +84,13 @@ class Server(socketserver.ThreadingTCPServer):
                 log.error("no connection can be accepted", why=error.strerror, seconds=FULL_SECONDS)
                 sleep(FULL_SECONDS)
             raise
+
+    def take_rest(self) -> None:
+        """Serve those too that wait to be accepted: closing the socket would break them off."""
+        self.socket.setblocking(False)
+        with suppress(OSError):
+            while True:
+                self.process_request(*self.socket.accept())
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         """Serve one connection, in a thread of its own."""
@@ -133,13 +144,22 @@ class Server(socketserver.ThreadingTCPServer):
             connection.close()
 
 
-def start(settings: Settings, store: Store, spool: Spool, *, views_from_pixels: bool = False) -> Server:
+def start(
+    settings: Settings,
+    store: Store,
+    spool: Spool,
+    *,
+    views_from_pixels: bool = False,
+    shares_port: bool = False,
+) -> Server:
     """Listen in threads of this process.
 
     Parameters
     ----------
     views_from_pixels
         As ``intake.accept`` takes it.
+    shares_port
+        Whether processes of this user may listen beside it: one that will take its place.
 
     Returns
     -------
@@ -155,12 +175,9 @@ def start(settings: Settings, store: Store, spool: Spool, *, views_from_pixels: 
     _allow_files()
     context = tls.server_context(receive.tls) if receive.tls is not None else None
     try:
-        server = _bound(Receiver(settings, store, spool, views_from_pixels), context)
+        server = _bound(Receiver(settings, store, spool, views_from_pixels), context, shares_port)
     except OSError as error:
-        raise ConfigError(
-            f"receive.host, receive.port: cannot listen on {receive.host}:{receive.port} ({error.strerror}); "
-            "choose another or stop what listens there"
-        ) from error
+        raise _taken(receive, error) from error
     threading.Thread(target=server.serve_forever, name="listener", daemon=True).start()
     return server
 
@@ -174,15 +191,57 @@ def _allow_files() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def _bound(receiver: Receiver, context: ssl.SSLContext | None) -> Server:
+def _bound(receiver: Receiver, context: ssl.SSLContext | None, shares_port: bool) -> Server:
+    return _patiently(lambda: Server(receiver, context, shares_port=shares_port))
+
+
+def _patiently(bind: Callable[[], T]) -> T:
     patience = monotonic() + PREDECESSOR_SECONDS
     while True:
         try:
-            return Server(receiver, context)
+            return bind()
         except OSError as error:
             if error.errno != errno.EADDRINUSE or monotonic() > patience:
                 raise
             sleep(0.2)
+
+
+def require_free(receive: ReceiveSection) -> None:
+    """See that nobody listens where receivers will, who share their port with others of this user.
+
+    Raises
+    ------
+    ConfigError
+        When somebody does, or the address is none of this machine.
+    """
+    try:
+        family = socket.getaddrinfo(receive.host, None, type=socket.SOCK_STREAM)[0][0]
+        _patiently(lambda: _probe(family, receive))
+    except OSError as error:
+        raise _taken(receive, error) from error
+
+
+def _probe(family: int, receive: ReceiveSection) -> None:
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((receive.host, receive.port))
+
+
+def _taken(receive: ReceiveSection, error: OSError) -> ConfigError:
+    return ConfigError(
+        f"receive.host, receive.port: cannot listen on {receive.host}:{receive.port} ({error.strerror}); "
+        "choose another or stop what listens there"
+    )
+
+
+def retire(server: Server, stop: threading.Event) -> None:
+    """Leave new associations to a successor, who listens already, and serve the open ones to their end, or
+    until told to stop."""
+    server.shutdown()
+    server.take_rest()
+    server.server_close()
+    while server.crowd.size and not stop.wait(0.2):
+        pass
 
 
 def drain(server: Server, seconds: float) -> None:
