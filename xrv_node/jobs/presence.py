@@ -88,8 +88,8 @@ class Watch:
     def __init__(self, store: Store, destination: str, answers: Callable[[], bool]) -> None:
         self._store, self._destination, self._answers = store, destination, answers
         self._pause, self._next = FIRST_SECONDS, 0.0
-        with store.read() as db:
-            self._away = away_since(db, destination) is not None
+        self._away: bool | None = None
+        """None before the trail was asked."""
 
     def lost(self) -> None:
         """It does not answer any more: ask it, from now on."""
@@ -98,6 +98,9 @@ class Watch:
 
     def ready(self) -> bool:
         """Whether it can be sent to; one that is away is asked, as often as it is time to."""
+        if self._away is None:
+            with self._store.read() as db:
+                self._away = away_since(db, self._destination) is not None
         if not self._away:
             return True
         if monotonic() < self._next:
