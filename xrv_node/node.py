@@ -64,7 +64,6 @@ def run_receiver(settings: Settings, stop: threading.Event, replaced: threading.
         while not (stop.wait(0.1) or replaced.is_set()):
             pass
         if not stop.is_set():
-            log.info("a successor listens", associations=server.crowd.size)
             listener.retire(server, stop)
         listener.drain(server, DRAIN_SECONDS / 2)
     store.close()

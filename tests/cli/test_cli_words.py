@@ -21,7 +21,9 @@ LABELS = "phantom make out"
 CLOSED: dict[tuple[str, str], tuple[str, str]] = {
     ("jobs list", "--state"): ("jobs list", "parked"),
     ("jobs list", "--kind"): ("jobs list", "deliver"),
+    ("jobs retry", "--destination"): ("jobs retry", "out"),
     ("studies list", "--state"): ("studies list", "reported"),
+    ("studies list", "--verdict"): ("studies list", "frontal"),
     ("studies resend", "--kind"): ("studies resend 1.2", "report"),
     ("studies resend", "--to"): ("studies resend 1.2", "out"),
     ("audit list", "--event"): ("audit list", "instance.received"),
@@ -69,6 +71,7 @@ OPEN = {
     "paths", "study_instance_uid", "study_instance_uids", "--study", "--last", "--tester", "--reason", "--node",
     "--through", "--archive", "--archive-pdf", "--through-node", "--receive-host", "--to", "--calling-ae",
     "--thresholds", "--labels", "--name", "--init", "--destination",
+    "--accession", "--patient", "studies list --sender",
 }  # fmt: skip
 """Text that has no list: hosts, people, identifiers, names to be given."""
 

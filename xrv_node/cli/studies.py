@@ -71,8 +71,8 @@ def list_(
     end = None if until is None else (until + timedelta(days=1)).astimezone()
     with opened(config) as store, store.read() as db:
         which = [
-            *queries.came(first, end),
-            *queries.with_image(calling_ae=sender, verdict=verdict),
+            *lookup.came(first, end),
+            *lookup.with_image(calling_ae=sender, verdict=verdict),
             *lookup.said(db, spool, accession=accession, patient_id=patient),
         ]
         rows = queries.studies(db, *which, state=state, limit=limit)

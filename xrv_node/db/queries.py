@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, func, select
@@ -67,7 +66,7 @@ def studies(
     Parameters
     ----------
     which
-        More that they must be: :func:`came`, :func:`with_image`.
+        More that they must be: ``jobs.lookup`` has some.
     """
     query = select(Study).where(*which).order_by(Study.id.desc()).limit(limit)
     if state is not None:
@@ -93,22 +92,6 @@ def studies(
             }
         )
     return rows
-
-
-def came(since: datetime | None = None, before: datetime | None = None) -> list[ColumnElement[bool]]:
-    """Of which the newest object came then."""
-    first = [] if since is None else [Study.received_at >= since]
-    return first if before is None else [*first, Study.received_at < before]
-
-
-def with_image(**columns: str | None) -> list[ColumnElement[bool]]:
-    """Which have an image with this value in a column, of each column that is given; it need not be one
-    image for all of them."""
-    given = {name: value for name, value in columns.items() if value is not None}
-    return [
-        Study.id.in_(select(Instance.study_id).where(getattr(Instance, name) == value))
-        for name, value in given.items()
-    ]
 
 
 def study(db: Session, uid: str) -> StudyShown:

@@ -1,4 +1,4 @@
-"""Studies by accession or patient, which the database holds as digests.
+"""Which studies: by their time, their images, and accession or patient, of which there are digests.
 
 Of images that came before there were such, the header is read, as long as the file is there.
 """
@@ -6,17 +6,33 @@ Of images that came before there were such, the header is read, as long as the f
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
 
 from xrv_node import keyed
 from xrv_node.attributes import text
-from xrv_node.db.queries import with_image
 from xrv_node.db.tables import Instance, Study
 from xrv_node.errors import ImageError
 from xrv_node.radiograph.header import read_header
 from xrv_node.spool import Spool
+
+
+def came(since: datetime | None = None, before: datetime | None = None) -> list[ColumnElement[bool]]:
+    """Of which the newest object came then."""
+    first = [] if since is None else [Study.received_at >= since]
+    return first if before is None else [*first, Study.received_at < before]
+
+
+def with_image(**columns: str | None) -> list[ColumnElement[bool]]:
+    """Which have an image with this value in a column, of each column that is given; it need not be one
+    image for all of them."""
+    given = {name: value for name, value in columns.items() if value is not None}
+    return [
+        Study.id.in_(select(Instance.study_id).where(getattr(Instance, name) == value))
+        for name, value in given.items()
+    ]
 
 
 def said(db: Session, spool: Spool, **values: str | None) -> list[ColumnElement[bool]]:

@@ -240,6 +240,7 @@ def retire(server: Server, stop: threading.Event) -> None:
     server.shutdown()
     server.take_rest()
     server.server_close()
+    log.info("a successor listens, and nothing more is taken", connections=server.crowd.size)
     while server.crowd.size and not stop.wait(0.2):
         pass
 
