@@ -26,7 +26,7 @@ from xrv_node.role_locks import hold_role, lock
 from xrv_node.settings import Settings
 from xrv_node.spool import Spool
 from xrv_node.starting import check, renewed, views_from_pixels
-from xrv_node.supervisor import AGAIN, DRAIN_SECONDS, SUPERVISED, Role, Supervisor
+from xrv_node.supervisor import AGAIN, DRAIN_SECONDS, FIRST, SUPERVISED, Role, Supervisor
 
 log = structlog.get_logger("node")
 
@@ -146,7 +146,7 @@ def run_courier(settings: Settings, stop: threading.Event) -> None:
         if settings.audit.host:
             forwarder = forward.Forwarder(settings, store, stop)
             scheduler.add_job(forwarder.run, "interval", seconds=forward.EVERY_SECONDS)
-        patient = os.environ.get(SUPERVISED) == AGAIN
+        patient = os.environ.get(SUPERVISED, FIRST) != FIRST
         outbox.run(settings, store, spool, owner=owner, stop=stop, patient=patient)
         stop.wait()
         scheduler.shutdown()

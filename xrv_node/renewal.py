@@ -17,18 +17,12 @@ FIXED = ("node.data_dir", "database.url")
 READS: dict[str, tuple[str, ...]] = {
     "receiver": ("node", "receive", "study", "frontal", "models", "log"),
     "worker": (
-        "node",
-        "receive.ae_title",
-        "study",
-        "frontal",
-        "models",
-        "destinations",
-        "peers",
-        "priors",
-        "log",
+        *("node", "receive.ae_title", "study", "frontal", "models"),
+        *("destinations", "peers", "priors", "log"),
     ),
     "courier": (
-        *("node", "receive", "study", "destinations", "peers", "audit", "retention", "constancy", "log"),
+        *("node", "receive", "study", "destinations", "peers"),
+        *("audit", "alerts", "retention", "constancy", "log"),
     ),
     "web": ("node", "receive", "destinations", "peers", "audit", "web", "log"),
 }

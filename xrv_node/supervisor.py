@@ -28,8 +28,8 @@ ROLES: tuple[Role, ...] = get_args(Role)
 
 SUPERVISED = "XRV_NODE_SUPERVISED"
 """Set for children: their standard input is a pipe that ends when the supervisor does."""
-FIRST, AGAIN = "first", "again"
-"""Its values: whether the process was started before."""
+FIRST, AGAIN, REPLACED = "first", "again", "replaced"
+"""Its values: whether it is the first of its place, or one ended before it, or made way for it."""
 
 DRAIN_SECONDS = 60
 """How long SIGTERM waits for jobs in hand; what is left then is taken up at the next start."""
@@ -158,7 +158,7 @@ class Supervisor:
                     child.leaving = True
                     child.process.terminate()
             if not present:
-                self.children += [self._start(role, first=False) for _ in range(self._wanted(role))]
+                self.children += [self._start(role, REPLACED) for _ in range(self._wanted(role))]
                 self._due.discard(role)
         if self._due == {"receiver"}:
             self._succeed()
@@ -166,7 +166,7 @@ class Supervisor:
     def _succeed(self) -> None:
         """Start receivers beside those that there are, and let these go once the new ones listen."""
         if not self.successors:
-            self.successors = [self._start("receiver", first=False) for _ in range(self._wanted("receiver"))]
+            self.successors = [self._start("receiver", REPLACED) for _ in range(self._wanted("receiver"))]
         if any(child.process.poll() is not None for child in self.successors):
             log.error("a new receiver did not start: the old ones go on, by the configuration of before")
             for child in self.successors:
@@ -202,13 +202,13 @@ class Supervisor:
                 clean = False
         return clean
 
-    def _start(self, role: Role, *, first: bool = True) -> Child:
+    def _start(self, role: Role, how: str = FIRST) -> Child:
         command = [sys.executable, "-m", "xrv_node", "serve", "--only", role]
         if self.config is not None:
             command += ["--config", str(self.config)]
         if self.commissioning:
             command.append("--commissioning")
-        environment = os.environ | {SUPERVISED: FIRST if first else AGAIN}
+        environment = os.environ | {SUPERVISED: how}
         if role == "receiver" and self.port is not None and not self.settings.receive.port:
             environment[f"{configuration.ENV_PREFIX}RECEIVE__PORT"] = str(self.port)
         process = subprocess.Popen(
@@ -218,7 +218,7 @@ class Supervisor:
             stdout=subprocess.PIPE if role == "receiver" else None,
             start_new_session=True,  # a Ctrl-C at the terminal is the supervisor's to pass on
         )
-        child = Child(role, process, monotonic(), first=first)
+        child = Child(role, process, monotonic(), first=how == FIRST)
         if process.stdout is not None:
             threading.Thread(target=self._listen, args=(child, process.stdout), daemon=True).start()
         return child
@@ -254,6 +254,6 @@ class Supervisor:
             log.error("a process ended; starting it again", role=child.role, code=code, seconds=wait)
         if now < child.restart_at:
             return child
-        again = self._start(child.role, first=False)
+        again = self._start(child.role, AGAIN)
         again.failures = child.failures
         return again

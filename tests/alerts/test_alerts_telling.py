@@ -108,10 +108,10 @@ def test_a_test_is_sent_and_what_fails_is_told(tmp_path: Path) -> None:
         listed = CliRunner().invoke(app, ["alerts", "list", "--json", *config])
     assert (good.exit_code, all_.exit_code) == (0, 1)
     assert "a test was sent" in good.stdout
-    rows: list[dict[str, Any]] = json.loads(all_.stdout)
+    rows: list[dict[str, Any]] = json.loads(all_.stdout)["items"]
     assert [(row["name"], row["good"]) for row in rows] == [("hook", True), ("mail", False)]
     assert "there is no alert named 'nobody'; configured: hook, mail" in str(strange.exception)
-    assert [row["name"] for row in json.loads(listed.stdout)] == ["hook", "mail"]
+    assert [row["name"] for row in json.loads(listed.stdout)["items"]] == ["hook", "mail"]
     body = json.loads(hook.requests[0][2])
     assert (body["notes"][0]["what"], body["notes"][0]["text"]) == (
         "test",

@@ -56,6 +56,8 @@ DOCUMENTS: dict[str, Any] = {
     "audit verify": documents.Verified,
     "destinations list": list[dict[str, Any]],
     "destinations check": list[documents.Checked],
+    "alerts list": list[dict[str, Any]],
+    "alerts test": list[documents.Checked],
     "send": list[documents.Sent],
     "models list": list[network_documents.ModelHere],
     "models import": list[network_documents.ModelRow],

@@ -22,7 +22,7 @@ from xrv_node import renewal
 from xrv_node.db import queries
 from xrv_node.errors import ConfigError
 from xrv_node.settings import Settings, load
-from xrv_node.supervisor import ROLES, Child, Role, Supervisor
+from xrv_node.supervisor import FIRST, ROLES, Child, Role, Supervisor
 
 # ---------------------------------------------------------------- what a new configuration concerns
 
@@ -96,12 +96,12 @@ class Small(Supervisor):
         self.log: list[str] = []
         self.failing = False
 
-    def _start(self, role: Role, *, first: bool = True) -> Child:
+    def _start(self, role: Role, how: str = FIRST) -> Child:
         self.log.append(f"start {role}")
         fails = self.failing and role == "receiver"
         words = [sys.executable, "-S", "-c", PROCESS, "fails" if fails else role]
         process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
-        child = Child(role, process, monotonic(), first=first)
+        child = Child(role, process, monotonic(), first=how == FIRST)
         assert process.stdout is not None
         threading.Thread(target=self._listen, args=(child, process.stdout), daemon=True).start()
         return child

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from xrv_node.alerts import notes, rules, silence
 from xrv_node.db import queries
+from xrv_node.db.rows import EventRow
 from xrv_node.db.store import Store
 from xrv_node.db.tables import AlertMessage, AlertPlace, AuditEvent
 from xrv_node.settings.alerts import AlertSection
@@ -83,7 +84,7 @@ def due(alert: AlertSection, told_at: datetime | None, now: datetime) -> bool:
     return told_at < (today if today <= now else today - timedelta(days=1))
 
 
-def _new(db: Session, alert: AlertSection, after: int, head: int) -> list[queries.Row]:
+def _new(db: Session, alert: AlertSection, after: int, head: int) -> list[EventRow]:
     """What came meanwhile, behind `head`, is for the next look."""
     found = queries.events(db, after=after, first=BATCH, named=rules.events(alert))
     return [event for event in found if event["id"] <= head]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from xrv_node.cli.console import ConfigOption, JsonOption, print_json, print_table, say
+from xrv_node.cli.documents import Checked
 
 app = typer.Typer(help="Look at alerts, and try them.", no_args_is_help=True)
 
@@ -35,7 +36,7 @@ def try_(
     from xrv_node.errors import ConfigError, DestinationError
 
     loaded = settings.load(config)
-    rows: list[dict[str, Any]] = []
+    rows: list[Checked] = []
     for alert in [loaded.alert(n) for n in names] if names else loaded.alerts:
         try:
             telling.sender(loaded, alert)(telling.test_message(alert))

@@ -55,14 +55,14 @@ class Sent(TypedDict):
 
 
 class Checked(TypedDict):
-    """A destination that was tried."""
+    """A destination or an alert that was tried."""
 
     name: str
     """Its name."""
     good: bool
-    """Whether results would arrive."""
+    """Whether results would arrive, or the test did."""
     says: list[str]
-    """What it takes, or what is wrong, a line each."""
+    """What it says, or what is wrong, a line each."""
 
 
 class Retried(TypedDict):
