@@ -14,7 +14,7 @@ from xrv_node.alerts.notes import Note
 from xrv_node.alerts.silence import SILENT
 from xrv_node.audit.changes import RESTARTED
 from xrv_node.constancy import record as constancy
-from xrv_node.db.queries import Row
+from xrv_node.db.rows import EventRow
 from xrv_node.db.tables import AuditEvent
 from xrv_node.reasons import Reason, as_is, revive
 from xrv_node.settings.alerts import AlertSection, What
@@ -22,7 +22,7 @@ from xrv_node.settings.alerts import AlertSection, What
 AWAY, BACK = "destination.away", "destination.back"
 RESTARTS_WITHIN = timedelta(hours=1)
 
-Tell = Callable[[AlertSection, Row, Session], Reason | None]
+Tell = Callable[[AlertSection, EventRow, Session], Reason | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Rule:
     """What is said of an event, if anything."""
 
 
-def told(alert: AlertSection, event: Row, db: Session) -> Note | None:
+def told(alert: AlertSection, event: EventRow, db: Session) -> Note | None:
     """What an alert says of an event of the trail (`queries.events`); None where it is no news to it."""
     for what in alert.on:
         rule = RULES[what]
@@ -48,7 +48,7 @@ def events(alert: AlertSection) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for what in alert.on for name in RULES[what].events))
 
 
-def _parked(alert: AlertSection, event: Row, db: Session) -> Reason:
+def _parked(alert: AlertSection, event: EventRow, db: Session) -> Reason:
     detail = event["detail"]
     why = _reason(detail.get("error"))
     if to := detail.get("destination"):
@@ -56,7 +56,7 @@ def _parked(alert: AlertSection, event: Row, db: Session) -> Reason:
     return Reason("alert-parked", job=detail["job"], kind=str(detail.get("kind")), why=why)
 
 
-def _away(alert: AlertSection, event: Row, db: Session) -> Reason:
+def _away(alert: AlertSection, event: EventRow, db: Session) -> Reason:
     detail = event["detail"]
     name = str(detail.get("destination"))
     if event["event"] == BACK:
@@ -64,14 +64,14 @@ def _away(alert: AlertSection, event: Row, db: Session) -> Reason:
     return Reason("alert-away", destination=name, why=_reason(detail.get("error") or detail.get("why")))
 
 
-def _disk(alert: AlertSection, event: Row, db: Session) -> Reason:
+def _disk(alert: AlertSection, event: EventRow, db: Session) -> Reason:
     free = int(event["detail"]["free_mb"])
     if event["event"] == disk.RESUMED:
         return Reason("alert-disk-room", free=free)
     return Reason("alert-disk-full", free=free, least=int(event["detail"]["min_free_mb"]))
 
 
-def _constancy(alert: AlertSection, event: Row, db: Session) -> Reason | None:
+def _constancy(alert: AlertSection, event: EventRow, db: Session) -> Reason | None:
     found = constancy.amiss(event)
     if not found:
         return None
@@ -81,7 +81,7 @@ def _constancy(alert: AlertSection, event: Row, db: Session) -> Reason | None:
     return Reason("alert-constancy", why=why)
 
 
-def _restarts(alert: AlertSection, event: Row, db: Session) -> Reason | None:
+def _restarts(alert: AlertSection, event: EventRow, db: Session) -> Reason | None:
     """Each time that so many more restarts of a role came within an hour."""
     role = event["detail"]["role"]
     begin = (datetime.fromisoformat(event["at"]) - RESTARTS_WITHIN).isoformat(timespec="microseconds")
@@ -97,14 +97,14 @@ def _restarts(alert: AlertSection, event: Row, db: Session) -> Reason | None:
     return Reason("alert-restarts", role=role, times=times)
 
 
-def _silent(alert: AlertSection, event: Row, db: Session) -> Reason | None:
+def _silent(alert: AlertSection, event: EventRow, db: Session) -> Reason | None:
     detail = event["detail"]
     if detail["alert"] != alert.name:
         return None
     return Reason("alert-silent", hours=str(detail["hours"]))
 
 
-def _finding(alert: AlertSection, event: Row, db: Session) -> Reason | None:
+def _finding(alert: AlertSection, event: EventRow, db: Session) -> Reason | None:
     """Nothing of a phantom, nor of an image whose findings are withheld."""
     detail = event["detail"]
     if detail.get("phantom") or detail.get("refused"):
