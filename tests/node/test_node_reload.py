@@ -95,6 +95,11 @@ class Small(Supervisor):
         super().__post_init__()
         self.log: list[str] = []
         self.failing = False
+        self.reloads = 0
+
+    def _reload(self) -> None:
+        super()._reload()
+        self.reloads += 1
 
     def _start(self, role: Role, how: str = FIRST) -> Child:
         self.log.append(f"start {role}")
@@ -134,8 +139,9 @@ def supervise(tmp_path: Path) -> Iterator[Callable[..., Any]]:
 
         def again(text: str) -> None:
             (tmp_path / "node.toml").write_text(text)
+            before = supervisor.reloads
             reload.set()
-            wait(lambda: not reload.is_set() and settled(supervisor), 30, "the reload")
+            wait(lambda: supervisor.reloads > before and settled(supervisor), 30, "the reload")
 
         return supervisor, again
 
