@@ -154,8 +154,8 @@ def test_deliveries_are_claimed_by_destination(store: Store, study: int) -> None
     assert len(queue.claim(store, "deliver", owner="a", limit=9, destination="near")) == 1
 
 
-@pytest.mark.parametrize("wrong", [JobState.QUEUED, JobState.RUNNING, JobState.DONE])
-def test_only_parked_and_cancelled_jobs_are_revived(store: Store, study: int, wrong: JobState) -> None:
+@pytest.mark.parametrize("wrong", [JobState.RUNNING, JobState.DONE])
+def test_a_job_that_runs_or_is_done_is_not_revived(store: Store, study: int, wrong: JobState) -> None:
     (job,) = put(store, study)
     with store.begin() as db:
         db.get_one(Job, job).state = wrong
