@@ -35,7 +35,7 @@ def test_the_manual_page_is_formatted_without_a_warning(files: dict[str, str]) -
         [groff, "-man", "-Tutf8", "-ww"], input=page, capture_output=True, text=True, check=True
     )
     assert done.stderr == ""
-    assert "Queue parked or cancelled jobs again" in " ".join(done.stdout.split())
+    assert "Run the node until SIGTERM." in " ".join(done.stdout.split())
 
 
 def test_a_shell_is_told_what_may_follow() -> None:
