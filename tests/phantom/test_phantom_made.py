@@ -106,3 +106,24 @@ def test_what_is_nearer_to_the_source_is_larger() -> None:
     front = template.Template(body, labels, (17.0, 5.0, 2.0), "front")
     widths = [(project(front, Pose(), view, 175).depth["heart"][88] > 5).sum() for view in ("PA", "AP")]
     assert widths[0] < widths[1]
+
+
+def test_a_slanting_bone_shows_no_steps_of_the_voxels() -> None:
+    """A rib that moves by a voxel from slice to slice has a straight border, between slices too."""
+    body = np.full((41, 21, 81), -1000, np.int16)
+    body[:, 5:16, 10:71] = 0
+    labels = np.zeros_like(body, np.uint8)
+    for level in range(41):
+        across = slice(15 + level, 23 + level)
+        body[level, 8:12, across], labels[level, 8:12, across] = 500, template.ORGANS["rib_left_3"]
+    size = 1000
+    ribs = project(template.Template(body, labels, (2.5, 2.0, 2.5), "slant"), Pose(), "PA", size).mass["ribs"]
+    rows = np.arange(size // 2 - 60, size // 2 + 60)  # 42 mm: 17 slices
+    middle = (ribs[rows] * np.arange(size)).sum(axis=1) / ribs[rows].sum(axis=1)
+    off = middle - np.polyval(np.polyfit(rows, middle, 1), rows)
+    assert np.abs(off).max() * FIELD_MM / size < 0.2
+
+
+def test_calcified_ends_of_ribs_do_not_glare() -> None:
+    layers = project(block(1500, template.ORGANS["rib_left_1"]), Pose(), "PA", 70)
+    assert layers.mass["ribs"][35, 35] == pytest.approx(0.5 * 20, rel=0.05)

@@ -38,8 +38,8 @@ def cardiomegaly(canvas: Canvas, dice: Generator, strength: float) -> Place:
 
 
 def enlarged_cardiomediastinum(canvas: Canvas, dice: Generator, strength: float) -> Place:
-    """Widen the upper mediastinum by 12 to 20 mm to each side."""
-    warp_soft(canvas, mediastinum(canvas, float(dice.uniform(15, 23)) * strength))
+    """Widen the upper mediastinum by 18 to 26 mm to each side."""
+    warp_soft(canvas, mediastinum(canvas, float(dice.uniform(18, 26)) * strength))
     vessels = (canvas.depth["great_vessels"] + canvas.depth["aorta"]) > THICK_MM
     lungs = canvas.lung("right") | canvas.lung("left")
     top, _, first, last = box(lungs)

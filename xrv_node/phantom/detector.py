@@ -18,6 +18,9 @@ BONE = 1.45
 """Attenuation of a gram of cortical bone over that of water at that energy (ICRU 44; NIST: 0.3148 at 60 keV,
 0.2229 at 80)."""
 
+SPINE = 0.4
+"""Weight of the vertebrae among the bones: most of one is spongy, and its small voxels have lost less."""
+
 CRISP_MM = 1.6
 """Blur of 2.5 mm slices that is taken back from the ribs."""
 
@@ -28,7 +31,7 @@ class Look:
 
     bones: float = 2.4
     """Weight of what is denser than water, by which small voxels have lost contrast: times `BONE`."""
-    vessels: float = 1.2
+    vessels: float = 1.7
     """Weight of the vessels in the lungs."""
     scatter: float = 0.35
     """Scattered over direct radiation, in the mean of the image: of what reaches the mediastinum then a half
@@ -44,6 +47,8 @@ class Look:
     fine: float = 1.25
     """Gain of differences over less than 6 mm."""
     gamma: float = 0.95
+    curve: float = 0.5
+    """How far the characteristic curve is that of a film, an S: contrast in the middle, less at both ends."""
     low: float = 0.5
     """Percentile of the body that becomes black, in percent."""
     high: float = 99.5
@@ -67,7 +72,7 @@ def draw(dice: Generator, wide: bool = False) -> Look:
 
     return Look(
         bones=about(2.4, 0.45),
-        vessels=about(1.2, 0.5),
+        vessels=about(1.7, 0.5),
         scatter=about(0.35, 0.5),
         spread_mm=about(35.0, 0.3),
         quanta=about(1e5, 1.0),
@@ -75,6 +80,7 @@ def draw(dice: Generator, wide: bool = False) -> Look:
         coarse=about(0.52, 0.35),
         fine=about(1.25, 0.35),
         gamma=about(0.95, 0.3),
+        curve=float(np.clip(dice.normal(0.5, 0.3 * w), 0, 1)),
         low=float(dice.uniform(0.1, 1.5)),
         high=float(dice.uniform(98.5, 99.8)),
     )
@@ -85,7 +91,7 @@ def attenuation(canvas: Canvas, look: Look) -> NDArray[np.float32]:
     mass = canvas.mass
     ribs = mass["ribs"]
     crisp = np.clip(ribs + 1.2 * (ribs - blurred(ribs, canvas.pixels(CRISP_MM))), 0, None)
-    bones = crisp + mass["spine"] * 0.55 + mass["girdle_right"] + mass["girdle_left"] + mass["drawn_bone"]
+    bones = crisp + mass["spine"] * SPINE + mass["girdle_right"] + mass["girdle_left"] + mass["drawn_bone"]
     water = mass["soft"] + mass["lung"] + look.vessels * mass["vessels"] + mass["added"]
     return np.asarray(WATER * (np.clip(water, 0, None) + look.bones * BONE * bones), np.float32)
 
@@ -123,4 +129,5 @@ def shown(
     inside = picture[body] if body.any() else picture.ravel()
     low, high = np.percentile(inside[:: max(1, inside.size // 20000)], (look.low, look.high))
     part = np.clip((picture - low) / max(float(high - low), 1e-6), 0, 1)
-    return np.asarray(part**look.gamma, np.float32)
+    part = part**look.gamma
+    return np.asarray(part + look.curve * (part * part * (3 - 2 * part) - part), np.float32)

@@ -29,7 +29,7 @@ def nodule(canvas: Canvas, dice: Generator, strength: float) -> Place:
         total = np.maximum(total, shape * mm)
         largest = max(largest, mm)
         sides.add(side)
-    canvas.mass["added"] += strength * float(dice.uniform(1.4, 1.9)) * total
+    canvas.mass["added"] += strength * float(dice.uniform(1.6, 2.1)) * total
     return Place(_sides(sides), largest, total > 0.15 * largest)
 
 
@@ -74,7 +74,7 @@ def infiltration(canvas: Canvas, dice: Generator, strength: float) -> Place:
         shape += 0.75 * _patch(canvas, dice, (float(where[0]), float(where[1])), (mm * 0.6, mm * 0.5), 0.5)
     shape = np.minimum(shape, 1.15) * softened(canvas.clear(side), canvas.pixels(2.5))
     streaks = np.exp(-((cloud(dice, size, canvas.pixels(9), 1) / 0.22) ** 2)).astype(np.float32)
-    canvas.mass["added"] += strength * float(dice.uniform(22, 32)) * shape * (0.62 + 0.75 * streaks)
+    canvas.mass["added"] += strength * float(dice.uniform(26, 36)) * shape * (0.62 + 0.75 * streaks)
     return Place(side, extent(canvas, shape > 0.3), shape > 0.3)
 
 
@@ -115,15 +115,13 @@ def atelectasis(canvas: Canvas, dice: Generator, strength: float) -> Place:
     raised = float(dice.uniform(12, 24)) * (0.5 + 0.5 * strength)
     warp_soft(canvas, diaphragm(canvas, *((-raised, 0.0) if side == "right" else (0.0, -raised))))
     clear = canvas.clear(side)
-    top, bottom, first, last = box(clear)
+    _top, _bottom, first, last = box(clear)
+    dome = size - 1 - clear[::-1].argmax(axis=0)
     shape, longest = np.zeros((size, size), np.float32), 0.0
     for number in range(int(dice.integers(2, 4))):
-        row = (
-            top
-            + (bottom - top) * float(dice.uniform(0.62, 0.72))
-            - number * canvas.pixels(float(dice.uniform(14, 22)))
-        )
         column = first + (last - first) * float(dice.uniform(0.4, 0.6))
+        above = float(dice.uniform(8, 18)) + number * float(dice.uniform(14, 22))
+        row = dome[int(column)] - canvas.pixels(above)
         mm, lean = float(dice.uniform(45, 85)), float(dice.normal(0, 0.22))
         half = canvas.pixels(mm / 2)
         draw_line(

@@ -57,7 +57,7 @@ def draw(dice: Generator, width: float = 1.0) -> Pose:
         yaw=normal(2.0),
         tilt=normal(2.0),
         roll=normal(1.0),
-        knots=(dice.normal(0, 3.5 * width, (3, KNOTS, KNOTS, KNOTS))).clip(-7, 7).astype(np.float32),
+        knots=(width * dice.normal(0, 3.5, (3, KNOTS, KNOTS, KNOTS)).clip(-7, 7)).astype(np.float32),
     )
 
 

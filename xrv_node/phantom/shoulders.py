@@ -7,11 +7,23 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from xrv_node.phantom.canvas import SIDES, SIGN, Canvas, blurred, box, coordinates
+from xrv_node.phantom.canvas import SIDES, SIGN, Canvas, blurred, box, cloud, coordinates
 from xrv_node.phantom.warps import affine, moved
 
-CLAVICLE_MM = (5.2, 3.4)
-"""Radius of a clavicle, and of its marrow."""
+CLAVICLE = (
+    (0.0, 8.5, 0.6, 0.0),
+    (0.06, 8.2, 0.7, 0.6),
+    (0.2, 6.2, 1.2, 1.0),
+    (0.5, 5.2, 1.7, 1.0),
+    (0.8, 5.6, 1.2, 0.9),
+    (0.95, 6.8, 0.7, 0.6),
+    (1.0, 6.6, 0.6, 0.0),
+)
+"""Along a clavicle from the breastbone: which part of the way, radius and cortex in mm, and how much of it is
+seen; its ends are spongy, and hidden among other bones."""
+
+MARROW = 0.28
+"""What spongy bone holds over water, in g/cm3; cortex holds 0.85."""
 
 
 def move_blades(canvas: Canvas, dice: Generator, out_mm: float = 6.0) -> None:
@@ -43,32 +55,31 @@ def draw_clavicles(canvas: Canvas, dice: Generator) -> None:
         part = np.linspace(0, 1, 40)
         along = start[1] + SIGN[side] * reach * part
         up = start[0] - rise * part**0.8 - bend * np.sin(2 * np.pi * part)
-        width = 1 + 0.35 * (1 - np.clip(part / 0.18, 0, 1)) + 0.15 * np.clip((part - 0.75) / 0.25, 0, 1)
-        mass, depth = _tube(canvas, np.stack([along, up], axis=1), width)
+        mass, depth = _tube(canvas, np.stack([along, up], axis=1))
         bone += mass
         canvas.depth[f"clavicle_{side}"] = depth
-    canvas.mass["drawn_bone"] = bone
+    grain = 1 + 0.12 * cloud(dice, canvas.size, canvas.pixels(4.0))
+    canvas.mass["drawn_bone"] = blurred(bone * grain, canvas.pixels(0.5))
 
 
-def _tube(
-    canvas: Canvas, points: NDArray[np.float64], width: NDArray[np.float64]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _tube(canvas: Canvas, points: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return what a hollow bone adds to water, and its thickness, both in mm along the beam."""
     size = canvas.size
     line = np.full((size, size), 255, np.uint8)
     cv2.polylines(line, [np.round(points * 16).astype(np.int32)[:, None]], False, 0, 1, cv2.LINE_8, 4)
     far, nearest = cv2.distanceTransformWithLabels(line, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
-    places = np.zeros((int(nearest.max()) + 1, 2), np.float32)
+    places = np.zeros(int(nearest.max()) + 1, np.float32)
     rows, columns = np.nonzero(line == 0)
-    places[nearest[rows, columns]] = np.stack([columns, rows], axis=1)
-    closest = places[nearest]
-    order = np.argsort(points[:, 0])
-    scale = np.interp(closest[..., 0], points[order, 0], width[order])
+    places[nearest[rows, columns]] = columns
+    part = np.abs(places[nearest] - points[0, 0]) / np.abs(points[-1, 0] - points[0, 0])
+    parts, radii, cortices, shares = np.array(CLAVICLE).T
+    outer = np.interp(part, parts, radii)
+    inner = outer - np.interp(part, parts, cortices)
     distance = far * canvas.spacing
-    outer, inner = CLAVICLE_MM[0] * scale, CLAVICLE_MM[1] * scale
     whole = 2 * np.sqrt(np.clip(outer**2 - distance**2, 0, None))
     marrow = 2 * np.sqrt(np.clip(inner**2 - distance**2, 0, None))
-    return (0.85 * (whole - marrow) + 0.12 * marrow).astype(np.float32), whole.astype(np.float32)
+    held = (0.85 * (whole - marrow) + MARROW * marrow) * np.interp(part, parts, shares)
+    return held.astype(np.float32), whole.astype(np.float32)
 
 
 def cut_shoulders(canvas: Canvas, dice: Generator) -> None:

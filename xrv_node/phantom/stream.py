@@ -37,7 +37,7 @@ class Stream:
     anatomy
         A name of `template.NAMES`.
     poses
-        How many people are projected, at the start: a second or two of one core each.
+        How many people are projected, at the start: a second of one core each.
     size
         Rows and columns.
     seed
@@ -46,6 +46,8 @@ class Stream:
         Share of the images that vary more than people and devices do.
     conspicuity
         As `composition.compose`.
+    varied
+        How much more than people do these differ in shape, as a factor.
     """
 
     def __init__(
@@ -57,12 +59,13 @@ class Stream:
         seed: int = 0,
         wide: float = 0.8,
         conspicuity: float = 1.0,
+        varied: float = 1.0,
     ) -> None:
         self._seed, self._wide, self._conspicuity, self.size = seed, wide, conspicuity, size
         source = template.load(anatomy)
         self._layers = [
             # half the memory: lengths of some 300 mm to a tenth of a mm
-            project(source, draw(np.random.default_rng((seed, 0, number))), _view(number), size).each(
+            project(source, draw(np.random.default_rng((seed, 0, number)), varied), _view(number), size).each(
                 lambda plane: plane.astype(np.float16)
             )
             for number in range(poses)

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from xrv_node.phantom.canvas import Canvas, blurred, box
+from xrv_node.phantom.canvas import Canvas, blurred, box, coordinates
 
 STRUCTURES = (
     "Left Clavicle",
@@ -25,6 +25,9 @@ STRUCTURES = (
     "Spine",
 )
 """The names of torchxrayvision's segmenter, in its order."""
+
+HILUM = 1.8
+"""Standard deviations of its vessels that a hilum reaches."""
 
 
 def outlines(canvas: Canvas) -> NDArray[np.bool_]:
@@ -68,21 +71,25 @@ def _disc(canvas: Canvas, mm: float) -> NDArray[np.uint8]:
 
 
 def _hilum(canvas: Canvas, field: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return where the large vessels enter a lung: the densest 10 % of its vessels, near the mediastinum."""
+    """Return where the large vessels enter a lung: the ellipse of their spread, near the mediastinum."""
     if not field.any():
         return field
     dense = blurred(canvas.depth["hila"], canvas.pixels(5)) * field
     top, bottom, first, last = box(field)
     left = first > canvas.size / 2 - (last - first) / 2
-    columns = np.arange(canvas.size)[None, :]
-    rows = np.arange(canvas.size)[:, None]
+    rows, columns = coordinates(canvas.size)
     near = (columns < first + 0.5 * (last - first)) if left else (columns > last - 0.5 * (last - first))
     high = (rows > top + 0.2 * (bottom - top)) & (rows < top + 0.8 * (bottom - top))
-    there = dense * near * high
-    if there.max() <= 0:
+    weight = dense * near * high
+    weight = np.clip(weight - 0.3 * weight.max(), 0, None)
+    if not weight.any():
         return np.zeros_like(field)
-    mask = there > 0.4 * there.max()
-    return np.asarray(cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_CLOSE, _disc(canvas, 6)) > 0) & field
+    at = np.stack(np.nonzero(weight)).astype(np.float64)
+    middle = np.average(at, axis=1, weights=weight[weight > 0])
+    spread = np.cov(at, aweights=weight[weight > 0]) + np.eye(2)  # of a single pixel, too
+    away = np.stack(np.broadcast_arrays(rows - middle[0], columns - middle[1]), axis=-1)
+    distance = np.einsum("...i,ij,...j->...", away, np.linalg.inv(spread), away)
+    return np.asarray(distance < HILUM**2) & field
 
 
 def _whole(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from xrv_node.phantom.canvas import THICK_MM, Canvas, box, cloud, coordinates
 
-STAY = ("ribs", "spine", "girdle_right", "girdle_left", "arms", "drawn_bone")
+STAY = ("ribs", "spine", "girdle_right", "girdle_left", "drawn_bone")
 """Layers that only `warp_all` moves."""
 
 STAY_DEPTHS = ("vertebrae", "scapula_right", "scapula_left", "clavicle_right", "clavicle_left")

@@ -45,6 +45,7 @@ class PhantomOrigin(_OfPhantoms):
     seed: int
     wide: float
     conspicuity: float
+    varied: float = 1.0
 
     def open(self) -> Sampler:
         """Project the poses, which takes a second or two each."""
@@ -57,6 +58,7 @@ class PhantomOrigin(_OfPhantoms):
             seed=self.seed,
             wide=self.wide,
             conspicuity=self.conspicuity,
+            varied=self.varied,
         )
 
 
@@ -237,8 +239,10 @@ def of_phantoms(plan: Plan) -> Origins:
     told, rows = plan.phantoms or Phantoms(), plan.measured
     for name in {told.anatomy, *rows.anatomies}:
         template.load(name)  # rather now than after an hour
-    train = PhantomOrigin(told.anatomy, told.poses, plan.size, plan.seed, told.wide, told.conspicuity)
-    fresh = replace(train, anatomy=rows.anatomies[0], poses=rows.poses, wide=0.0, conspicuity=1.0)
+    train = PhantomOrigin(
+        told.anatomy, told.poses, plan.size, plan.seed, told.wide, told.conspicuity, told.varied
+    )
+    fresh = replace(train, anatomy=rows.anatomies[0], poses=rows.poses, wide=0.0, conspicuity=1.0, varied=1.0)
     watched = replace(fresh, seed=plan.seed + 1)
     # images that vary as those of training: among others nothing is near an operating point
     chosen_on = replace(train, anatomy=rows.anatomies[0], poses=rows.poses, wide=1.0, seed=plan.seed + 2)

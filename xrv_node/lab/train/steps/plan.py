@@ -25,6 +25,8 @@ class Phantoms(Section):
     anatomy: str = Field(default="a", min_length=1)
     poses: int = Field(default=64, ge=1, le=4096)
     """Of the anatomy, projected once each."""
+    varied: float = Field(default=1.0, ge=0, le=4)
+    """How much more than people do these differ in shape, as a factor."""
     wide: float = Field(default=0.8, ge=0, le=1)
     """Share of images that vary more than phantoms do, so that a network does not rely on their likeness."""
     conspicuity: float = Field(default=1.0, gt=0, le=4)
