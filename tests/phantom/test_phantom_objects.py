@@ -68,7 +68,7 @@ def test_the_reader_sees_the_phantom_s_picture(
     away = np.abs(grey - phantoms["PA"].pixels / WHITE)
     lossy = bool(coding.SYNTAXES[sending.syntax].lossy)
     # a step of the stored values, wider where a curve or a window spreads them; 10 bits have few
-    assert away.max() < (0.06 if lossy else 0.02 if sending.stored_bits < 12 else 0.004)
+    assert away.max() < (0.06 if lossy else 0.025 if sending.stored_bits < 12 else 0.004)
     assert away.mean() < (0.01 if lossy or sending.stored_bits < 12 else 0.004)
 
 

@@ -247,7 +247,7 @@ def test_the_change_since_an_earlier_study_is_told_with_its_date(tmp_path: Path)
     told = read_back.texts(document, codes.EARLIER)
     assert told[:2] == ["2025-03-02: 44/100, +27", "2024-01-01: 61/100, unchanged"]
     assert "highest among the images" in told[2]
-    assert "up to 16 points" in told[2]
+    assert "up to 11 points" in told[2]
     assert read_back.texts(made(cases.outcome(image, priors=priors), "de"), codes.EARLIER)[0] == (
         "02.03.2025: 44/100, +27"
     )

@@ -41,6 +41,7 @@ def compose(
     wide: bool = False,
     conspicuity: float = 1.0,
     look: detector.Look | None = None,
+    noise: Generator | None = None,
 ) -> Composed:
     """Compose one image.
 
@@ -59,11 +60,13 @@ def compose(
         Strength of what is drawn; 1 as it is meant.
     look
         The device; None: drawn.
+    noise
+        Decides the noise alone, for another exposure of the same; None: `dice` does.
     """
     canvas = begin(layers)
     if layers.view == "LATERAL":
         canvas.mass["drawn_bone"] = np.zeros_like(canvas.mass["soft"])
-        return _exposed(canvas, {}, look or detector.draw(dice), dice)
+        return _exposed(canvas, {}, look or detector.draw(dice), noise or dice)
     _vary(canvas, dice, wide)
     large = "Cardiomegaly" in findings
     changes.size_heart(canvas, float(dice.uniform(0.57, 0.64) if large else dice.uniform(0.38, 0.48)))
@@ -75,7 +78,7 @@ def compose(
     if wide:
         distractions.add(canvas, dice)
     places = {name: draw(canvas, dice, conspicuity) for name, draw in DRAWN.items() if name in findings}
-    image = _exposed(canvas, places, look or detector.draw(dice, wide), dice)
+    image = _exposed(canvas, places, look or detector.draw(dice, wide), noise or dice)
     if wide:
         letters.scatter(image.picture, dice)
     return image

@@ -11,10 +11,10 @@ from xrv_node.report.phrases import say
 from xrv_node.report.wording import date, decimal
 from xrv_node.values import OPERATING_POINT, Finding, Prior, StudyOutcome
 
-REPEAT = 0.16
+REPEAT = 0.11
 """How far two scores of one unchanged person lie apart: the repeatability coefficient (Bland and Altman,
-Lancet 1986;327:307) that was measured on phantoms, which are exposed again with another position, noise and
-setting of the device (``tests/bench/bench_repeat.py``). It is that of the classifier for phantoms; of those
+Lancet 1986;327:307) that was measured on phantoms, which are exposed again by the same device in another position and with other noise:
+10.4 of 100 (``tests/bench/bench_repeat.py``). It is that of the classifier for phantoms; of those
 for patients only a site's own repeats can tell."""
 
 
