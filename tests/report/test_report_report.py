@@ -299,7 +299,7 @@ def test_the_best_score_of_several_images_is_in_the_headline() -> None:
             cases.frontal(cases.header(number=2), scores={"Mass": 0.9, "Edema": 0.7}),
         )
     )
-    assert texts(made)[0].startswith("AI: Pulmonary edema 70/100; Mass 90/100 ")
+    assert texts(made)[0].startswith("AI: Pulmonary edema right 70/100; Mass right 90/100 ")
     assert len([i for i in made.ContentSequence if name(i) == "Findings"]) == 2
 
 
