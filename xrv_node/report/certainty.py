@@ -13,9 +13,9 @@ from xrv_node.values import OPERATING_POINT, Finding, Prior, StudyOutcome
 
 REPEAT = 0.11
 """How far two scores of one unchanged person lie apart: the repeatability coefficient (Bland and Altman,
-Lancet 1986;327:307) that was measured on phantoms, which the same device exposes again in another position
-and with other noise: 10.4 of 100 (``tests/bench/bench_repeat.py``). It is that of the classifier for phantoms;
-of those for patients only a site's own repeats can tell."""
+Lancet 1986;327:307) that was measured on phantoms, which the same device exposes again in another
+position and with other noise: 10.4 of 100 (``tests/bench/bench_repeat.py``). It is that of the classifier
+for phantoms; of those for patients only a site's own repeats can tell."""
 
 
 def shown(score: float) -> str:
