@@ -58,7 +58,14 @@ LIBRARIES = [
 ]
 FIXED = ("PYTHON", "LD_", "OMP_", "MKL_", "OPENBLAS_", "ONEDNN_", "ATEN_", "KMP_", "TORCH", "CUDA_")
 """What an interpreter or a library reads when it is loaded: how the names of these variables begin."""
-ENVIRONMENT = dict(os.environ)
+ENVIRONMENT = {
+    os.fsdecode(name): os.fsdecode(value)
+    for name, _, value in (
+        line.partition(b"=") for line in Path("/proc/self/environ").read_bytes().split(b"\0")
+    )
+    if name
+}
+"""What this process was started with: libraries that are loaded in it add to ``os.environ`` (cv2, torch)."""
 AS_MAIN = {"OMP_WAIT_POLICY": "PASSIVE", "OPENBLAS_NUM_THREADS": "1"}
 """What ``xrv_node.cli.main`` sets before anything is loaded; a test compares."""
 COMMAND = [sys.executable, "-m", "xrv_node"]
@@ -152,7 +159,14 @@ def run(
 
 
 def _fixed(environment: Mapping[str, str]) -> dict[str, str]:
-    found = {key: value for key, value in (AS_MAIN | dict(environment)).items() if key.startswith(FIXED)}
+    told = {
+        key: ENVIRONMENT.get(key)
+        if value == os.environ.get(key)
+        else value  # not what a library has set here
+        for key, value in environment.items()
+    }
+    whole = AS_MAIN | {key: value for key, value in told.items() if value is not None}
+    found = {key: value for key, value in whole.items() if key.startswith(FIXED)}
     if _first(environment):  # places to look for modules first are no other interpreter
         found["PYTHONPATH"] = ENVIRONMENT.get("PYTHONPATH", "")
     return {key: value for key, value in found.items() if value}
