@@ -39,7 +39,7 @@ def test_no_way_to_a_terminal_lets_them_through(capsys: pytest.CaptureFixture[st
     told = "".join(capsys.readouterr())
     assert not CONTROLS.search(told)
     assert "[red]plain[/red] [/]" in told
-    assert json.loads(told[told.index("{") : told.index("}") + 1]) == {"file": ESCAPES}
+    assert json.loads(told[told.index("{") : told.index("}") + 1]) == {"json_version": 1, "file": ESCAPES}
 
 
 def test_a_command_shows_a_hostile_name(tmp_path: Path) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from certificates import pair
-from conftest import Start
 from made import radiograph
 from ports import free_port
 
@@ -27,7 +27,9 @@ def configured(directory: Path, receive: str) -> settings.Settings:
 
 
 @pytest.mark.parametrize("ca", [False, True])
-def test_images_go_over_tls_to_a_node_that_wants_it(start: Start, tmp_path: Path, *, ca: bool) -> None:
+def test_images_go_over_tls_to_a_node_that_wants_it(
+    start: Callable[[str], int], tmp_path: Path, *, ca: bool
+) -> None:
     own = pair(tmp_path, "node", "DNS:node.example")
     tls = f'[receive.tls]\ncertificate = "{own.certificate}"\nkey = "{own.key}"\n'
     tls += f'ca = "{own.certificate}"\n' if ca else ""
