@@ -172,7 +172,9 @@ def test_a_younger_database_tells_what_the_older_spool_lacks(node: Node) -> None
     first, second = blocks("The spool alone")
     ((code, said),) = node.run(first)
     assert code == 1
-    found = {f["says"].partition(":")[0]: f["studies"] for f in json.loads(said)["items"] if f["check"] == "spool"}
+    found = {
+        f["says"].partition(":")[0]: f["studies"] for f in json.loads(said)["items"] if f["check"] == "spool"
+    }
     assert found == {
         "files that were purged and are still there": [],
         "received objects whose file is gone": ["1.2.3.3", "1.2.3.4"],
