@@ -8,20 +8,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
-from typing import Any, Protocol
+from typing import Protocol
 
 from pydicom import Dataset, dcmread
-from pynetdicom import AE, evt
 from pynetdicom.events import Event
 
-from xrv_node.errors import ConfigError
-from xrv_node.product import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from xrv_node.result_kinds import KINDS, kind_of
+from xrv_node.deliver import scp
+from xrv_node.deliver.scp import CANNOT_UNDERSTAND, SUCCESS
+from xrv_node.result_kinds import kind_of
 from xrv_node.spool import is_uid
-from xrv_node.values import VERIFICATION
-
-SUCCESS, CANNOT_UNDERSTAND = 0x0000, 0xC000
-"""Statuses of C-STORE (PS3.4 table B.2-1)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,24 +107,6 @@ def receiving(directory: Path, ae_title: str, host: str = "127.0.0.1", port: int
     """
     directory.mkdir(parents=True, exist_ok=True)
     receiver = Receiver("", 0, directory)
-    ae = AE(ae_title=ae_title)
-    ae.implementation_class_uid = IMPLEMENTATION_CLASS_UID
-    ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
-    ae.require_called_aet = True
-    ae.add_supported_context(VERIFICATION)
-    for uid in sorted({uid for kind in KINDS.values() for uid in kind.sop_classes}):
-        ae.add_supported_context(uid)
-    try:
-        server: Any = ae.start_server(
-            (host, port), block=False, evt_handlers=[(evt.EVT_C_STORE, receiver.keep)]
-        )
-    except OSError as error:
-        raise ConfigError(
-            f"nothing can listen on {host}:{port} ({error.strerror}): name another --receive-port"
-        ) from error
-    receiver.port = int(server.server_address[1])
-    receiver.name = f"{ae_title}@{host}:{receiver.port}"
-    try:
+    with scp.listening(ae_title, host, port, receiver.keep) as receiver.port:
+        receiver.name = f"{ae_title}@{host}:{receiver.port}"
         yield receiver
-    finally:
-        ae.shutdown()

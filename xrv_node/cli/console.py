@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, ProgressColumn
 
+    from xrv_node.cli.documents import Checked
     from xrv_node.db.store import Store
     from xrv_node.models.download import Progress as Download
 
@@ -136,6 +137,19 @@ def print_table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> No
     if not console.is_terminal:
         console = Console(highlight=False, width=1000)
     console.print(table if table.row_count else "none")
+
+
+def print_checked(rows: Sequence[Checked], *, as_json: bool) -> None:
+    """Print what was tried, and end the command: with 1 when one of it failed."""
+    if as_json:
+        print_json(rows)
+    else:
+        for row in rows:
+            say(
+                f"{row['name']}: {'good' if row['good'] else 'FAILED'}",
+                *(f"  {line}" for line in row["says"]),
+            )
+    raise typer.Exit(0 if all(row["good"] for row in rows) else 1)
 
 
 def print_fields(row: Mapping[str, Any], indent: int = 0) -> None:

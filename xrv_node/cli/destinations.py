@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from xrv_node.cli.console import ConfigOption, JsonOption, print_json, print_table, say
+from xrv_node.cli.console import ConfigOption, JsonOption, print_checked, print_json, print_table
 from xrv_node.cli.documents import Checked
 
 app = typer.Typer(help="Look at destinations, and try them.", no_args_is_help=True)
@@ -45,11 +45,4 @@ def check(
         except (ConfigError, DestinationError) as error:
             lines, good = list(error.lines), False
         rows.append({"name": destination.name, "good": good, "says": lines})
-    if as_json:
-        print_json(rows)
-    else:
-        for row in rows:
-            say(f"{row['name']}: {'good' if row['good'] else 'FAILED'}")
-            for line in row["says"]:
-                say(f"  {line}")
-    raise typer.Exit(0 if all(r["good"] for r in rows) else 1)
+    print_checked(rows, as_json=as_json)

@@ -136,6 +136,7 @@ def project(template: Template, pose: Pose, view: str = "PA", size: int = 256) -
     beam = BEAMS[view]
     spacing = FIELD_MM / size
     slabs, places = _slabs(template, beam.axis)
+    knots = None if pose.knots is None else _finer(pose.knots)
     beside = 3 - beam.axis  # 1 and 2 are the axes y and x
     up = (((size - 1) / 2 - np.arange(size)) * spacing).astype(np.float32)[:, None]
     across = -up.reshape(1, -1)
@@ -147,7 +148,7 @@ def project(template: Template, pose: Pose, view: str = "PA", size: int = 256) -
         points = np.empty((size, size, 3), np.float32)
         points[..., 0], points[..., beside] = shrunk * up, shrunk * across
         points[..., beam.axis] = place
-        grid = _grid(template, pose, points)[..., [2 - beside, 2]]
+        grid = _grid(template, pose, knots, points)[..., [2 - beside, 2]]
         met = grid_sample(slab.float()[None], grid[None], padding_mode="border", align_corners=True)[0]
         total += met * (grid[..., 0].abs() <= 1)  # the body goes on above and below
     planes = total.numpy() * (pose.scale[beam.axis] * slant)
@@ -203,7 +204,9 @@ def _tables() -> tuple[NDArray[Any], ...]:
     return base, cap, above, hardest, depth
 
 
-def _grid(template: Template, pose: Pose, points: NDArray[np.float32]) -> torch.Tensor:
+def _grid(
+    template: Template, pose: Pose, knots: torch.Tensor | None, points: NDArray[np.float32]
+) -> torch.Tensor:
     """Return where in the template points of the picture are, from -1 to 1 in the order x, y, z."""
     half = [(count - 1) / 2 * step for count, step in zip(template.hu.shape, template.spacing, strict=True)]
     there = points @ turn(pose).astype(np.float32)
@@ -212,12 +215,16 @@ def _grid(template: Template, pose: Pose, points: NDArray[np.float32]) -> torch.
     wide = pose.scale[2] * (1 + pose.taper * height)
     there /= np.stack([np.full_like(wide, pose.scale[0]), np.full_like(wide, pose.scale[1]), wide], axis=-1)
     grid = torch.from_numpy(there[..., ::-1] / np.asarray(half[::-1], np.float32))
-    if pose.knots is None:
+    if knots is None:
         return grid
-    # linear between finer knots that lie on a cubic: smooth, and as cheap as a look-up
-    fine = _cubic(_cubic(_cubic(torch.from_numpy(pose.knots), 1), 2), 3)
-    shift = grid_sample(fine[None], grid[None, None], padding_mode="border", align_corners=True)[0, :, 0]
+    shift = grid_sample(knots[None], grid[None, None], padding_mode="border", align_corners=True)[0, :, 0]
     return grid + shift.permute(1, 2, 0)[..., [2, 1, 0]] / torch.tensor(half[::-1])
+
+
+def _finer(knots: NDArray[np.float32]) -> torch.Tensor:
+    """Put knots between those of a pose that lie on a cubic: linear between them is smooth, and as cheap as a
+    look-up."""
+    return _cubic(_cubic(_cubic(torch.from_numpy(knots), 1), 2), 3)
 
 
 def _cubic(knots: torch.Tensor, axis: int) -> torch.Tensor:
