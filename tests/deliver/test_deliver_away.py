@@ -14,12 +14,12 @@ from deliver_cases import deliver, service, states
 from deliver_peer import Peer, destination
 from ports import free_port
 from serving import wait
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from structlog.testing import capture_logs
 
 from xrv_node.db import queries, queue
 from xrv_node.db.store import Store
-from xrv_node.db.tables import Job
+from xrv_node.db.tables import Delivery, Job, Study
 from xrv_node.deliver.dimse import DimseSender
 from xrv_node.deliver.folder import FolderSender
 from xrv_node.deliver.web import WebSender
@@ -114,6 +114,21 @@ def test_a_courier_that_is_started_again_asks_first_and_says_nothing_twice(
         wait(lambda: states(store) == DELIVERED, 30, "both results at the peer")
     assert peer.echoes[0] == 0
     assert told(store) == [("destination.away", 2), ("destination.back", 2)]
+
+
+def test_a_result_that_was_never_tried_is_shown_with_what_keeps_it(
+    store: Store, spool: Spool, peer: Peer, queued: tuple[int, ...]
+) -> None:
+    """A study that is reported while the destination is away."""
+    deliver(store, spool, DimseSender(destination(free_port()), "XRVNODE"))
+    with store.begin() as db:
+        last = select(func.max(Delivery.id)).scalar_subquery()
+        db.execute(update(Delivery).where(Delivery.id == last).values(error=None))
+    with store.read() as db:
+        shown = queries.study(db, db.scalars(select(Study.study_instance_uid)).one())
+    tried, waits = [delivery for result in shown["results"] for delivery in result["deliveries"]]
+    assert tried["error"] is not None
+    assert waits == tried
 
 
 def test_it_goes_away_again_and_is_told_again(

@@ -42,7 +42,7 @@ def test_a_peer_without_tls_is_told_from_one_that_is_down(tmp_path: Path, peer: 
     peer.start()
     files = {"ca": pair(tmp_path, "peer").certificate}
     attempt = only(DimseSender(destination(peer.port, tls=files), "X").send([result(tmp_path)]))
-    assert "does it speak TLS on this port" in said(attempt.reason)
+    assert "the peer does not speak TLS there" in said(attempt.reason)
     attempt = only(DimseSender(destination(1, tls=files), "X").send([result(tmp_path)]))
     assert said(attempt.reason).endswith("is it running and reachable?")
 

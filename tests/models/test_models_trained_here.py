@@ -13,7 +13,7 @@ import untrained
 from safetensors.numpy import load_file, save_file
 from typer.testing import CliRunner
 
-from xrv_node import models, node, settings
+from xrv_node import models, settings, starting
 from xrv_node.cli import app
 from xrv_node.errors import ConfigError, WeightsError
 from xrv_node.models import catalog, importing, trained_here, weights
@@ -90,13 +90,13 @@ def test_the_worker_loads_it_and_serve_asks_for_codes(directory, file, tmp_path,
     assert scores.shape == (1, 2)
 
     chosen = settings.Settings(models={"classifier": "site-1", "dir": str(directory)})
-    node.check_weights(chosen)
+    starting.check_weights(chosen)
     odd = trained_here.TrainedNetwork(
         **DESCRIBED | {"name": "odd", "labels": ("Effusion", "Mass", "Hilar Enlargement")}
     )
     importing.write_trained(load_file(file), odd, tmp_path / "odd.safetensors")
     with pytest.raises(ConfigError, match=r'finding "Hilar Enlargement" has no row in'):
-        node.check_weights(settings.Settings(models={"classifier": "odd", "dir": str(tmp_path)}))
+        starting.check_weights(settings.Settings(models={"classifier": "odd", "dir": str(tmp_path)}))
 
 
 def test_the_command_line(file, tmp_path):

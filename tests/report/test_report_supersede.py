@@ -128,7 +128,9 @@ def test_an_exposure_is_reported_once_and_the_report_and_the_trail_say_which(sit
     (report,) = site.report(1)
     text = texts(report)
     assert "Image 1 (PA, series 1, image 1): frontal image: Image 2 shows the same exposure" in text
-    assert text.splitlines().count("Image 2 (PA, series 1, image 2)") == 1
+    lines = text.splitlines()
+    assert lines.count("Image 2 (PA, series 1, image 2)") == 2  # its findings, and its numbers further down
+    assert lines.count("Image 1 (PA, series 1, image 1)") == 0
     (event,) = site.events("instance.set_aside")
     assert event["reported"] == "1.2.3.1.1.2"
     assert event["why"] == plain(Reason("repeat-derived", number=2))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session
 
+from xrv_node.db import waiting
 from xrv_node.db.rows import (
     EventRow,
     InstanceRow,
@@ -19,8 +20,18 @@ from xrv_node.db.rows import (
     StudyRow,
     StudyShown,
 )
-from xrv_node.db.tables import AnalysisRow, AuditEvent, Delivery, Instance, Job, ResultRow, Study
+from xrv_node.db.tables import (
+    AnalysisRow,
+    AuditEvent,
+    Delivery,
+    DeliveryState,
+    Instance,
+    Job,
+    ResultRow,
+    Study,
+)
 from xrv_node.errors import QueueError, XrvNodeError
+from xrv_node.reasons import Reason
 
 Row = dict[str, Any]
 
@@ -106,12 +117,13 @@ def study(db: Session, uid: str) -> StudyShown:
     if found is None:
         raise XrvNodeError(f"no study {uid} came here; `xrv-node studies list` shows them")
     results = db.scalars(select(ResultRow).where(ResultRow.study_id == found.id).order_by(ResultRow.id)).all()
+    away = {one.destination: one.why for one in waiting.away(db)}
     return {
         **_study(found),
         "inputs_purged_at": max((i.purged_at for i in found.instances if i.purged_at), default=None),
         "results_purged_at": max((r.purged_at for r in results if r.purged_at), default=None),
         "instances": [_instance(db, i) for i in sorted(found.instances, key=lambda i: i.id)],
-        "results": [_result(db, r) for r in results],
+        "results": [_result(db, r, away) for r in results],
     }
 
 
@@ -266,7 +278,7 @@ def _instance(db: Session, row: Instance) -> InstanceRow:
     }
 
 
-def _result(db: Session, row: ResultRow) -> MadeRow:
+def _result(db: Session, row: ResultRow, away: Mapping[str, Reason]) -> MadeRow:
     deliveries = db.scalars(select(Delivery).where(Delivery.result_id == row.id))
     return {
         "kind": row.kind,
@@ -277,7 +289,13 @@ def _result(db: Session, row: ResultRow) -> MadeRow:
         "purged_at": row.purged_at,
         "created_at": row.created_at,
         "deliveries": [
-            {"destination": d.destination, "state": d.state, "status": d.status, "error": d.error}
+            {
+                "destination": d.destination,
+                "state": d.state,
+                "status": d.status,
+                # nothing is tried with one that is away
+                "error": d.error or (away.get(d.destination) if d.state == DeliveryState.WAITING else None),
+            }
             for d in deliveries
         ],
     }

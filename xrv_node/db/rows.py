@@ -170,7 +170,7 @@ class DeliveryRow(TypedDict):
     status: str | None
     """The peer's last DIMSE status, e.g. ``0x0000``."""
     error: Reason | None
-    """Why it is not there, or the peer's remark."""
+    """Why it is not there, or the peer's remark; while it waits for one that is away, why."""
 
 
 class MadeRow(TypedDict):
