@@ -73,9 +73,12 @@ def test_kinds_without_end_become_one(store: Store, monkeypatch: pytest.MonkeyPa
 def test_the_count_comes_when_the_minute_is_over_and_the_next_one_begins(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(repeats, "SECONDS", 0.2)
+    now = [0.0]
+    monkeypatch.setattr(repeats, "SECONDS", 0.1)  # for so long the sweeper sleeps, until the clock says more
+    monkeypatch.setattr(repeats, "monotonic", lambda: now[0])
     made = Repeats(store)
     assert [made.record("x", peer="10.0.0.1", key=CALLER) for _ in range(3)] == [True, False, False]
+    now[0] = 1.0
     wait(lambda: len(rows(store)) == 2, 10, "the count on record", advances=lambda: len(rows(store)))
     assert made.record("x", peer="10.0.0.1", key=CALLER)
     assert [row.get("repeated") for row in rows(store)] == [None, 2, None]

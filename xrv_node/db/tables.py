@@ -64,6 +64,8 @@ class DeliveryState(StrEnum):
     """The peer will not take it, however often it is sent."""
     PARKED = "parked"
     """Tried `max_attempts` times."""
+    SILENT = "silent"
+    """Made while nothing was to be sent there; it leaves only when a person sends it."""
 
 
 class Base(DeclarativeBase):
@@ -107,6 +109,8 @@ class Study(Base):
     """As in the source, ``YYYYMMDD``."""
     study_time: Mapped[str | None] = mapped_column(String(6))
     """As in the source, ``HHMMSS``."""
+    priority: Mapped[int] = mapped_column(default=0, server_default="0")
+    """The highest level of a rule that one of its images meets; its jobs have it."""
 
     instances: Mapped[list[Instance]] = relationship(back_populates="study")
 
@@ -144,6 +148,8 @@ class Instance(Base):
     """Keyed digest of Accession Number (`keyed.attribute`); NULL of what came before there were such."""
     patient_id: Mapped[str | None] = mapped_column(String(64))
     """The same of Patient ID."""
+    station: Mapped[str | None] = mapped_column(String(64))
+    """Station Name: of the device, not of a person. NULL of what came before it was kept."""
 
     study: Mapped[Study] = relationship(back_populates="instances")
 
@@ -163,6 +169,8 @@ class Job(Base):
     delivery_id: Mapped[int | None] = mapped_column(ForeignKey("delivery.id"), index=True)
     attempts: Mapped[int] = mapped_column(default=0)
     max_attempts: Mapped[int]
+    priority: Mapped[int] = mapped_column(default=0, server_default="0")
+    """The study's; a higher one is claimed first."""
     not_before: Mapped[datetime]
     lease: Mapped[str | None] = mapped_column(String(36))
     """Names the claim; only its holder may finish the job."""
@@ -174,7 +182,7 @@ class Job(Base):
     updated_at: Mapped[datetime]
 
     __table_args__ = (
-        Index(None, "state", "kind", "not_before"),
+        Index(None, "state", "kind", "priority", "not_before"),
         CheckConstraint("kind IN ('analyse', 'report', 'deliver')", name="kind"),
     )
 
