@@ -112,7 +112,8 @@ def run_worker(settings: Settings, stop: threading.Event, *, commissioning: bool
         )
 
         def analysed(claims: Sequence[queue.Claim]) -> None:
-            analyse.run(store, spool, analyser, claims, views, settings.frontal.unknown, phantoms)
+            unknown, priorities = settings.frontal.unknown, settings.priority
+            analyse.run(store, spool, analyser, claims, views, unknown, phantoms, priorities)
             if analyser is not None:
                 measure.run(store, spool, analyser, claims)
 

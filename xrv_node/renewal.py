@@ -15,10 +15,10 @@ FIXED = ("node.data_dir", "database.url")
 """Keys that only another start changes: what the node has done so far lies there."""
 
 READS: dict[str, tuple[str, ...]] = {
-    "receiver": ("node", "receive", "study", "frontal", "models", "log"),
+    "receiver": ("node", "receive", "study", "frontal", "models", "priority", "log"),
     "worker": (
         *("node", "receive.ae_title", "study", "frontal", "models"),
-        *("destinations", "peers", "priors", "log"),
+        *("destinations", "peers", "priority", "priors", "log"),
     ),
     "courier": (
         *("node", "receive", "study", "destinations", "peers"),

@@ -26,6 +26,7 @@ from xrv_node.lab.datasets.catalog import DatasetEntry
 from xrv_node.lab.monitor.drift import Drift
 from xrv_node.reasons import Reason
 from xrv_node.retention.purge import Purged
+from xrv_node.statistics.rows import Statistics
 
 BEGIN, END = "<!-- made of the types: make json -->", "<!-- until here -->"
 
@@ -59,6 +60,7 @@ DOCUMENTS: dict[str, Any] = {
     "alerts list": list[dict[str, Any]],
     "alerts test": list[documents.Checked],
     "send": list[documents.Sent],
+    "statistics": Statistics,
     "models list": list[network_documents.ModelHere],
     "models import": list[network_documents.ModelRow],
     "models pull": list[network_documents.ModelRow],

@@ -55,7 +55,7 @@ def running(settings: Settings, store: Store, spool: Spool, stop: threading.Even
             name=f"{alert.name} alert",
             daemon=True,
         )
-        for alert in settings.alerts
+        for alert in settings.heard
     ]
     for thread in threads:
         thread.start()

@@ -82,7 +82,8 @@ def _models(detail: Row) -> str:
 def _reported(detail: Row) -> str:
     kinds = _listed((detail.get("results") or {}).values()) or "nothing new"
     to = _listed(detail.get("destinations")) or "none"
-    return f"reported, revision {detail.get('revision')}: {kinds}; destinations: {to}"
+    silent = f"; kept back from {_listed(detail['silent'])}" if detail.get("silent") else ""
+    return f"reported, revision {detail.get('revision')}: {kinds}; destinations: {to}{silent}"
 
 
 def _sent(how: str) -> Callable[[Row], str]:

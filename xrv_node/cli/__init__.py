@@ -34,6 +34,7 @@ from xrv_node.cli.explain import explain
 from xrv_node.cli.reconstruct import reconstruct
 from xrv_node.cli.segment import segment
 from xrv_node.cli.send import send
+from xrv_node.cli.statistics import statistics
 from xrv_node.cli.train import train
 from xrv_node.cli.validate import validate
 from xrv_node.errors import XrvNodeError, XrvNodeWarning
@@ -53,6 +54,7 @@ app.command()(doctor)
 app.command()(send)
 app.command()(demo)
 app.command()(acceptance)
+app.command()(statistics)
 for command in (classify, segment, explain, embed, reconstruct, validate, train):
     app.command()(command)
 for group in (config, jobs, studies, audit, models, destinations, alerts, datasets, monitor, phantom):

@@ -25,6 +25,8 @@ class Status(TypedDict):
     """AE title, host and port."""
     commissioning: bool
     """Whether it was last started to answer for phantoms alone."""
+    silent: list[str]
+    """Destinations to which nothing leaves."""
     refuses: Reason | None
     """Why objects are refused for lack of room."""
     free_bytes: int

@@ -74,6 +74,7 @@ def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
             "serving": role_locks.is_serving(loaded.data_dir),
             "receives": f"{loaded.receive.ae_title} at {loaded.receive.host}:{loaded.receive.port}",
             "commissioning": queries.commissioning(db),
+            "silent": [d.name for d in loaded.destinations if loaded.keeps_back(d)],
             "refuses": paused,
             "free_bytes": shutil.disk_usage(loaded.data_dir).free,
         } | queries.counts(db)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from xrv_node.db import queue, trail
@@ -64,6 +64,17 @@ def report_when_ready(db: Session, study: Study) -> None:
     )
     if db.scalar(under_way.limit(1)) is None:
         queue.enqueue(db, "report", study=study.id)
+
+
+def prioritise(db: Session, study_id: int, level: int) -> None:
+    """Let a study and what waits of it go before others, if the level is above what it has."""
+    higher = update(Study).where(Study.id == study_id, Study.priority < level).values(priority=level)
+    uid = db.scalar(higher.returning(Study.study_instance_uid)) if level else None
+    if uid is None:
+        return
+    waits = Job.study_id == study_id, Job.state == JobState.QUEUED
+    db.execute(update(Job).where(*waits).values(priority=level))
+    trail.record(db, "study.prioritised", study=uid, priority=level)
 
 
 def report_anew(study: Study) -> None:

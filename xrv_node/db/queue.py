@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from xrv_node.db import trail
 from xrv_node.db.store import Store
-from xrv_node.db.tables import Delivery, Job, JobState
+from xrv_node.db.tables import Delivery, Job, JobState, Study
 from xrv_node.errors import QueueError
 from xrv_node.reasons import Reason
 
@@ -79,7 +79,7 @@ class LeaseLostError(Exception):
 def enqueue(
     db: Session, kind: Kind, *, study: int, instance: int | None = None, delivery: int | None = None
 ) -> int:
-    """Add a job, in the caller's transaction; returns its id."""
+    """Add a job with its study's priority, in the caller's transaction; returns its id."""
     now = datetime.now(UTC)
     fields = {
         "kind": kind,
@@ -88,18 +88,19 @@ def enqueue(
         "instance_id": instance,
         "delivery_id": delivery,
         "max_attempts": POLICIES[kind].max_attempts,
+        "priority": select(Study.priority).where(Study.id == study).scalar_subquery(),
         "not_before": now,
         "created_at": now,
         "updated_at": now,
     }
     db.flush()  # what the job is about comes first
-    return int(db.connection().execute(insert(Job).returning(Job.id), fields).scalar_one())
+    return int(db.connection().execute(insert(Job).values(fields).returning(Job.id)).scalar_one())
 
 
 def claim(
     store: Store, kind: Kind, *, owner: str, limit: int = 1, destination: str | None = None
 ) -> list[Claim]:
-    """Take up to `limit` jobs of one kind, oldest first.
+    """Take up to `limit` jobs of one kind, those of urgent studies first, of the same priority the oldest.
 
     Parameters
     ----------
@@ -133,7 +134,11 @@ def _claimable(kind: str, destination: str | None) -> ColumnElement[bool]:
 
 def _take(db: Session, due: ColumnElement[bool], kind: str, limit: int, owner: str) -> list[Claim]:
     jobs = db.scalars(
-        select(Job).where(due).order_by(Job.not_before, Job.id).limit(limit).with_for_update(skip_locked=True)
+        select(Job)
+        .where(due)
+        .order_by(Job.priority.desc(), Job.not_before, Job.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
     ).all()
     if POLICIES[kind].again_alone:
         jobs = jobs[:1] if jobs and jobs[0].attempts else [job for job in jobs if not job.attempts]

@@ -56,6 +56,8 @@ class JobRow(TypedDict):
     """``analyse`` an image, ``report`` a study or ``deliver`` a result."""
     state: str
     """``queued``, ``running``, ``done``, ``parked`` or ``cancelled``."""
+    priority: int
+    """Its study's; a higher one goes first."""
     attempts: int
     """How often it was tried."""
     study: str
@@ -92,6 +94,8 @@ class StudyProgress(TypedDict):
     """``open``, ``closed``, ``reported`` or ``failed``."""
     revision: int
     """How often it was closed."""
+    priority: int
+    """The highest level of a rule ``[[priority]]`` that one of its images meets; 0: of none."""
     received_at: datetime
     """When the newest object came."""
     closed_at: datetime | None
@@ -166,7 +170,8 @@ class DeliveryRow(TypedDict):
     destination: str
     """Its name."""
     state: str
-    """``waiting``, ``delivered``, ``warning``, ``confirmed``, ``rejected`` or ``parked``."""
+    """``waiting``, ``delivered``, ``warning``, ``confirmed``, ``rejected``, ``parked`` or ``silent``: made
+    while nothing was to leave for it."""
     status: str | None
     """The peer's last DIMSE status, e.g. ``0x0000``."""
     error: Reason | None

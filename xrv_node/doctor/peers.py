@@ -42,6 +42,10 @@ def destinations(node: Examined) -> Found:
             yield State.FAIL, f"{destination.name}: {says}", remedy
         else:
             yield State.OK, f"{destination.name} would take results", ""
+        if node.settings.keeps_back(destination):
+            key = "[node] silent = true" if node.settings.node.silent else "active = false"
+            says = f"{destination.name}: nothing leaves for it ({key}), results are kept"
+            yield State.WARN, says, "change that to send what is reported from then on"
 
 
 def _answers(table: str, host: str, port: int) -> tuple[State, str, str]:

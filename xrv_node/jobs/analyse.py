@@ -10,10 +10,11 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal
 
 import structlog
+from pydicom import Dataset
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from xrv_node import disk, intact, reasons
+from xrv_node import disk, intact, priority, reasons
 from xrv_node.analyse.analysis_file import save
 from xrv_node.db import progress, queue, trail
 from xrv_node.db.queue import Claim, LeaseLostError
@@ -22,9 +23,11 @@ from xrv_node.db.tables import AnalysisRow, Instance, InstanceState, JobState
 from xrv_node.errors import ImageError, WithheldError
 from xrv_node.jobs.worker import ProcessSpoiledError
 from xrv_node.phantom.recognition import MARKED, NOT_A_PHANTOM
+from xrv_node.priority import Known
 from xrv_node.priors.local import remember
 from xrv_node.radiograph.header import read_header
 from xrv_node.reasons import Reason
+from xrv_node.settings.priority import PrioritySection
 from xrv_node.spool import Spool
 from xrv_node.values import Analysis, AnalysisInput, Evidence, FrontalDecision, Verdict
 
@@ -47,6 +50,7 @@ def run(
     views: Reader | None = None,
     unknown: Literal["skip", "analyse"] = "analyse",
     phantoms: Analyser | None = None,
+    priorities: Sequence[PrioritySection] = (),
 ) -> None:
     """Analyse a batch of images; each ends its own job, so one that cannot be read harms no other.
 
@@ -61,6 +65,8 @@ def run(
         What becomes of such an image where there is no such reader.
     phantoms
         With the networks for phantoms; None: none is analysed.
+    priorities
+        The rules by which a study goes before its turn: what was found may meet one.
 
     Raises
     ------
@@ -81,7 +87,7 @@ def run(
                     patients.append(claim)
         for wanted, by in ((patients, analyser), (marked, phantoms)):
             if wanted and by is not None:
-                _analyse(store, spool, by, wanted)
+                _analyse(store, spool, by, wanted, priorities)
             else:
                 for claim in wanted:
                     with _own_job(store, claim):
@@ -100,7 +106,13 @@ def _device() -> Iterator[None]:
         raise ProcessSpoiledError(Reason("gpu-failed", why=str(error).splitlines()[0])) from error
 
 
-def _analyse(store: Store, spool: Spool, analyser: Analyser, claims: Sequence[Claim]) -> None:
+def _analyse(
+    store: Store,
+    spool: Spool,
+    analyser: Analyser,
+    claims: Sequence[Claim],
+    priorities: Sequence[PrioritySection],
+) -> None:
     with store.read() as db:
         instances = [db.get_one(Instance, c.instance_id) for c in claims]
     began = perf_counter()
@@ -115,7 +127,7 @@ def _analyse(store: Store, spool: Spool, analyser: Analyser, claims: Sequence[Cl
                 continue
             if isinstance(outcome, ImageError):
                 raise outcome
-            _keep(store, spool, claim, outcome, seconds)
+            _keep(store, spool, claim, outcome, seconds, priorities)
 
 
 @contextmanager
@@ -219,7 +231,14 @@ def _decided(
             progress.report_when_ready(db, study)
 
 
-def _keep(store: Store, spool: Spool, claim: Claim, analysis: Analysis, seconds: float) -> None:
+def _keep(
+    store: Store,
+    spool: Spool,
+    claim: Claim,
+    analysis: Analysis,
+    seconds: float,
+    priorities: Sequence[PrioritySection],
+) -> None:
     with store.read() as db:
         study_uid = progress.study_of(db, claim.study_id).study_instance_uid
         header = read_header(spool.absolute(db.get_one(Instance, claim.instance_id).path))
@@ -247,8 +266,22 @@ def _keep(store: Store, spool: Spool, claim: Claim, analysis: Analysis, seconds:
         instance.state, instance.error = InstanceState.ANALYSED, None
         queue.close(job, JobState.DONE)
         trail.record(db, "instance.analysed", study=study_uid, **_told(analysis), seconds=seconds)
+        progress.prioritise(db, study.id, _level(priorities, instance, header, analysis))
         progress.report_when_ready(db, study)
     log.info("analysed", study=study_uid, instance=analysis.sop_instance_uid, seconds=seconds)
+
+
+def _level(
+    priorities: Sequence[PrioritySection], instance: Instance, header: Dataset, analysis: Analysis
+) -> int:
+    """How urgent a study is for what was found; not for what is not reported, and not for a phantom."""
+    told = analysis.refused is None and not analysis.model_set.phantom
+    found = [f.label for f in analysis.findings if f.present] if told else []
+    asked = priority.of_header(header)
+    at = instance.received_at
+    return priority.level(
+        priorities, Known(instance.calling_ae, instance.station or "", asked, at, findings=found)
+    )
 
 
 def _told(analysis: Analysis) -> dict[str, Any]:

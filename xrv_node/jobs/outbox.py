@@ -55,7 +55,8 @@ def run(
     stop: threading.Event,
     patient: bool = False,
 ) -> None:
-    """Deliver until `stop` is set: one thread a destination, so that a slow peer delays no other.
+    """Deliver until `stop` is set: one thread a destination, so that a slow peer delays no other. What
+    nothing is to leave for has none.
 
     Parameters
     ----------
@@ -70,18 +71,20 @@ def run(
     """
     calling_ae = settings.receive.ae_title
     _tell_strange(settings, store)
+    served = [destination for destination in settings.destinations if not settings.keeps_back(destination)]
     if not patient:
-        for destination in settings.destinations:
+        for destination in served:
             sender(destination, calling_ae)
     threads = [
         threading.Thread(target=_deliver, args=(d, calling_ae, store, spool, owner, stop), name=d.name)
-        for d in settings.destinations
+        for d in served
     ]
     threads += [
         threading.Thread(
             target=commitment.run, args=(d, calling_ae, store, stop), name=f"{d.name} commitment"
         )
         for d in settings.committing
+        if not settings.keeps_back(d)
     ]
     for thread in threads:
         thread.start()

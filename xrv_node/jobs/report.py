@@ -39,6 +39,8 @@ class _Report:
     revision: int
     model_set: ModelSet
     destinations: Sequence[DestinationSection]
+    silent: Collection[str]
+    """Names of those of them to which nothing leaves."""
     priors: search.Found
     patients: Sequence[PatientReport]
     made: Results
@@ -82,7 +84,9 @@ def _report_study(settings: Settings, store: Store, spool: Spool, model_set: Mod
     patients = results.by_patient(spool, model_set, closed, priors, _rates(settings, model_set))
     made = results.make(spool, closed, patients, styles)
     try:
-        _record(store, claim, _Report(closed.revision, model_set, destinations, priors, patients, made))
+        silent = [d.name for d in destinations if settings.keeps_back(d)]
+        report = _Report(closed.revision, model_set, destinations, silent, priors, patients, made)
+        _record(store, claim, report)
     except LeaseLostError:
         log.warning("reported late, another process has the job now", job=claim.job_id)
         return
@@ -180,9 +184,9 @@ def _record(store: Store, claim: Claim, report: _Report) -> None:
             row.study_id, row.revision, row.model_set = study.id, report.revision, report.model_set.digest
             db.add(row)
             db.flush()
-            _put_out(db, report.destinations, study, row)
+            _put_out(db, report, study, row)
         for row in report.made.unchanged:  # for a destination that had no part in the study before
-            _put_out(db, report.destinations, study, row)
+            _put_out(db, report, study, row)
         for row in report.made.kept_again:
             there = {"purged_at": None, "sha256": row.sha256, "size": row.size}
             db.execute(update(ResultRow).where(ResultRow.id == row.id).values(there))
@@ -210,6 +214,7 @@ def _tell(db: Session, study: Study, report: _Report) -> None:
         model_set=report.model_set.digest,
         phantom=report.model_set.phantom,
         destinations=[d.name for d in report.destinations],
+        silent=list(report.silent),
         patients=len(report.patients),
         priors=[
             {"study": e.prior.study_instance_uid, "date": e.prior.study_date, "from": e.source}
@@ -218,18 +223,20 @@ def _tell(db: Session, study: Study, report: _Report) -> None:
     )
 
 
-def _put_out(db: Session, destinations: Sequence[DestinationSection], study: Study, row: ResultRow) -> None:
+def _put_out(db: Session, report: _Report, study: Study, row: ResultRow) -> None:
     had = set(db.scalars(select(Delivery.destination).where(Delivery.result_id == row.id)))
-    for destination in destinations:
+    for destination in report.destinations:
         if destination.name in had:
             continue
         if row.kind in destination.send and row.variant == variant(row.kind, destination.style):
+            silent = destination.name in report.silent
             delivery = Delivery(
                 result_id=row.id,
                 destination=destination.name,
-                state=DeliveryState.WAITING,
+                state=DeliveryState.SILENT if silent else DeliveryState.WAITING,
                 updated_at=datetime.now(UTC),
             )
             db.add(delivery)
             db.flush()
-            queue.enqueue(db, "deliver", study=study.id, delivery=delivery.id)
+            if not silent:
+                queue.enqueue(db, "deliver", study=study.id, delivery=delivery.id)

@@ -174,6 +174,7 @@ def store(association: Association, message: Message, sender: Caller) -> int:
             max_bytes=receiver.settings.receive.max_object_mb << 20,
             gate=receiver.gate,
             classes=intake.classes(receiver.settings.receive),
+            priorities=receiver.settings.priority,
         )
     except BrokenOffError:
         raise

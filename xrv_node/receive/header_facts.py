@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydicom import Dataset
 
-from xrv_node import frontal, reasons
+from xrv_node import frontal, priority, reasons
 from xrv_node.attributes import items, text
 from xrv_node.errors import ImageError, RefusedError
 from xrv_node.keyed import KNOWN_BY
@@ -30,8 +30,8 @@ OWN = (
     "ManufacturerModelName", "ContributingEquipmentSequence", "PatientID", "IssuerOfPatientID", "PatientName",
     "PatientBirthDate",
 )  # fmt: skip
-"""What is looked at beside what the decision does. The last four are whose the results are: an object of
-which nobody can tell that is refused."""
+"""What is looked at beside what the decision does, and is refused where it is too large. The last four are
+whose the results are: an object of which nobody can tell that is refused."""
 
 _turns = threading.BoundedSemaphore(AT_ONCE)
 
@@ -48,6 +48,10 @@ class Facts:
     """At most 16 characters (PS3.5 6.2, CS)."""
     known_by: Mapping[str, str]
     """What the row's digests are made of (``keyed.KNOWN_BY``), by column; nothing else is kept of it."""
+    station: str
+    """Station Name, at most 64 characters."""
+    study_priority: frozenset[str]
+    """What it says of how urgent it is (`priority.of_header`)."""
     is_result: bool
     """Whether some xrv-node made the object: this one, of which the record may be purged, or another. Were it
     an image of its study, the study would be reported again, and two nodes behind one PACS would answer each
@@ -72,7 +76,8 @@ def read(path: Path, sop_class_uid: str, sop_instance_uid: str, rules: FrontalSe
         modality = text(header, "Modality")[:16]
         decision = frontal.decide(header, min_age_years=rules.min_age_years)
         known_by = {column: text(header, keyword) for column, keyword in KNOWN_BY.items()}
-        return Facts(study, series, modality, known_by, _is_result(header), decision)
+        station, urgency = text(header, "StationName")[:64], priority.of_header(header)
+        return Facts(study, series, modality, known_by, station, urgency, _is_result(header), decision)
 
 
 def check_uids(**uids: str) -> None:

@@ -67,6 +67,8 @@ class Received:
     size: int
     digests: Mapping[str, str]
     """Of accession and patient, by column."""
+    priority: int
+    """The level that it gives its study."""
 
     @property
     def study(self) -> str:
@@ -131,6 +133,7 @@ def _new(
         decision, analyse = _beside_another(db, received, analyse=analyse)
     now = datetime.now(UTC)
     study = _study(db, received.study, now)
+    progress.prioritise(db, study, received.priority)
     judged: dict[str, Any] = {
         "verdict": decision.verdict,
         "view": decision.view,
@@ -149,6 +152,7 @@ def _new(
         "path": spool.relative(path),
         "calling_ae": incoming.calling_ae[:16],  # of one that is escaped the trail has the whole
         "received_at": now,
+        "station": received.facts.station or None,
         "state": InstanceState.QUEUED if analyse else InstanceState.SKIPPED,
     }
     row = db.connection().execute(_ADD, {**fields, **judged, **received.digests}).scalar_one()

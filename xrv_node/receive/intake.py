@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 import struct
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import UID
 from pynetdicom.dsutils import create_file_meta
 
-from xrv_node import durable, keyed, reasons
+from xrv_node import durable, keyed, priority, reasons
 from xrv_node.db.repeats import Repeats
 from xrv_node.db.store import Store, is_busy, no_room
 from xrv_node.disk import Gate
@@ -28,6 +29,7 @@ from xrv_node.receive.digest import Digest
 from xrv_node.receive.instance_rows import Accepted, Incoming, Received, record, seen
 from xrv_node.receive.statuses import CANNOT_UNDERSTAND, CLASS_NOT_SUPPORTED, OUT_OF_RESOURCES
 from xrv_node.settings.node import FrontalSection
+from xrv_node.settings.priority import PrioritySection
 from xrv_node.settings.receive import ReceiveSection
 from xrv_node.spool import Spool, is_uid
 
@@ -53,6 +55,7 @@ def accept(
     max_bytes: int = MAX_FILE_BYTES,
     gate: Gate | None = None,
     classes: Collection[str] | None = None,
+    priorities: Sequence[PrioritySection] = (),
 ) -> Accepted:
     """Take one object: when this returns, its bytes and its row are on disk.
 
@@ -66,6 +69,8 @@ def accept(
         Whether there is room for more; without it only a disk that is full refuses.
     classes
         UIDs of the storage classes that are taken; without it all of them.
+    priorities
+        The rules by which a study goes before its turn.
 
     Raises
     ------
@@ -78,7 +83,10 @@ def accept(
     with _no_room(), _drafted(spool, incoming, max_bytes) as (draft, digest):
         facts = header_facts.read(draft, incoming.sop_class_uid, incoming.sop_instance_uid, rules)
         digests = {c: keyed.attribute(spool.root, c, value) for c, value in facts.known_by.items()}
-        received = Received(incoming, facts, digest, draft.stat().st_size, digests)
+        caller, now = incoming.calling_ae[:16], datetime.now(UTC)
+        known = priority.Known(caller, facts.station, facts.study_priority, now)
+        level = priority.level(priorities, known)
+        received = Received(incoming, facts, digest, draft.stat().st_size, digests, level)
         return _settle(store, spool, received, draft, undecided=undecided)
 
 

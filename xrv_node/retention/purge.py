@@ -49,6 +49,7 @@ _NEEDS: dict[What, tuple[str, ...]] = {"inputs": ("analyse", "report"), "results
 _FINAL = (StudyState.REPORTED, StudyState.FAILED)
 _UNFINISHED = (JobState.QUEUED, JobState.RUNNING, JobState.PARKED)
 _ARRIVED = (DeliveryState.DELIVERED, DeliveryState.WARNING, DeliveryState.CONFIRMED)
+_OWED_NOTHING = (*_ARRIVED, DeliveryState.SILENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,9 +241,9 @@ def _undelivered(db: Session, study: Study, committing: Collection[str]) -> Reas
         .order_by(Delivery.id)
     )
     for kind, destination, state in db.execute(sent):
-        if state not in _ARRIVED:
+        if state not in _OWED_NOTHING:
             return Reason("held-undelivered", kind=kind, destination=destination, state=state)
-        if destination in committing and state != DeliveryState.CONFIRMED:
+        if destination in committing and state in _ARRIVED and state != DeliveryState.CONFIRMED:
             return Reason("held-unconfirmed", destination=destination, kind=kind)
     return None
 

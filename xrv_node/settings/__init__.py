@@ -19,12 +19,13 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from xrv_node import languages
 from xrv_node.errors import ConfigError
 from xrv_node.settings import variables
-from xrv_node.settings.alerts import Alert
+from xrv_node.settings.alerts import OF_PATIENTS, Alert
 from xrv_node.settings.audit import AuditSection
 from xrv_node.settings.complaints import complaint, keys_of
 from xrv_node.settings.constancy import ConstancySection
 from xrv_node.settings.destinations import (
     Destination,
+    DestinationSection,
     DimseDestination,
     PeerSection,
     ReplyDestination,
@@ -38,6 +39,7 @@ from xrv_node.settings.node import (
     NodeSection,
     StudySection,
 )
+from xrv_node.settings.priority import PrioritySection
 from xrv_node.settings.priors import LocalPriors, Priors
 from xrv_node.settings.receive import ReceiveSection
 from xrv_node.settings.retention import RetentionSection
@@ -62,6 +64,7 @@ class Settings(BaseSettings):
     models: ModelsSection = ModelsSection()
     destinations: tuple[Destination, ...] = ()
     peers: tuple[PeerSection, ...] = ()
+    priority: tuple[PrioritySection, ...] = ()
     priors: Priors = LocalPriors()
     database: DatabaseSection = DatabaseSection()
     audit: AuditSection = AuditSection()
@@ -150,6 +153,20 @@ class Settings(BaseSettings):
     def committing(self) -> tuple[DimseDestination, ...]:
         """The destinations that are asked for storage commitment."""
         return tuple(d for d in self.destinations if isinstance(d, DimseDestination) and d.commitment)
+
+    def keeps_back(self, destination: DestinationSection) -> bool:
+        """Whether nothing leaves for a destination: its results are made and kept."""
+        return self.node.silent or not destination.active
+
+    @property
+    def heard(self) -> tuple[Alert, ...]:
+        """The alerts; those of a silent node tell nothing of what the networks say."""
+        if not self.node.silent:
+            return self.alerts
+        return tuple(
+            alert.model_copy(update={"on": tuple(what for what in alert.on if what not in OF_PATIENTS)})
+            for alert in self.alerts
+        )
 
     def alert(self, name: str) -> Alert:
         """The alert of that name.

@@ -66,6 +66,7 @@ class DestinationSection(Section):
 
     name: str = Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")
     kind: str
+    active: bool = True
     send: tuple[ResultKind, ...] = ("report", "sr", "seg", "sc")
     when: WhenSection = WhenSection()
     report_skipped: OneIn | None = None

@@ -15,6 +15,7 @@ class NodeSection(Section):
     data_dir: PathText = Path("data")
     languages_dir: PathOrEmpty = None
     """Of the site's own tables of words, one a language."""
+    silent: bool = False
 
 
 class StudySection(Section):

@@ -43,6 +43,7 @@ from xrv_node.jobs import presence
 from xrv_node.product import VERSION
 from xrv_node.settings import Settings
 from xrv_node.values import PHANTOM_WORDS
+from xrv_node.web import turnaround
 
 Sample = tuple[tuple[str, ...], float]
 """Values of the labels, and the number."""
@@ -55,7 +56,7 @@ class DocumentedMetric:
     name: str
     labels: tuple[str, ...]
     meaning: str
-    kind: Literal["gauge", "counter"] = "gauge"
+    kind: Literal["gauge", "counter", "histogram"] = "gauge"
 
 
 METRICS: tuple[DocumentedMetric, ...] = (
@@ -99,6 +100,13 @@ METRICS: tuple[DocumentedMetric, ...] = (
         "xrv_node_destination_away", ("destination",), "1 while a destination does not answer, else 0"
     ),
     DocumentedMetric("xrv_node_constancy_age_seconds", (), "Since that phantom; absent before one"),
+    DocumentedMetric(
+        turnaround.NAME,
+        ("stage",),
+        "How long it took: analysis, from the image; report, from the study's newest image; delivery, from "
+        "the result",
+        "histogram",
+    ),
 )
 
 TOTALS = (
@@ -122,12 +130,16 @@ class NodeCollector(Collector):
         self._lock = threading.Lock()
         self._events: Counter[str] = Counter(dict.fromkeys(TOTALS, 0))
         self._counted = 0
+        self._turnaround = turnaround.Histograms()
 
     def collect(self) -> Iterator[Metric]:
         """Yield every metric of :data:`METRICS`."""
         with self._store.read() as db:
             samples = self._samples(db)
+            yield self._turnaround.collect(db)
         for described in METRICS:
+            if described.kind == "histogram":
+                continue
             family = CounterMetricFamily if described.kind == "counter" else GaugeMetricFamily
             metric = family(described.name, described.meaning, labels=described.labels)
             for labels, value in samples[described.name]:

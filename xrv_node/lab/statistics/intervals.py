@@ -16,6 +16,7 @@ from scipy.optimize import brentq
 from scipy.special import expit, logit, stdtrit
 
 from xrv_node.lab.statistics.weighted_auc import Floats, RankedScores, numbers
+from xrv_node.statistics import interval
 
 LEVEL = 0.95
 """Of every interval, unless several are read together (`Bootstrap.interval`)."""
@@ -25,7 +26,7 @@ FEWEST = 10
 group compared. With three, the bootstrap's 95 % interval of an area holds the truth in 65 of 100 cases, with
 ten in 80 to 90 (simulated: normal scores, areas of 0.7 to 0.95)."""
 
-Z = 1.959963984540054
+Z = interval.Z
 """The standard normal's quantile at (1 + LEVEL) / 2."""
 
 
@@ -65,13 +66,7 @@ def wilson(successes: float, number: float) -> Estimate:
     """
     if number <= 0:
         return UNDEFINED
-    p, z2 = successes / number, Z * Z
-    centre = (p + z2 / (2 * number)) / (1 + z2 / number)
-    half = Z * np.sqrt(p * (1 - p) / number + z2 / (4 * number**2)) / (1 + z2 / number)
-    # exactly 0 and 1 where it begins and ends there: rounding leaves a little
-    low = float(centre - half) if successes > 0 else 0.0
-    high = float(centre + half) if successes < number else 1.0
-    return Estimate(float(p), low, high)
+    return Estimate(float(successes / number), *interval.wilson(float(successes), float(number)))
 
 
 def share(right: NDArray[np.bool_], patients: NDArray[np.intp]) -> Estimate:

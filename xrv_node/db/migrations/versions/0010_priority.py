@@ -12,4 +12,6 @@ def upgrade() -> None:
     for table in ("study", "job"):
         op.add_column(table, sa.Column("priority", sa.Integer(), nullable=False, server_default="0"))
     op.drop_index("ix_job_state_kind_not_before", table_name="job")
-    op.create_index("ix_job_state_kind_priority_not_before", "job", ["state", "kind", "priority", "not_before"])
+    op.create_index(
+        "ix_job_state_kind_priority_not_before", "job", ["state", "kind", "priority", "not_before"]
+    )
