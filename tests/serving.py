@@ -16,6 +16,7 @@ import forked
 from descendants import alive, descendants, processor_time
 from descendants import children as below
 from pydicom import Dataset
+from pynetdicom.association import Association
 from sqlalchemy import select
 
 from xrv_node.db import queries
@@ -230,3 +231,17 @@ def _kill(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def rejected(associate: Callable[[], Association]) -> Association:
+    """An association that is refused, as its requestor sees it.
+
+    pynetdicom takes a rejection for a connection that failed where the answer is there, and the connection closed,
+    before its own thread looks: on a busy machine. Then it is asked once more.
+    """
+    for _ in range(20):
+        peer = associate()
+        assert not peer.is_established
+        if peer.is_rejected:
+            return peer
+    raise AssertionError("no rejection was seen in 20 requests")

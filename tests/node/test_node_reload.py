@@ -236,7 +236,7 @@ def test_an_association_outlives_the_reload_of_its_node(tmp_path: Path) -> None:
         wait(lambda: "a successor listens" in node.log.read_text(), 240, "the new receiver")
         assert open_one.is_established
         assert open_one.send_c_store(radiograph(2)).Status == 0
-        assert _association(node.port, "PACS").is_rejected
+        assert not _association(node.port, "PACS").is_established
         new = _association(node.port, "NEW")
         assert new.send_c_store(radiograph(3)).Status == 0
         new.release()

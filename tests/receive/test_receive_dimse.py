@@ -66,7 +66,7 @@ def test_another_called_title_is_refused_and_the_line_to_change_is_on_record(
     listen: Listen, store: Store
 ) -> None:
     with association(listen(), called="OTHER") as peer:
-        assert peer.is_rejected
+        assert not peer.is_established
     event = _refusal(store)
     assert said(event["detail"]["remedy"]) == "it called OTHER, this node is XRVNODE (receive.ae_title)"
 
@@ -74,7 +74,7 @@ def test_another_called_title_is_refused_and_the_line_to_change_is_on_record(
 def test_a_caller_that_is_not_allowed_is_refused_and_named(listen: Listen, store: Store) -> None:
     port = listen('[receive]\nport = 0\nallowed_calling_ae = ["PACS"]')
     with association(port, calling="STRANGER") as peer:
-        assert peer.is_rejected
+        assert not peer.is_established
     with association(port) as peer:
         assert peer.is_established
     event = _refusal(store)

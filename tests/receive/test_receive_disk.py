@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE
 from pynetdicom.association import Association
+from serving import rejected
 from sqlalchemy import select, update
 from typer.testing import CliRunner
 from worded import said
@@ -102,8 +103,8 @@ def test_associations_that_stand_are_answered_a700_and_new_ones_are_refused(
         assert standing.send_c_store(radiograph(1)).Status == 0
         disk(1999)
         assert standing.send_c_store(radiograph(2)).Status == 0xA700
-        with association(port) as new:
-            assert new.is_rejected
+        with ExitStack() as stack:
+            new = rejected(lambda: stack.enter_context(association(port)))
             answer = new.acceptor.primitive
             assert (answer.result, answer.result_source, answer.diagnostic) == (2, 3, 2)  # PS3.8 table 9-21
         disk(2999)  # above the low mark, below the high one

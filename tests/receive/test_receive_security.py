@@ -18,7 +18,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE
 from pynetdicom.association import Association
 from pynetdicom.sop_class import Verification
-from serving import wait
+from serving import rejected, wait
 from structlog.testing import capture_logs
 from worded import said
 
@@ -192,8 +192,7 @@ def test_only_allowed_addresses_are_talked_to(listen: Listen, capsys: pytest.Cap
 def test_one_association_too_many_is_refused_for_now(listen: Listen, store: Store, key: str) -> None:
     port = listen(f"{key} = 1")
     first = associate(port)
-    second = associate(port)
-    assert second.is_rejected
+    second = rejected(lambda: associate(port))
     assert second.acceptor.primitive.result == 2  # transient
     first.release()
     wait(lambda: remedies(store), 30, "the refusal on the trail")
