@@ -18,6 +18,7 @@ from xrv_node.settings.destinations import (
     FolderDestination,
     WebDestination,
 )
+from xrv_node.settings.priority import PrioritySection
 from xrv_node.settings.section import kinds
 
 WEB = "[[destinations]]\nname='a'\nkind='web'\n"
@@ -45,7 +46,7 @@ def test_the_default_file_says_what_the_code_defaults_to(tmp_path: Path) -> None
 def test_the_default_file_names_every_key() -> None:
     table = tomllib.loads(settings.default_text())
     for name, section in settings.Settings():
-        if name in ("destinations", "peers", "alerts"):
+        if name in ("destinations", "peers", "alerts", "priority"):
             continue
         # A table that is not there by default is an example in the comments.
         keys = {f.alias or k for k, f in type(section).model_fields.items() if k != "tls"}
@@ -63,6 +64,8 @@ def test_the_examples_in_the_default_file_are_good(tmp_path: Path) -> None:
     told = set().union(*alerts.values())
     assert told == {key for section in kinds(Alert).values() for key in section.model_fields}
     loaded = load(tmp_path, text)
+    said = {key for rule in loaded.priority for key, value in rule if value}
+    assert said == set(PrioritySection.model_fields)
     pacs, cloud = (loaded.destination(written[kind]["name"]) for kind in ("dimse", "web"))
     assert loaded.destination("back@xray1").send == ("sc",)
     assert isinstance(pacs, DimseDestination)
