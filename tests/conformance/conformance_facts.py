@@ -75,7 +75,7 @@ PARAMETERS = (
     ("destinations", "ae_title", "its AE title"),
     ("destinations", "host", "its address"),
     ("destinations", "port", "its port"),
-    ("destinations", "url", "its DICOMweb service"),
+    ("destinations", "url", "its DICOMweb or FHIR service"),
     ("destinations", "send", "kinds of result that it gets"),
     ("destinations", "language", "language of what people read"),
     ("destinations", "seg_geometry", "plane of segmentations: `nominal` or `none`"),

@@ -88,10 +88,10 @@ def test_what_was_once_taken_as_good_is_refused(tmp_path: Path) -> None:
         port = 104
     """
     assert check(tmp_path, folder + web) == [
-        'destinations.a.url: `url` is a key of kind "web", not of "folder"',
-        'destinations.a.user: `user` is a key of kind "web", not of "folder"',
-        'destinations.a.password_file: `password_file` is a key of kind "web", not of "folder"',
-        'destinations.a.tls: `tls` is a key of kind "dimse", "web" or "hl7", not of "folder"',
+        'destinations.a.url: `url` is a key of kind "web" or "fhir", not of "folder"',
+        'destinations.a.user: `user` is a key of kind "web" or "fhir", not of "folder"',
+        'destinations.a.password_file: `password_file` is a key of kind "web" or "fhir", not of "folder"',
+        'destinations.a.tls: `tls` is a key of kind "dimse", "web", "hl7" or "fhir", not of "folder"',
         'destinations.b.ae_title: `ae_title` is a key of kind "dimse", not of "web"',
         'destinations.b.host: `host` is a key of kind "dimse" or "hl7", not of "web"',
         'destinations.b.port: `port` is a key of kind "dimse" or "hl7", not of "web"',
@@ -196,7 +196,7 @@ def test_destinations_come_from_the_environment(monkeypatch: pytest.MonkeyPatch,
         ({"PRIORS": '{"token": "Zebrafinch",}'}, "XRV_NODE__PRIORS: priors: a table is needed here; in a variable, one in JSON"),
         (
             {"DESTINATIONS": [{"name": "a", "kind": "folder", "path": "o", "token_file": "Zebrafinch"}]},
-            'XRV_NODE__DESTINATIONS: destinations.0.token_file: `token_file` is a key of kind "web", not of "folder"',
+            'XRV_NODE__DESTINATIONS: destinations.0.token_file: `token_file` is a key of kind "web" or "fhir", not of "folder"',
         ),
     ],
 )  # fmt: skip

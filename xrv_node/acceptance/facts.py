@@ -15,7 +15,7 @@ from xrv_node.settings.destinations import (
     DimseDestination,
     FolderDestination,
     Hl7Destination,
-    WebDestination,
+    HttpSection,
 )
 
 
@@ -51,7 +51,7 @@ def place(destination: DestinationSection) -> str:
     """Where a destination is, without what opens it."""
     if isinstance(destination, DimseDestination):
         return f"{destination.ae_title}@{destination.host}:{destination.port}"
-    if isinstance(destination, WebDestination):
+    if isinstance(destination, HttpSection):
         return destination.url
     if isinstance(destination, Hl7Destination):
         return f"{destination.host}:{destination.port}"

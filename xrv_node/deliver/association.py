@@ -18,7 +18,7 @@ from xrv_node.network.outgoing import Association
 from xrv_node.network.terms import CONNECT_SECONDS, Accepted, Context, Peer, RejectedError, Terms
 from xrv_node.network.wire import MAXIMUM_PDU, BrokenOffError
 from xrv_node.reasons import Reason
-from xrv_node.settings.destinations import DimseDestination, Hl7Destination, WebDestination
+from xrv_node.settings.destinations import DimseDestination, Hl7Destination, HttpSection
 
 _REJECTIONS = {  # A-ASSOCIATE-RJ source and reason (PS3.8 table 9-21) that a person must see to
     (1, 3): "our-title-unknown",
@@ -171,7 +171,7 @@ def _anew(path: Path, syntax: str, contexts: Sequence[Accepted]) -> tuple[Accept
     return context, datasets.encode(verbatim.read(path), context.transfer_syntax)
 
 
-def tls_context(destination: DimseDestination | WebDestination | Hl7Destination) -> ssl.SSLContext | None:
+def tls_context(destination: DimseDestination | HttpSection | Hl7Destination) -> ssl.SSLContext | None:
     """The context of a destination with a table ``tls``, made anew each time, for files are replaced.
 
     Raises

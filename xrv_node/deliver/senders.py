@@ -7,12 +7,14 @@ from typing import Any, Protocol
 
 from xrv_node.deliver.attempt import Attempt
 from xrv_node.deliver.dimse import DimseSender
+from xrv_node.deliver.fhir import FhirSender
 from xrv_node.deliver.folder import FolderSender
 from xrv_node.deliver.hl7 import Hl7Sender
 from xrv_node.deliver.web import WebSender
 from xrv_node.settings.destinations import (
     DestinationSection,
     DimseDestination,
+    FhirDestination,
     FolderDestination,
     Hl7Destination,
     WebDestination,
@@ -45,6 +47,7 @@ SENDERS: dict[type[DestinationSection], Callable[[Any, str], Sender]] = {
     WebDestination: WebSender,
     FolderDestination: FolderSender,
     Hl7Destination: Hl7Sender,
+    FhirDestination: FhirSender,
 }
 """Each is made of the destination and our AE title."""
 

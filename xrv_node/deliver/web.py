@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import zlib
 from collections.abc import Iterator, Sequence
-from http.client import responses
 from typing import Any
-from urllib.parse import urlsplit
 
 import requests
 from dicomweb_client.web import DICOMwebClient
 from pydicom import Dataset, dcmread
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import ExplicitVRLittleEndian
-from requests.auth import HTTPBasicAuth
 
-from xrv_node import http_session, reasons, secret, tls
-from xrv_node.deliver.association import tls_context
+from xrv_node import reasons
+from xrv_node.deliver import http_service
 from xrv_node.deliver.attempt import Attempt, Outcome, from_status
 from xrv_node.errors import ConfigError, DestinationError
 from xrv_node.network.terms import CONNECT_SECONDS
@@ -33,27 +29,13 @@ WHOLE = 1 << 31
 MAX_ANSWER = 1 << 18
 """Bytes of an answer about one object, which has some hundred."""
 
-ASK_SECONDS = 20.0
-"""How long a service that was away may take to say anything."""
-
-_GATEWAYS = (502, 503, 504)
-"""What stands in for a service that is away (RFC 9110 15.6.3 to 15.6.5)."""
-
 _SAYS: dict[int, tuple[Outcome, str]] = {
-    401: (Outcome.REJECTED, "http-login"),
-    403: (Outcome.REJECTED, "http-may-not-store"),
     404: (Outcome.REJECTED, "http-no-service"),
     405: (Outcome.REJECTED, "http-no-service"),
-    408: (Outcome.TRANSIENT, "http-waited"),
     409: (Outcome.REJECTED, "http-refused"),
-    413: (Outcome.REJECTED, "http-too-large"),
     415: (Outcome.REJECTED, "http-syntax"),
-    425: (Outcome.TRANSIENT, "http-not-yet"),
-    429: (Outcome.TRANSIENT, "http-too-many"),
-    501: (Outcome.REJECTED, "http-cannot-store"),
 }
-"""What HTTP status codes mean for an object, and the key of the reason (PS3.18 table 10.5.3-1, RFC 9110
-section 15, RFC 6585)."""
+"""What HTTP status codes mean of STOW-RS (PS3.18 table 10.5.3-1)."""
 
 
 class WebSender:
@@ -69,7 +51,7 @@ class WebSender:
         self._destination = destination
         self._url = destination.url.rstrip("/")
         self._client: DICOMwebClient | None = None
-        _session(destination).close()  # what is wrong with its files is told before anything is sent
+        self._session().close()  # what is wrong with its files is told before anything is sent
 
     def send(self, results: Sequence[StoredResult]) -> Iterator[Attempt]:
         """Store each; what the service says of it is its outcome."""
@@ -90,11 +72,11 @@ class WebSender:
     def answers(self) -> bool:
         """Whether the service answers a request without an object, and not a gateway in its place."""
         try:
-            with _session(self._destination) as session:
-                code = self._asked(session, min(self._destination.timeout_seconds, ASK_SECONDS))
+            with self._session() as session:
+                code = self._asked(session, min(self._destination.timeout_seconds, http_service.ASK_SECONDS))
         except (requests.RequestException, ConfigError):
             return False
-        return code not in _GATEWAYS
+        return code not in http_service.GATEWAYS
 
     def check(self) -> list[str]:
         """Send a request without an object, which nothing is stored of.
@@ -104,18 +86,19 @@ class WebSender:
         DestinationError
             When the service cannot be reached, does not let us in, or is none.
         """
-        with _session(self._destination) as session:
+        with self._session() as session:
             try:
                 code = self._asked(session, self._destination.timeout_seconds)
             except requests.RequestException as error:
-                raise DestinationError(f"{self._url}: {_trouble(error)[1]}") from None
+                raise DestinationError(f"{self._url}: {http_service.trouble(error, MAX_ANSWER)[1]}") from None
         # Services differ in what they say of a request without content; it is enough that they look at it.
         if code in (401, 403, 404, 405, 501) or code >= 500:
-            raise DestinationError(f"{self._url}: {_words(code)[1]}")
-        lines = [f"STOW-RS: HTTP {code} to a request without an object"]
-        if session.auth is not None and urlsplit(self._url).scheme == "http":
-            lines.append("caution: token or password go over the network in the clear; use https")
-        return lines
+            raise DestinationError(f"{self._url}: {http_service.words(code, _SAYS)[1]}")
+        said = f"STOW-RS: HTTP {code} to a request without an object"
+        return [said, *http_service.cautions(self._destination, session)]
+
+    def _session(self) -> requests.Session:
+        return http_service.session(self._destination, JSON, MAX_ANSWER)
 
     def _asked(self, session: requests.Session, seconds: float) -> int:
         """The HTTP status of the answer to a request without an object."""
@@ -131,7 +114,7 @@ class WebSender:
         if self._client is None:
             timeout = (CONNECT_SECONDS, self._destination.timeout_seconds)
             self._client = DICOMwebClient(
-                self._url, _session(self._destination), callback=_plain, chunk_size=WHOLE, timeout=timeout
+                self._url, self._session(), callback=_plain, chunk_size=WHOLE, timeout=timeout
             )
             self._client.set_http_retry_params(retry=False)  # the queue does that
         return self._client
@@ -148,7 +131,7 @@ class WebSender:
         except requests.HTTPError as error:
             return _refused(result, error.response)
         except requests.RequestException as error:
-            return Attempt(result, *_trouble(error))
+            return Attempt(result, *http_service.trouble(error, MAX_ANSWER))
         except Exception as error:  # from outside: its answer can be anything
             reason = Reason("answer-not-understood", error=type(error).__name__)
             return Attempt(result, Outcome.TRANSIENT, reason)
@@ -181,27 +164,7 @@ def _refused(result: StoredResult, response: requests.Response) -> Attempt:
         failed = _failed(result, Dataset.from_json(response.json()))
     except Exception:  # from outside: no JSON, no DICOM
         failed = None
-    return failed or Attempt(result, *_words(response.status_code))
-
-
-def _words(code: int) -> tuple[Outcome, Reason]:
-    # 5xx is the server's own trouble (RFC 9110 15.6), any other code something that a person must see to.
-    otherwise = (Outcome.TRANSIENT if code >= 500 else Outcome.REJECTED, "http-status")
-    outcome, key = _SAYS.get(code, otherwise)
-    return outcome, Reason(key, http=f"HTTP {code} {responses.get(code, '')}".strip())
-
-
-def _trouble(error: requests.RequestException) -> tuple[Outcome, Reason]:
-    """No answer at all. The library's own texts quote what was sent."""
-    if isinstance(error, requests.TooManyRedirects):
-        return Outcome.REJECTED, Reason("sends-elsewhere")
-    if isinstance(error, http_session.AnswerError):
-        return Outcome.TRANSIENT, Reason("web-answer-too-large", most=MAX_ANSWER >> 10)
-    if isinstance(error, requests.exceptions.SSLError):
-        return Outcome.TRANSIENT, Reason("web-no-tls")
-    if isinstance(error, requests.Timeout):
-        return Outcome.TRANSIENT, Reason("web-no-answer-in-time")
-    return Outcome.TRANSIENT, Reason("web-no-answer", error=type(error).__name__)
+    return failed or Attempt(result, *http_service.words(response.status_code, _SAYS))
 
 
 def _plain(response: requests.Response, **_: Any) -> requests.Response:
@@ -209,40 +172,3 @@ def _plain(response: requests.Response, **_: Any) -> requests.Response:
     media_type = response.headers.get("Content-Type", "")
     response.headers["Content-Type"] = media_type.partition(";")[0].strip().lower()
     return response
-
-
-def _session(destination: WebDestination) -> requests.Session:
-    session = http_session.session(
-        tls_context(destination) or tls.client_context(None),
-        seconds=destination.timeout_seconds,
-        most=lambda: MAX_ANSWER,
-        proxy=destination.proxy,
-    )
-    session.headers["Accept"] = JSON
-    session.auth = _login(destination)
-    return session
-
-
-class _Bearer(requests.auth.AuthBase):
-    """A bearer token (RFC 6750 section 2.1)."""
-
-    def __init__(self, token: str) -> None:
-        self._token = token
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self._token}"
-        return request
-
-
-def _login(destination: WebDestination) -> requests.auth.AuthBase | None:
-    name = destination.name
-    if destination.token_file is not None:
-        return _Bearer(secret.read(destination.token_file, f"destinations.{name}.token_file"))
-    if variable := destination.token_variable:
-        if not (token := os.environ.get(variable, "").strip()):
-            raise ConfigError(f"destinations.{name}.token_variable: the environment has no {variable}")
-        return _Bearer(token)
-    if destination.user is not None and destination.password_file is not None:
-        password = secret.read(destination.password_file, f"destinations.{name}.password_file")
-        return HTTPBasicAuth(destination.user, password)
-    return None

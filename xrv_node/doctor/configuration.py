@@ -16,7 +16,7 @@ from xrv_node.doctor.diagnosis import Examined, Found, State
 from xrv_node.errors import ConfigError
 from xrv_node.hl7 import mapping
 from xrv_node.settings import Settings
-from xrv_node.settings.destinations import DimseDestination, Hl7Destination, WebDestination
+from xrv_node.settings.destinations import DimseDestination, Hl7Destination, HttpSection
 from xrv_node.settings.section import is_loopback
 from xrv_node.settings.tls import TlsClientSection, TlsSection
 
@@ -73,7 +73,7 @@ def _tls_tables(settings: Settings) -> Iterator[tuple[str, TlsSection | TlsClien
 def _secrets(settings: Settings) -> Found:
     files = [("web.token_file", settings.web.token_file)]
     for one in settings.destinations:
-        if not isinstance(one, WebDestination):
+        if not isinstance(one, HttpSection):
             continue
         files += [(f"destinations.{one.name}.{k}", getattr(one, k)) for k in ("token_file", "password_file")]
         if one.token_variable and not os.environ.get(one.token_variable):

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pydicom import Dataset
 from pydicom.valuerep import PersonName
 
-from xrv_node.attributes import Code, codes, items, text
+from xrv_node.attributes import items, text
 from xrv_node.hl7.mapping import Mapping
-from xrv_node.hl7.report import Observation, observations
+from xrv_node.hl7.report import Observation, date, observations, requested, time_stamp
 from xrv_node.hl7.segments import Components, Field, message, segment
 
 VERSION = "2.5.1"
@@ -88,7 +87,7 @@ def _header(report: Dataset, route: Route, control_id: str, charset: str) -> dic
         4: route.sending_facility,
         5: route.receiving_application,
         6: route.receiving_facility,
-        7: _time(report, "Content"),
+        7: time_stamp(report, "Content"),
         9: ("ORU", "R01", "ORU_R01"),
         10: control_id,
         11: route.processing_id,
@@ -103,7 +102,7 @@ def _patient(report: Dataset) -> dict[int, Field]:
         1: "1",
         3: (text(report, "PatientID"), "", "", text(report, "IssuerOfPatientID"), "PI"),
         5: _names(report),
-        7: _date(text(report, "PatientBirthDate")),
+        7: date(text(report, "PatientBirthDate")),
         8: _SEXES.get(sex, "U") if sex else "",
     }
 
@@ -131,28 +130,14 @@ def _request(report: Dataset, mapping: Mapping) -> dict[int, Field]:
         1: "1",
         2: text(asked, "PlacerOrderNumberImagingServiceRequest"),
         3: filler or text(report, "StudyInstanceUID"),
-        4: _service(report, asked, mapping),
-        7: _time(report, "Study"),
+        4: requested(report, mapping),
+        7: time_stamp(report, "Study"),
         18: accession,
         19: text(asked, "RequestedProcedureID"),
-        22: _time(report, "Content"),
+        22: time_stamp(report, "Content"),
         24: mapping.order["section"],
         25: mapping.order["status"],
     }
-
-
-def _service(report: Dataset, asked: Dataset, mapping: Mapping) -> Components:
-    coded = codes(asked, "RequestedProcedureCodeSequence") or codes(report, "ProcedureCodeSequence")
-    if coded:
-        return _coded(coded[0])
-    if words := text(asked, "RequestedProcedureDescription") or text(report, "StudyDescription"):
-        return ("", words)
-    return tuple(mapping.order["service"])
-
-
-def _coded(code: Code) -> Components:
-    scheme, _, value = code.name.partition(":")
-    return (value, code.meaning, scheme)
 
 
 def _observed(number: int, one: Observation, mapping: Mapping) -> list[object]:
@@ -169,18 +154,3 @@ def _observed(number: int, one: Observation, mapping: Mapping) -> list[object]:
     }
     notes = (segment("NTE", {1: str(n), 3: words}) for n, words in enumerate(one.notes, 1) if words)
     return [segment("OBX", fields), *notes]
-
-
-def _time(report: Dataset, what: str) -> str:
-    """A time stamp (TS) of the attributes ``<what>Date`` and ``<what>Time``; only the date where the time is
-    none."""
-    date, time = _date(text(report, f"{what}Date")), text(report, f"{what}Time")
-    found = re.match(r"([01]\d|2[0-3])[0-5]\d([0-5]\d)?", time) if date else None
-    if found is None:
-        return date
-    zone = re.fullmatch(r"[+-]\d{4}", text(report, "TimezoneOffsetFromUTC"))
-    return f"{date}{found[0]}{zone[0] if zone else ''}"
-
-
-def _date(value: str) -> str:
-    return value if re.fullmatch(r"\d{4}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])", value) else ""

@@ -1,13 +1,15 @@
-"""What a readable report says, an observation each: read from the object that is sent."""
+"""What a readable report says, read from the object that is sent: as observations, as text, and of what."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from pydicom import Dataset
 from pydicom.sr.codedict import codes as dicom_codes
 
+from xrv_node.attributes import codes as coded
 from xrv_node.attributes import items, text
 from xrv_node.hl7.mapping import Mapping
 from xrv_node.report import codes
@@ -62,6 +64,57 @@ def observations(report: Dataset, mapping: Mapping) -> list[Observation]:
         if is_image:
             found += _findings(section, numbers[image - 1], image, mapping)
     return found
+
+
+def words(report: Dataset) -> str:
+    """A report as plain text: its headings with what is below them, but not the numbers of each image."""
+    sections = (one for one in items(report, "ContentSequence") if one.ValueType == "CONTAINER")
+    return "\n\n".join("\n".join(_lines(one)) for one in sections if _value(one) != codes.DETAILS.value)
+
+
+def _lines(item: Dataset) -> Iterator[str]:
+    name = _meaning(item.ConceptNameCodeSequence[0])
+    match item.ValueType:
+        case "CONTAINER":
+            yield name.upper()
+        case "TEXT":
+            yield f"{name}: {item.TextValue}"
+        case "CODE":
+            yield f"{name}: {_meaning(item.ConceptCodeSequence[0])}"
+        case "NUM":
+            measured = item.MeasuredValueSequence[0]
+            unit = measured.MeasurementUnitsCodeSequence[0]
+            yield f"{name}: {measured.NumericValue} {_meaning(unit)}"
+    for child in items(item, "ContentSequence"):
+        yield from _lines(child)
+
+
+def requested(report: Dataset, mapping: Mapping) -> Coded:
+    """The procedure that was asked for: a code, or a text behind an empty one."""
+    asked = next(iter(items(report, "ReferencedRequestSequence")), Dataset())
+    found = coded(asked, "RequestedProcedureCodeSequence") or coded(report, "ProcedureCodeSequence")
+    if found:
+        scheme, _, value = found[0].name.partition(":")
+        return (value, found[0].meaning, scheme)
+    if said := text(asked, "RequestedProcedureDescription") or text(report, "StudyDescription"):
+        return ("", said)
+    return tuple(mapping.order["service"])
+
+
+def time_stamp(report: Dataset, what: str) -> str:
+    """A time stamp (TS) of the attributes ``<what>Date`` and ``<what>Time``; only the date where the time is
+    none."""
+    day, time = date(text(report, f"{what}Date")), text(report, f"{what}Time")
+    found = re.match(r"([01]\d|2[0-3])[0-5]\d([0-5]\d)?", time) if day else None
+    if found is None:
+        return day
+    zone = re.fullmatch(r"[+-]\d{4}", text(report, "TimezoneOffsetFromUTC"))
+    return f"{day}{found[0]}{zone[0] if zone else ''}"
+
+
+def date(value: str) -> str:
+    """A date (DT); empty where it is none."""
+    return value if re.fullmatch(r"\d{4}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])", value) else ""
 
 
 def _sentences(section: Dataset, image: int, mapping: Mapping) -> Iterator[Observation]:

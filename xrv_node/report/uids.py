@@ -58,6 +58,11 @@ def device_uid(model_digest: str) -> str:
     return _derive("device", model_digest)
 
 
+def coding_scheme_uid(designator: str) -> str:
+    """Derive the UID of a coding scheme of our own."""
+    return _derive("coding scheme", designator)
+
+
 def tracking_uid(sop_instance_uid: str, label: str) -> str:
     """Derive the Tracking UID of one thing on one image, shared by every object that speaks of it.
 

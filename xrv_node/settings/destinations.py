@@ -98,10 +98,9 @@ class DimseDestination(_ArchiveSection):
     tls: TlsClientSection | None = None
 
 
-class WebDestination(DestinationSection):
-    """STOW-RS."""
+class HttpSection(DestinationSection):
+    """What is reached over HTTP."""
 
-    kind: Literal["web"] = "web"
     url: str = Field(pattern=r"^https?://[^\s/@?#]+(/[^\s@?#]*)?$")
     token_file: PathText | None = None
     token_variable: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
@@ -112,13 +111,19 @@ class WebDestination(DestinationSection):
     tls: TlsClientSection | None = None
 
     @model_validator(mode="after")
-    def _one_secret(self) -> WebDestination:
+    def _one_secret(self) -> HttpSection:
         if (self.user is None) != (self.password_file is None):
             raise ValueError("user and password_file go together: give both, or neither")
         given = [k for k in ("token_file", "token_variable", "user") if getattr(self, k) is not None]
         if len(given) > 1:
             raise ValueError(f"{' and '.join(given)}: a destination has one way to log in; keep one of them")
         return self
+
+
+class WebDestination(HttpSection):
+    """STOW-RS."""
+
+    kind: Literal["web"] = "web"
 
 
 class FolderDestination(DestinationSection):
@@ -149,6 +154,20 @@ class Hl7Destination(DestinationSection):
     tls: TlsClientSection | None = None
 
 
+Uri = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9+.-]*:[^\s|]+$")]
+"""Absolute, of a system of identifiers."""
+
+
+class FhirDestination(HttpSection):
+    """FHIR R4 resources of the readable report."""
+
+    kind: Literal["fhir"] = "fhir"
+    send: tuple[Literal["report"], ...] = ("report",)
+    patient_system: Uri | None = None
+    accession_system: Uri | None = None
+    find_patient: bool = False
+
+
 class ReplyDestination(_ArchiveSection):
     """C-STORE to who sent the images; `replies` makes a destination of each peer of it."""
 
@@ -163,7 +182,12 @@ class ReplyDestination(_ArchiveSection):
 
 
 Destination = Annotated[
-    DimseDestination | WebDestination | FolderDestination | ReplyDestination | Hl7Destination,
+    DimseDestination
+    | WebDestination
+    | FolderDestination
+    | ReplyDestination
+    | Hl7Destination
+    | FhirDestination,
     Field(discriminator="kind"),
 ]
 """The kinds of destination."""
