@@ -112,8 +112,8 @@ def test_what_was_once_taken_as_good_is_refused(tmp_path: Path) -> None:
         ('[priors]\nkind = 3', 'priors.kind: Input should be "none", "dimse" or "web" (got 3)'),
         (
             '[[destinations]]\nname = "a"\nkind = "folder"\npath = "x"\nhots = 1',
-            "destinations.a.hots: unknown key; accepted here: name, kind, send, when, report_skipped, language, "
-            "seg_geometry, seg_type, deflate, path",
+            "destinations.a.hots: unknown key; accepted here: name, kind, active, send, when, report_skipped, "
+            "language, seg_geometry, seg_type, deflate, path",
         ),
         ('[priors]\nhots = 1', "priors.hots: unknown key; accepted here: max_studies, kind, timeout_seconds"),
         ("priors = 3", "priors: a table is needed here; in a variable, one in JSON"),
