@@ -18,9 +18,14 @@ COLUMNS = ("stage", "epoch", "loss", "valid_loss", "auc", "best", "rate")
 
 
 def train(
-    out: Annotated[Path, typer.Option(help="Folder of the run and of what comes out.")],
     datasets: Annotated[
         list[str] | None, typer.Argument(help="As `datasets list` names them; none to train on phantoms.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of the run and of what comes out; needed, but for --measure.", show_default=False
+        ),
     ] = None,
     images: Annotated[
         list[Path] | None, typer.Option(help="The dataset's folder; again for each dataset, in their order.")
@@ -54,7 +59,8 @@ def train(
     measure: Annotated[
         Path | None,
         typer.Option(
-            help="Train nothing: measure this file, or an installed network by name, as the recipe says."
+            help="Train nothing: measure this file as the recipe says, or by name phantom-classifier, "
+            "phantom-segmenter, phantom-autoencoder by its own."
         ),
     ] = None,
     device: DeviceOption = "auto",
@@ -73,12 +79,16 @@ def train(
     from xrv_node.lab.train.splits import PARTS
 
     datasets, images = datasets or [], images or []
+    recipe = measure if recipe is None and train_small.is_one(measure) else recipe
     wanted = None if labels is None else tuple(label.strip() for label in labels.split(","))
     if recipe is not None and train_small.is_one(recipe):
         train_small.no_fine_tuning(init=init, task=task, epochs=epochs)
         given = {"labels": wanted, "steps": steps, "batch": batch, "seed": seed}
         data = train_small.Data(datasets, images, view)
-        train_small.train(recipe, given, data, out, name=name, device=device, resume=resume, measure=measure)
+        if measure is not None:
+            train_small.measure(recipe, given, data, measure, device=device)
+        else:
+            train_small.train(recipe, given, data, _folder(out), name=name, device=device, resume=resume)
         return
     if not datasets:
         raise ConfigError("name a dataset to fine-tune with, or a recipe that has a kind (docs/training.md)")
@@ -106,7 +116,7 @@ def train(
         done = run(
             tables,
             chosen,
-            out,
+            _folder(out),
             model_directory(directory, config),
             name=name,
             device=device,
@@ -117,6 +127,14 @@ def train(
         )
     print_table(rows, COLUMNS)
     _conclude(done)
+
+
+def _folder(out: Path | None) -> Path:
+    from xrv_node.errors import ConfigError
+
+    if out is None:
+        raise ConfigError("--out is needed: the folder of the run and of what comes out")
+    return out
 
 
 def _row(row: dict[str, Any]) -> dict[str, Any]:

@@ -40,6 +40,17 @@ def no_fine_tuning(**given: object) -> None:
         raise ConfigError(f"{', '.join(named)} is for fine-tuning, and the recipe has a kind: leave it out")
 
 
+def measure(recipe: Path, given: dict[str, Any], data: Data, file: Path, *, device: str) -> None:
+    """Print the figures of a network that there is."""
+    from xrv_node.lab.train.steps import plan as plans
+    from xrv_node.lab.train.steps import run
+
+    plan = plans.load(plans.found(recipe), **given)
+    network, points = _network(plan, file, device)
+    _, measured = run.measure(plan, _origins(plan, data), network, _say, points)
+    _show(plan, measured)
+
+
 def train(
     recipe: Path,
     given: dict[str, Any],
@@ -49,19 +60,13 @@ def train(
     name: str | None,
     device: str,
     resume: bool,
-    measure: Path | None,
 ) -> None:
-    """Train, or only measure, and print the figures."""
+    """Train, and print the figures."""
     from xrv_node.lab.train.steps import plan as plans
     from xrv_node.lab.train.steps import run
 
     plan = plans.load(plans.found(recipe), **given)
     origins = _origins(plan, data)
-    if measure is not None:
-        network, points = _network(plan, measure, device)
-        _, measured = run.measure(plan, origins, network, _say, points)
-        _show(plan, measured)
-        return
     for key, value in plan.model_dump(exclude_none=True).items():
         tell(f"{key} = {value}")
     with progress_bar("training") as on_step:

@@ -269,8 +269,8 @@ def test_a_segmenter_learns_from_the_outlines_of_a_dataset(tmp_path: Path) -> No
     )
     out, folder = tmp_path / "site-lungs", lungs(tmp_path / "nlm", 40)
     call = CliRunner().invoke
-    options = ["--images", str(folder), "--out", str(out), "--recipe", str(recipe), "--device", "cpu"]
-    done = call(app, ["train", "nlm-tb", *options])
+    options = ["--images", str(folder), "--recipe", str(recipe), "--device", "cpu"]
+    done = call(app, ["train", "nlm-tb", *options, "--out", str(out)])
     assert done.exit_code == 0, done.output
     told = json.loads((out / "figures.json").read_bytes())["measured"]["test"]
     assert min(one["Dice"] for one in told.values()) > 0.8
@@ -299,6 +299,13 @@ def test_what_does_not_go_together_is_said(arguments: list[str], words: str, tmp
     done = CliRunner().invoke(app, ["train", *arguments, "--out", str(tmp_path / "run")])
     assert isinstance(done.exception, ConfigError)
     assert words in str(done.exception)
+
+
+def test_a_network_of_the_set_is_measured_by_its_own_recipe_and_without_a_folder() -> None:
+    asked = CliRunner().invoke(app, ["train", "--measure", "phantom-classifier", "--epochs", "3"])
+    assert "--epochs is for fine-tuning, and the recipe has a kind" in str(asked.exception)
+    wanted = CliRunner().invoke(app, ["train", "--recipe", "phantom-classifier"])
+    assert str(wanted.exception) == "--out is needed: the folder of the run and of what comes out"
 
 
 def test_a_tenth_of_the_classifier_s_recipe_learns(tmp_path: Path) -> None:
