@@ -136,9 +136,11 @@ class NodeCollector(Collector):
         """Yield every metric of :data:`METRICS`."""
         with self._store.read() as db:
             samples = self._samples(db)
-            yield self._turnaround.collect(db)
+            took = self._turnaround.collect(db)
         for described in METRICS:
             if described.kind == "histogram":
+                took.documentation = described.meaning
+                yield took
                 continue
             family = CounterMetricFamily if described.kind == "counter" else GaugeMetricFamily
             metric = family(described.name, described.meaning, labels=described.labels)

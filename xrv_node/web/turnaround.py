@@ -47,8 +47,8 @@ class Histograms:
         self._sums = dict.fromkeys(_STAGES, 0.0)
 
     def collect(self, db: Session) -> HistogramMetricFamily:
-        """Return the metric as it is now."""
-        family = HistogramMetricFamily(NAME, "How long it took", labels=("stage",))
+        """Return the metric as it is now; what it means is for its table to say."""
+        family = HistogramMetricFamily(NAME, "", labels=("stage",))
         with self._lock:
             newest = db.scalar(select(func.max(AuditEvent.id))) or 0
             for stage in _STAGES:
