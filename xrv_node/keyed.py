@@ -1,4 +1,4 @@
-"""Digests by which the database knows a patient or an accession again, and that name neither."""
+"""Digests by which the database knows a patient, an accession or a station again, and that name none."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from xrv_node import durable
 
 _KEY_FILE = "patients.key"
 
-KNOWN_BY = {"accession": "AccessionNumber", "patient_id": "PatientID"}
+KNOWN_BY = {"accession": "AccessionNumber", "patient_id": "PatientID", "station": "StationName"}
 """Columns of an image's row that hold the digest of an attribute of its header."""
 
 

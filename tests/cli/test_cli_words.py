@@ -71,7 +71,7 @@ OPEN = {
     "paths", "study_instance_uid", "study_instance_uids", "--study", "--last", "--tester", "--reason", "--node",
     "--through", "--archive", "--archive-pdf", "--through-node", "--receive-host", "--to", "--calling-ae",
     "--thresholds", "--labels", "init --report-skipped", "--name", "--init", "--destination",
-    "--accession", "--patient", "studies list --sender",
+    "--accession", "--patient", "--station", "studies list --sender",
 }  # fmt: skip
 """Text that has no list: hosts, people, identifiers, names to be given."""
 

@@ -33,7 +33,7 @@ def site(tmp_path: Path, store: Store, spool: Spool) -> Path:
         (1, "XRAY1", {"AccessionNumber": "123"}),
         (2, "XRAY1", {"AccessionNumber": "1234", "PatientID": "9", **LATERAL}),
         (3, "XRAY2", {"AccessionNumber": "123", "PatientID": "9"}),
-        (4, "XRAY2", {"AccessionNumber": None, "PatientID": "123"}),
+        (4, "XRAY2", {"AccessionNumber": None, "PatientID": "123", "StationName": "R7"}),
     ):
         image = incoming(radiograph(1, study, **said), calling_ae=calling_ae)
         intake.accept(store, spool, FrontalSection(), image)
@@ -70,6 +70,7 @@ def day(ago: int) -> str:
         (["--patient", "123"], "4"),
         (["--patient", f"{SECRET}-4711", "--accession", "123"], "1"),
         (["--sender", "XRAY2"], "34"),
+        (["--station", "R7"], "4"),
         (["--verdict", "lateral"], "2"),
         (["--state", "reported"], "3"),
         (["--since", day(1)], "124"),

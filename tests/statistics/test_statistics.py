@@ -81,7 +81,7 @@ def site(store: Store, spool: Spool) -> Site:
 
 def counted(site: Site) -> Statistics:
     with site.store.read() as db:
-        return collect(db, "node", *SPAN)
+        return collect(db, site.spool, "node", *SPAN)
 
 
 def test_images_are_counted_by_day_station_and_verdict(site: Site) -> None:
@@ -94,6 +94,14 @@ def test_images_are_counted_by_day_station_and_verdict(site: Site) -> None:
     assert {row["verdict"]: row["images"] for row in found["verdicts"]} == {
         "frontal": 5, "lateral": 1, "phantom": 1,
     }  # fmt: skip
+
+
+def test_a_station_is_named_by_what_its_files_say_and_else_not(site: Site) -> None:
+    with site.store.begin() as db:
+        assert "R1" not in {station for (station,) in db.execute(select(Instance.station))}
+        db.execute(update(Instance).where(Instance.study_id == 1).values(purged_at=MONDAY))
+        digest = db.scalars(select(Instance.station).where(Instance.study_id == 1)).first()
+    assert {row["station"] for row in counted(site)["stations"]} == {"", f"({str(digest)[:8]})", "R2"}
 
 
 def test_findings_are_counted_by_week_with_an_interval(site: Site) -> None:
@@ -118,7 +126,7 @@ def test_reasons_are_counted_with_all_that_a_row_stands_for(site: Site) -> None:
 
 def test_what_is_outside_the_span_is_not_counted(site: Site) -> None:
     with site.store.read() as db:
-        found = collect(db, "node", MONDAY + timedelta(days=30), MONDAY + timedelta(days=60))
+        found = collect(db, site.spool, "node", MONDAY + timedelta(days=30), MONDAY + timedelta(days=60))
     assert (found["studies"], found["images"]) == (0, 0)
     assert all(not dict(found)[key] for key in TABLES)
 

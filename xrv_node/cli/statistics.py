@@ -38,6 +38,7 @@ def statistics(
     """
     from xrv_node import settings
     from xrv_node.report import codes
+    from xrv_node.spool import Spool
     from xrv_node.statistics import output, readers
     from xrv_node.statistics.collect import collect
     from xrv_node.statistics.rows import TABLES, TITLES
@@ -48,7 +49,7 @@ def statistics(
     end = ((until or today.replace(tzinfo=None)) + timedelta(days=1)).astimezone()
     told = None if labels is None else readers.read(labels, codes.findings())
     with opened(config) as store, store.read() as db:
-        found = collect(db, loaded.node.name, begin, end)
+        found = collect(db, Spool(loaded.data_dir), loaded.node.name, begin, end)
         if told is not None:
             beside, missing = readers.compare(db, told, loaded.data_dir, begin, end)
             found = {**found, "agreement": beside, "labels_without_study": missing}

@@ -40,6 +40,7 @@ def list_(
     sender: Annotated[str | None, typer.Option(help="An image came from this AE title.")] = None,
     accession: Annotated[str | None, typer.Option(help="An image has this Accession Number.")] = None,
     patient: Annotated[str | None, typer.Option(help="An image has this Patient ID.")] = None,
+    station: Annotated[str | None, typer.Option(help="An image has this Station Name.")] = None,
     state: Annotated[str | None, typer.Option(help="open, closed, reported or failed.")] = None,
     verdict: Annotated[
         str | None,
@@ -52,8 +53,8 @@ def list_(
 ) -> None:
     """The studies, newest first; with several options those that match all of them.
 
-    Accession and patient are compared by keyed digests, and shown nowhere. Days are of this machine's time
-    zone.
+    Accession, patient and station are compared by keyed digests, and shown nowhere. Days are of this
+    machine's time zone.
     """
     from datetime import timedelta
 
@@ -73,7 +74,7 @@ def list_(
         which = [
             *lookup.came(first, end),
             *lookup.with_image(calling_ae=sender, verdict=verdict),
-            *lookup.said(db, spool, accession=accession, patient_id=patient),
+            *lookup.said(db, spool, accession=accession, patient_id=patient, station=station),
         ]
         rows = queries.studies(db, *which, state=state, limit=limit)
     if as_json:

@@ -149,7 +149,7 @@ class Instance(Base):
     patient_id: Mapped[str | None] = mapped_column(String(64))
     """The same of Patient ID."""
     station: Mapped[str | None] = mapped_column(String(64))
-    """Station Name: of the device, not of a person. NULL of what came before it was kept."""
+    """The same of Station Name, a text of the site's, which may name anybody."""
 
     study: Mapped[Study] = relationship(back_populates="instances")
 

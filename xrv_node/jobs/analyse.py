@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from xrv_node import disk, intact, priority, reasons
 from xrv_node.analyse.analysis_file import save
+from xrv_node.attributes import text
 from xrv_node.db import progress, queue, trail
 from xrv_node.db.queue import Claim, LeaseLostError
 from xrv_node.db.store import Store
@@ -280,7 +281,7 @@ def _level(
     asked = priority.of_header(header)
     at = instance.received_at
     return priority.level(
-        priorities, Known(instance.calling_ae, instance.station or "", asked, at, findings=found)
+        priorities, Known(instance.calling_ae, text(header, "StationName"), asked, at, findings=found)
     )
 
 

@@ -1,4 +1,4 @@
-"""Which studies: by their time, their images, and accession or patient, of which there are digests.
+"""Which studies: by their time, their images, and accession, patient or station, of which there are digests.
 
 Of images that came before there were such, the header is read, as long as the file is there.
 """
@@ -36,7 +36,7 @@ def with_image(**columns: str | None) -> list[ColumnElement[bool]]:
 
 
 def said(db: Session, spool: Spool, **values: str | None) -> list[ColumnElement[bool]]:
-    """The studies of which an image has this accession or Patient ID.
+    """The studies of which an image has this accession, Patient ID or Station Name.
 
     Parameters
     ----------

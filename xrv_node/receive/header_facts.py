@@ -48,8 +48,6 @@ class Facts:
     """At most 16 characters (PS3.5 6.2, CS)."""
     known_by: Mapping[str, str]
     """What the row's digests are made of (``keyed.KNOWN_BY``), by column; nothing else is kept of it."""
-    station: str
-    """Station Name, at most 64 characters."""
     study_priority: frozenset[str]
     """What it says of how urgent it is (`priority.of_header`)."""
     is_result: bool
@@ -76,8 +74,8 @@ def read(path: Path, sop_class_uid: str, sop_instance_uid: str, rules: FrontalSe
         modality = text(header, "Modality")[:16]
         decision = frontal.decide(header, min_age_years=rules.min_age_years)
         known_by = {column: text(header, keyword) for column, keyword in KNOWN_BY.items()}
-        station, urgency = text(header, "StationName")[:64], priority.of_header(header)
-        return Facts(study, series, modality, known_by, station, urgency, _is_result(header), decision)
+        urgency = priority.of_header(header)
+        return Facts(study, series, modality, known_by, urgency, _is_result(header), decision)
 
 
 def check_uids(**uids: str) -> None:

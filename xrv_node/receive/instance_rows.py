@@ -66,7 +66,7 @@ class Received:
     sha256: str
     size: int
     digests: Mapping[str, str]
-    """Of accession and patient, by column."""
+    """Of accession, patient and station, by column."""
     priority: int
     """The level that it gives its study."""
 
@@ -152,7 +152,6 @@ def _new(
         "path": spool.relative(path),
         "calling_ae": incoming.calling_ae[:16],  # of one that is escaped the trail has the whole
         "received_at": now,
-        "station": received.facts.station or None,
         "state": InstanceState.QUEUED if analyse else InstanceState.SKIPPED,
     }
     row = db.connection().execute(_ADD, {**fields, **judged, **received.digests}).scalar_one()

@@ -84,7 +84,7 @@ def accept(
         facts = header_facts.read(draft, incoming.sop_class_uid, incoming.sop_instance_uid, rules)
         digests = {c: keyed.attribute(spool.root, c, value) for c, value in facts.known_by.items()}
         caller, now = incoming.calling_ae[:16], datetime.now(UTC)
-        known = priority.Known(caller, facts.station, facts.study_priority, now)
+        known = priority.Known(caller, facts.known_by["station"], facts.study_priority, now)
         level = priority.level(priorities, known)
         received = Received(incoming, facts, digest, draft.stat().st_size, digests, level)
         return _settle(store, spool, received, draft, undecided=undecided)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import numpy as np
@@ -12,7 +13,11 @@ from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session
 
 from xrv_node import reasons
+from xrv_node.attributes import text
 from xrv_node.db.tables import AnalysisRow, AuditEvent, Delivery, DeliveryState, Instance, ResultRow, Study
+from xrv_node.errors import ImageError
+from xrv_node.radiograph.header import read_header
+from xrv_node.spool import Spool
 from xrv_node.statistics.interval import wilson
 from xrv_node.statistics.rows import (
     DayRow,
@@ -31,11 +36,13 @@ SKIPPED = "instance.skipped"
 _STATES = ("analysed", "skipped", "failed")
 
 
-def collect(db: Session, node: str, since: datetime, until: datetime) -> Statistics:
+def collect(db: Session, spool: Spool, node: str, since: datetime, until: datetime) -> Statistics:
     """Count what came from `since` on and before `until`.
 
     Parameters
     ----------
+    spool
+        With the headers that name stations: the database has their digests.
     node
         The node's name.
     since, until
@@ -49,7 +56,7 @@ def collect(db: Session, node: str, since: datetime, until: datetime) -> Statist
         "studies": len({image.study_id for image in images}),
         "images": len(images),
         "days": days(images, since),
-        "stations": stations(images),
+        "stations": stations(images, spool),
         "verdicts": verdicts(db, since, until),
         "turnaround": list(turnaround(db, since, until)),
         "findings": findings(db, since, until),
@@ -87,16 +94,28 @@ def days(images: Iterable[Instance], zone: datetime) -> list[DayRow]:
     return [DayRow(day=day, **_counted(found[day])) for day in sorted(found)]  # type: ignore[typeddict-item]
 
 
-def stations(images: Iterable[Instance]) -> list[StationRow]:
+def stations(images: Sequence[Instance], spool: Spool) -> list[StationRow]:
     """By station and sender, those with the most images first."""
+    names = _names(images, spool)
     found: defaultdict[tuple[str, str], list[Instance]] = defaultdict(list)
     for image in images:
-        found[image.station or "", image.calling_ae].append(image)
+        found[names[image.station or ""], image.calling_ae].append(image)
     ordered = sorted(found, key=lambda key: (-len(found[key]), key))
     return [
         StationRow(station=station, sender=sender, **_counted(found[station, sender]))  # type: ignore[typeddict-item]
         for station, sender in ordered
     ]
+
+
+def _names(images: Sequence[Instance], spool: Spool) -> dict[str, str]:
+    """Station Name by its digest, from the newest image whose file is there; where none is, the digest's
+    beginning."""
+    found = {"": ""}
+    for image in reversed(images):
+        if image.station and image.station not in found and image.purged_at is None:
+            with suppress(ImageError, OSError):
+                found[image.station] = text(read_header(spool.absolute(image.path)), "StationName")
+    return {digest: f"({digest[:8]})" for image in images if (digest := image.station)} | found
 
 
 def verdicts(db: Session, since: datetime, until: datetime) -> list[VerdictRow]:

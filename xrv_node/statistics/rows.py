@@ -27,7 +27,8 @@ class StationRow(TypedDict):
     """What came from one station."""
 
     station: str
-    """Station Name; empty: the images name none."""
+    """Station Name; empty: the images name none; in brackets the beginning of its digest, where no file is
+    left."""
     sender: str
     """AE title that sent them."""
     studies: int
