@@ -74,11 +74,11 @@ def test_a_destination_is_away_since_it_took_something_for_the_last_time(
     store: Store, tmp_path: Path
 ) -> None:
     settings = configured(tmp_path, OUT)
-    delivery(store, "out")  # not tried yet: nothing is known
+    delivery(store, "out")  # not tried yet: nothing is known, but it waits too
     assert states(found(settings, "jobs")) == [State.OK]
     delivery(store, "out", tried=LONG_AGO + timedelta(hours=2))
     (finding,) = found(settings, "jobs")
-    assert finding.says == f"out takes nothing since 2026-01-02 03:04 UTC, 1 jobs wait: {WHY}"
+    assert finding.says == f"out takes nothing since 2026-01-02 03:04 UTC, 2 waiting: {WHY}"
     assert "`xrv-node destinations check out`" in finding.remedy
     delivery(store, "out", "delivered", tried=LONG_AGO + timedelta(hours=1), job="done")
     assert "since 2026-01-02 04:04 UTC" in found(settings, "jobs")[0].says

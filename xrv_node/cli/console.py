@@ -143,6 +143,8 @@ def print_checked(rows: Sequence[Checked], *, as_json: bool) -> None:
     """Print what was tried, and end the command: with 1 when one of it failed."""
     if as_json:
         print_json(rows)
+    elif not rows:
+        say("none")
     else:
         for row in rows:
             say(

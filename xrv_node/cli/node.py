@@ -88,6 +88,6 @@ def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 def _print_status(found: dict[str, Any], amiss: list[dict[str, str]]) -> None:
     if found["commissioning"]:
         found = found | {"commissioning": "True: last started to answer for phantoms alone"}
-    print_fields(found)
+    print_fields({key: "none" if value in (None, [], {}) else value for key, value in found.items()})
     for one in amiss:
         say(f"amiss: {one['says']}; {one['remedy']}")

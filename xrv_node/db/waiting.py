@@ -29,7 +29,7 @@ class Away:
     """It took nothing since: then the oldest of what waits was queued, or it took something for the last
     time."""
     jobs: int
-    """Deliveries that were tried and wait."""
+    """Deliveries that wait: those that were tried, and those that came since and are not."""
     why: Reason
     """Of the last try."""
 
@@ -45,11 +45,18 @@ def parked(db: Session) -> list[tuple[str, str | None, int]]:
 
 def away(db: Session) -> list[Away]:
     """The destinations that took nothing at the last try."""
+    was_tried = Delivery.error.is_not(None)
     tried = (
-        select(Delivery.destination, func.count(), func.min(Job.created_at), func.max(Delivery.updated_at))
+        select(
+            Delivery.destination,
+            func.count(),
+            func.min(Job.created_at).filter(was_tried),
+            func.max(Delivery.updated_at).filter(was_tried),
+        )
         .join(Job, Job.delivery_id == Delivery.id)
-        .where(Job.state.in_(_WAITS), Delivery.state == DeliveryState.WAITING, Delivery.error.is_not(None))
+        .where(Job.state.in_(_WAITS), Delivery.state == DeliveryState.WAITING)
         .group_by(Delivery.destination)
+        .having(func.count().filter(was_tried) > 0)
     )
     found = []
     for destination, number, oldest, last in db.execute(tried.order_by(Delivery.destination)):

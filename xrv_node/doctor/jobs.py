@@ -30,6 +30,6 @@ def look(db: Session, settings: Settings) -> Found:
     for one in waiting.away(db):
         if one.destination in names:
             since = f"{one.since:%Y-%m-%d %H:%M} UTC"
-            says = f"{one.destination} takes nothing since {since}, {one.jobs} jobs wait: {one.why}"
+            says = f"{one.destination} takes nothing since {since}, {one.jobs} waiting: {one.why}"
             remedy = f"`xrv-node destinations check {one.destination}`; they are sent when it is back"
             yield State.FAIL, says, remedy
