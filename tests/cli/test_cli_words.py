@@ -26,6 +26,8 @@ CLOSED: dict[tuple[str, str], tuple[str, str]] = {
     ("studies list", "--verdict"): ("studies list", "frontal"),
     ("studies resend", "--kind"): ("studies resend 1.2", "report"),
     ("studies resend", "--to"): ("studies resend 1.2", "out"),
+    ("export", "--verdict"): ("export out --deidentify", "frontal"),
+    ("export", "--finding"): ("export out --deidentify", "Effusion"),
     ("audit list", "--event"): ("audit list", "instance.received"),
     ("acceptance", "--kind"): ("acceptance", "seg"),
     ("explain", "--method"): (f"explain {IMAGE}", "gradcam"),
@@ -71,7 +73,7 @@ OPEN = {
     "paths", "study_instance_uid", "study_instance_uids", "--study", "--last", "--tester", "--reason", "--node",
     "--through", "--archive", "--archive-pdf", "--through-node", "--receive-host", "--to", "--calling-ae",
     "--thresholds", "--labels", "init --report-skipped", "--name", "--init", "--destination",
-    "--accession", "--patient", "--station", "studies list --sender",
+    "--accession", "--patient", "--station", "studies list --sender", "export --sender",
 }  # fmt: skip
 """Text that has no list: hosts, people, identifiers, names to be given."""
 

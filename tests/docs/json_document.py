@@ -52,6 +52,7 @@ DOCUMENTS: dict[str, Any] = {
     "studies purge": list[Purged],
     "studies resend": documents.Resent,
     "studies reprocess": documents.Reprocessed,
+    "export": documents.Exported,
     "audit list": list[rows.EventRow],
     "audit show": list[rows.TimelineRow],
     "audit verify": documents.Verified,

@@ -11,6 +11,7 @@ association.refused         Security Alert (A.5.3.11), Node Authentication
 configuration.changed,      Security Alert, Software Configuration
 models.changed
 study.purged                DICOM Study Deleted (A.5.3.8)
+study.exported              Data Export (A.5.3.5), by the person who did it
 node.started, .stopped      Application Activity (A.5.3.1)
 ==========================  =================================================
 
@@ -153,6 +154,16 @@ def _purged(node: _Node, detail: Row) -> AuditMessage:
     return AuditMessage(STUDY_DELETED, "D", who, says=str(detail.get("what") or ""))
 
 
+def _exported(node: _Node, detail: Row) -> AuditMessage:
+    """The medium is a folder that the trail does not name: people name folders after patients."""
+    folder = Participant("folder", (DESTINATION, DESTINATION_MEDIA), media=True)
+    who = (node.ourselves(SOURCE), *_person(detail), folder)
+    how = "de-identified" if detail.get("deidentified") else "identified"
+    return AuditMessage(
+        EXPORT, "R", who, says=f"{detail.get('images')} images, {detail.get('results')} results, {how}"
+    )
+
+
 def _started(node: _Node, detail: Row) -> AuditMessage:
     who = (node.ourselves(APPLICATION), *_person(detail, APPLICATION_LAUNCHER))
     return AuditMessage(APPLICATION_ACTIVITY, "E", who, (APPLICATION_START,))
@@ -180,6 +191,7 @@ _MESSAGES: dict[str, Callable[[_Node, Row], AuditMessage]] = {
     "configuration.changed": _changed,
     "models.changed": _changed,
     "study.purged": _purged,
+    "study.exported": _exported,
     "node.started": _started,
     "node.stopped": _stopped,
 }

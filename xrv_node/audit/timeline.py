@@ -86,6 +86,11 @@ def _reported(detail: Row) -> str:
     return f"reported, revision {detail.get('revision')}: {kinds}; destinations: {to}{silent}"
 
 
+def _exported(detail: Row) -> str:
+    how = "de-identified" if detail.get("deidentified") else "with patient data"
+    return f"exported {how}: {detail.get('images')} images, {detail.get('results')} results"
+
+
 def _sent(how: str) -> Callable[[Row], str]:
     def sentence(detail: Row) -> str:
         more = detail.get("status"), detail.get("remark"), detail.get("why")
@@ -123,6 +128,7 @@ _SAYS: dict[str, str | Callable[[Row], str]] = {
     "study.reopened": "opened again: more of it came",
     "study.reported": _reported,
     "study.reprocessed": lambda d: f"to be analysed again, revision {d.get('revision')}",
+    "study.exported": _exported,
     "study.resent": lambda d: f"results to be sent again: {len(d.get('deliveries') or ())}",
     "priors.unavailable": lambda d: f"earlier studies were not to be had: {d.get('why')}",
     "result.delivered": _sent("sent to"),

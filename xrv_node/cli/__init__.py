@@ -31,6 +31,7 @@ from xrv_node.cli.demo import demo
 from xrv_node.cli.doctor import doctor
 from xrv_node.cli.embed import embed
 from xrv_node.cli.explain import explain
+from xrv_node.cli.export import export
 from xrv_node.cli.reconstruct import reconstruct
 from xrv_node.cli.segment import segment
 from xrv_node.cli.send import send
@@ -55,6 +56,7 @@ app.command()(send)
 app.command()(demo)
 app.command()(acceptance)
 app.command()(statistics)
+app.command()(export)
 for command in (classify, segment, explain, embed, reconstruct, validate, train):
     app.command()(command)
 for group in (config, jobs, studies, audit, models, destinations, alerts, datasets, monitor, phantom):

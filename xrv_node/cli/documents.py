@@ -121,3 +121,33 @@ class Verified(TypedDict):
     """What retention has removed: ``through`` which event, its ``hash``, the ``file`` that has them."""
     last: str
     """The hash of the newest event."""
+
+
+class LeftOut(TypedDict):
+    """What was not exported for one reason."""
+
+    why: str
+    """Its key."""
+    says: str
+    """In words."""
+    instances: list[str]
+    """SOP Instance UIDs, as they are in the node."""
+
+
+class Exported(TypedDict):
+    """What is in the folder of an export."""
+
+    folder: Path
+    """Where it is."""
+    deidentified: bool
+    """Whether patient data were taken out."""
+    methods: dict[str, str]
+    """By which profile and options: codes of PS3.16 CID 7050 with their meanings."""
+    studies: int
+    """How many have an image in it."""
+    images: int
+    """How many there are."""
+    results: int
+    """The same of results."""
+    left_out: list[LeftOut]
+    """What is not in it."""

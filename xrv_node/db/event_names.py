@@ -38,6 +38,7 @@ EVENTS: dict[str, str] = {
     "result.delivered": "a destination has it",
     "result.not_committed": "an archive does not commit to keep it",
     "study.closed": "nothing more is expected",
+    "study.exported": "a person took its images and results away",
     "study.prioritised": "it goes before others",
     "study.purged": "its files were removed",
     "study.reopened": "more of it came",
