@@ -115,7 +115,8 @@ def test_status_counts(site: Path) -> None:
     assert found["jobs"] == {"analyse parked": 1}
     assert (found["version"], found["commissioning"]) == (VERSION, False)
     told = xrv("status", "--config", site, code=1)
-    assert "studies: open:1" in told
+    assert "studies: open:1\n" in told
+    assert "refuses: none\n" in told
     assert "amiss: 1 parked: analyse; `xrv-node jobs list --state parked` says why" in told
     xrv("jobs", "retry", "--parked", "--config", site)
     assert "amiss" not in xrv("status", "--config", site)
@@ -186,6 +187,8 @@ def test_destinations_are_listed_and_checked(site: Path) -> None:
     )
     site.write_text('[[destinations]]\nname="d"\nkind="dimse"\nae_title="A"\nhost="127.0.0.1"\nport=1\n')
     assert "is it running and reachable?" in xrv("destinations", "check", "--config", site, code=1)
+    site.write_text("")
+    assert xrv("destinations", "check", "--config", site) == "none\n"
 
 
 def test_send_says_what_is_wrong(tmp_path: Path) -> None:

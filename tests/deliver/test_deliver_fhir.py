@@ -19,10 +19,12 @@ pytest.importorskip("fhir.resources", reason="the extra fhir is not installed")
 from xrv_node import report
 from xrv_node.db.store import Store
 from xrv_node.db.tables import ResultRow
-from xrv_node.deliver import fhir as sending
 from xrv_node.deliver.attempt import Outcome
 from xrv_node.deliver.fhir import FhirSender
+from xrv_node.doctor import configuration
 from xrv_node.errors import ConfigError, DestinationError
+from xrv_node.hl7 import fhir
+from xrv_node.settings import Settings
 from xrv_node.settings.destinations import FhirDestination
 from xrv_node.settings.tls import TlsClientSection
 from xrv_node.spool import Spool
@@ -198,6 +200,10 @@ def test_a_file_that_is_no_report_is_tried_again(tmp_path: Path) -> None:
 
 
 def test_without_the_extra_it_is_told_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sending, "find_spec", lambda _: None)
-    with pytest.raises(ConfigError, match=r'destinations.ehr.kind: "fhir" needs an extra: pip install'):
+    monkeypatch.setattr(fhir, "installed", lambda: False)
+    with pytest.raises(ConfigError, match=r'destinations.ehr.kind: "fhir" needs an extra.*: pip install'):
         sender(1)
+    settings = Settings(destinations=(FhirDestination(name="ehr", url="http://x/fhir"),))
+    assert 'destinations.ehr.kind: "fhir" needs an extra, which is not installed' in [
+        says for _, says, _ in configuration.look(settings)
+    ]

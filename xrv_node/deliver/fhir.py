@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Sequence
-from importlib.util import find_spec
 
 import requests
 from pydicom import dcmread
@@ -50,10 +49,8 @@ class FhirSender:
     """
 
     def __init__(self, destination: FhirDestination, calling_ae: str) -> None:
-        if find_spec("fhir") is None:
-            raise ConfigError(
-                f"destinations.{destination.name}.kind: \"fhir\" needs an extra: pip install 'xrv-node[fhir]'"
-            )
+        if not fhir.installed():
+            raise ConfigError(f"destinations.{destination.name}.kind: {fhir.MISSING}: {fhir.REMEDY}")
         self._destination = destination
         self._url = destination.url.rstrip("/")
         self._site = fhir.Site(

@@ -14,9 +14,9 @@ from pathlib import Path
 from xrv_node import languages, tls
 from xrv_node.doctor.diagnosis import Examined, Found, State
 from xrv_node.errors import ConfigError
-from xrv_node.hl7 import mapping
+from xrv_node.hl7 import fhir, mapping
 from xrv_node.settings import Settings
-from xrv_node.settings.destinations import DimseDestination, Hl7Destination, HttpSection
+from xrv_node.settings.destinations import DimseDestination, FhirDestination, Hl7Destination, HttpSection
 from xrv_node.settings.section import is_loopback
 from xrv_node.settings.tls import TlsClientSection, TlsSection
 
@@ -34,7 +34,7 @@ def configuration(node: Examined) -> Found:
 
 def look(settings: Settings) -> Found:
     """What is wrong, the key first, and the remedy."""
-    for part in (_certificates, _secrets, _mappings, _ports, _callers, _languages):
+    for part in (_certificates, _secrets, _mappings, _extras, _ports, _callers, _languages):
         yield from part(settings)
 
 
@@ -107,6 +107,12 @@ def _mappings(settings: Settings) -> Found:
                 mapping.load(one.mapping_file, f"destinations.{one.name}.mapping_file")
             except ConfigError as error:
                 yield State.FAIL, str(error), "correct the file; dicom_config/hl7.toml has every row"
+
+
+def _extras(settings: Settings) -> Found:
+    for one in settings.destinations:
+        if isinstance(one, FhirDestination) and not fhir.installed():
+            yield State.FAIL, f"destinations.{one.name}.kind: {fhir.MISSING}", fhir.REMEDY
 
 
 def _private(key: str, file: Path) -> Found:

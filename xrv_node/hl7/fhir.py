@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from importlib.util import find_spec
 from typing import Any
 from urllib.parse import quote
 from uuid import NAMESPACE_OID, uuid5
@@ -27,6 +28,9 @@ from xrv_node.hl7.report import Observation, observations, requested, time_stamp
 from xrv_node.report import codes, read_back, uids
 
 Json = dict[str, Any]
+
+MISSING = '"fhir" needs an extra, which is not installed'
+REMEDY = "pip install 'xrv-node[fhir]'"
 
 _HL7 = "http://terminology.hl7.org/CodeSystem/"
 _DICOM_UID = "urn:dicom:uid"
@@ -61,6 +65,11 @@ class Transaction:
     data: bytes
     """UTF-8."""
     entries: int
+
+
+def installed() -> bool:
+    """Whether the extra ``fhir`` is; by what comes with it, for a folder of anybody's may be called fhir."""
+    return find_spec("fhir_core") is not None
 
 
 def build(report: Dataset, site: Site) -> Transaction:
