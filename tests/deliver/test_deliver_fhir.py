@@ -199,6 +199,26 @@ def test_a_file_that_is_no_report_is_tried_again(tmp_path: Path) -> None:
     assert (attempt.outcome, str(attempt.reason)) == (Outcome.TRANSIENT, "our own file: InvalidDicomError")
 
 
+@pytest.mark.parametrize(
+    ("keyword", "outcome"),
+    [
+        ("ContentSequence", Outcome.TRANSIENT),
+        ("PatientName", Outcome.DELIVERED),
+        ("Manufacturer", Outcome.DELIVERED),
+    ],
+)
+def test_a_report_that_lacks_something_stops_nothing(
+    stored: StoredResult, tmp_path: Path, keyword: str, outcome: Outcome
+) -> None:
+    damaged = dcmread(stored.path)
+    delattr(damaged, keyword)
+    damaged.save_as(tmp_path / "r.dcm")
+    lacking = StoredResult("report", stored.sop_class_uid, stored.sop_instance_uid, tmp_path / "r.dcm")
+    with server() as peer:
+        first, second = sender(peer.port).send([lacking, stored])
+    assert (first.outcome, second.outcome) == (outcome, Outcome.DELIVERED)
+
+
 def test_without_the_extra_it_is_told_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fhir, "installed", lambda: False)
     with pytest.raises(ConfigError, match=r'destinations.ehr.kind: "fhir" needs an extra.*: pip install'):

@@ -64,7 +64,7 @@ class FhirSender:
         for result in results:
             try:
                 made = fhir.build(dcmread(result.path), self._site)
-            except (OSError, InvalidDicomError, zlib.error, AttributeError) as error:
+            except (OSError, InvalidDicomError, zlib.error, AttributeError, LookupError) as error:
                 yield Attempt(result, Outcome.TRANSIENT, Reason("own-file", error=type(error).__name__))
             except ValueError as error:
                 yield Attempt(result, Outcome.REJECTED, Reason("fhir-not-valid", where=str(error)))

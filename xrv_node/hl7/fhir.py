@@ -20,9 +20,10 @@ from uuid import NAMESPACE_OID, uuid5
 from pydantic import ValidationError
 from pydicom import Dataset
 from pydicom.sr.codedict import codes as dicom_codes
+from pydicom.sr.coding import Code
 from pydicom.valuerep import PersonName
 
-from xrv_node.attributes import text
+from xrv_node.attributes import items, text
 from xrv_node.hl7 import mapping
 from xrv_node.hl7.report import Observation, observations, requested, time_stamp, words
 from xrv_node.report import codes, read_back, uids
@@ -167,13 +168,7 @@ def _finding(
 
 
 def _device(report: Dataset, notice: str) -> Json:
-    observer = str(
-        next(
-            item.UID
-            for item in report.ContentSequence
-            if item.ConceptNameCodeSequence[0].CodeValue == dicom_codes.DCM.DeviceObserverUID.value
-        )
-    )
+    observer = text(_item(report, dicom_codes.DCM.DeviceObserverUID), "UID")
     return {
         "resourceType": "Device",
         "identifier": [_identifier(_DICOM_UID, f"urn:oid:{observer}")],
@@ -222,11 +217,16 @@ def _text_form(report: Dataset) -> Json:
 
 
 def _language(report: Dataset) -> str:
-    name = dicom_codes.DCM.LanguageOfContentItemAndDescendants.value
-    for item in report.ContentSequence:
-        if item.ConceptNameCodeSequence[0].CodeValue == name:
-            return str(item.ConceptCodeSequence[0].CodeValue)
-    return ""
+    coded = items(_item(report, dicom_codes.DCM.LanguageOfContentItemAndDescendants), "ConceptCodeSequence")
+    return text(coded[0], "CodeValue") if coded else ""
+
+
+def _item(report: Dataset, name: Code) -> Dataset:
+    """The content item of that name below the root; an empty one where there is none."""
+    for item in items(report, "ContentSequence"):
+        if text(items(item, "ConceptNameCodeSequence")[0], "CodeValue") == name.value:
+            return item
+    return Dataset()
 
 
 def _entry(resource: Json) -> Json:
