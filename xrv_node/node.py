@@ -72,7 +72,7 @@ def run_receiver(settings: Settings, stop: threading.Event, replaced: threading.
 def run_worker(settings: Settings, stop: threading.Event, *, commissioning: bool) -> None:
     """Load the models, then analyse and report until told to stop."""
     from xrv_node import models
-    from xrv_node.analyse import engine_choice, gate, view
+    from xrv_node.analyse import checks, engine_choice, gate, view
     from xrv_node.analyse.analyser import Analyser
     from xrv_node.constancy import measure
     from xrv_node.db import queue
@@ -97,7 +97,9 @@ def run_worker(settings: Settings, stop: threading.Event, *, commissioning: bool
             )
             identity = networks.identity
             engines = engine_choice.chosen(directory, networks)
-            analyser = Analyser(networks, engines, gate.load(directory, identity, RESAMPLER))
+            limits = gate.load(directory, identity, RESAMPLER)
+            doubts = checks.configured(settings.models, directory, networks.device)
+            analyser = Analyser(networks, engines, limits, doubts)
         views = view.reader(settings.models.view, directory, of_phantoms.device)
         with store.begin() as db:
             changes.models_loaded(db, identity, owner=owner)
@@ -109,6 +111,7 @@ def run_worker(settings: Settings, stop: threading.Event, *, commissioning: bool
             engines={} if analyser is None else analyser.engines,
             gate="fitted" if analyser is not None and analyser.fitted else "flags only",
             views="pixels" if views else "header",
+            mismatch=sorted(settings.models.limits),
         )
 
         def analysed(claims: Sequence[queue.Claim]) -> None:

@@ -63,7 +63,7 @@ def check_weights(settings: Settings) -> None:
     from xrv_node.models import catalog
     from xrv_node.report import codes
 
-    missing = models.missing(settings.models.names, settings.models_dir)
+    missing = models.missing(settings.models.needed, settings.models_dir)
     if missing:
         raise WeightsError(
             f"no weights for {', '.join(missing)} in {settings.models_dir}. Get them with",

@@ -67,6 +67,7 @@ DOCUMENTS: dict[str, Any] = {
     "models pull": list[network_documents.ModelRow],
     "models verify": list[network_documents.VerifiedModel],
     "models fit-gate": network_documents.FittedGate,
+    "models fit-mismatch": network_documents.FittedMismatch,
     "models benchmark": Benchmark,
     "classify --format": network_documents.Classifications,
     "datasets list": list[DatasetEntry],

@@ -53,7 +53,7 @@ def collect(store: Store, alert: AlertSection, now: datetime) -> bool:
         head = _head(db)
         before = head if place is None else place.event
         found = [] if begins else _new(db, alert, before, head)
-        told = [note for event in found if (note := rules.told(alert, event, db)) is not None]
+        told = [note for event in found for note in rules.told(alert, event, db)]
         more = len(found) == BATCH
         upto = found[-1]["id"] if more else head
     if not begins and upto == before and alert.digest is None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import reduce
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -12,6 +13,7 @@ from sqlalchemy.orm import Session
 from xrv_node import disk
 from xrv_node.alerts.notes import Note
 from xrv_node.alerts.silence import SILENT
+from xrv_node.analyse import mismatch
 from xrv_node.audit.changes import RESTARTED
 from xrv_node.constancy import record as constancy
 from xrv_node.db.rows import EventRow
@@ -34,13 +36,13 @@ class Rule:
     """What is said of an event, if anything."""
 
 
-def told(alert: AlertSection, event: EventRow, db: Session) -> Note | None:
-    """What an alert says of an event of the trail (`queries.events`); None where it is no news to it."""
-    for what in alert.on:
-        rule = RULES[what]
-        if event["event"] in rule.events and (why := rule.tell(alert, event, db)) is not None:
-            return Note(what, event["id"], event["at"], why, event["study"])
-    return None
+def told(alert: AlertSection, event: EventRow, db: Session) -> list[Note]:
+    """What an alert says of an event of the trail (`queries.events`), a note for each kind of news."""
+    return [
+        Note(what, event["id"], event["at"], why, event["study"])
+        for what in alert.on
+        if event["event"] in RULES[what].events and (why := RULES[what].tell(alert, event, db)) is not None
+    ]
 
 
 def events(alert: AlertSection) -> tuple[str, ...]:
@@ -75,10 +77,7 @@ def _constancy(alert: AlertSection, event: EventRow, db: Session) -> Reason | No
     found = constancy.amiss(event)
     if not found:
         return None
-    why = found[0]
-    for other in found[1:]:
-        why = Reason("listed", one=why, other=other)
-    return Reason("alert-constancy", why=why)
+    return Reason("alert-constancy", why=_listed(found))
 
 
 def _restarts(alert: AlertSection, event: EventRow, db: Session) -> Reason | None:
@@ -113,6 +112,19 @@ def _finding(alert: AlertSection, event: EventRow, db: Session) -> Reason | None
     return Reason("alert-finding", findings=", ".join(found)) if found else None
 
 
+def _mismatch(alert: AlertSection, event: EventRow, db: Session) -> Reason | None:
+    """That a picture may be another patient's; in which attribute, and never what it or the header says."""
+    names = mismatch.doubted(map(revive, event["detail"].get("quality") or ()))
+    if not names:
+        return None
+    return Reason("alert-mismatch", what=_listed([Reason(f"alert-mismatch-{name}") for name in names]))
+
+
+def _listed(found: Sequence[Reason]) -> Reason:
+    """Several as one; at least one."""
+    return reduce(lambda one, other: Reason("listed", one=one, other=other), found)
+
+
 def _reason(stored: object) -> Reason:
     return revive(stored) if stored else as_is("-")
 
@@ -125,4 +137,5 @@ RULES: dict[What, Rule] = {
     "restarts": Rule((RESTARTED,), _restarts),
     "silent": Rule((SILENT,), _silent),
     "finding": Rule(("instance.analysed",), _finding),
+    "mismatch": Rule(("instance.analysed",), _mismatch),
 }

@@ -11,9 +11,11 @@ from functools import partial
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydicom import Dataset
 from torch import Tensor
 
 from xrv_node.analyse import gate
+from xrv_node.analyse.checks import Checks
 from xrv_node.analyse.engines import PLAIN, Engine
 from xrv_node.analyse.heatmap import region
 from xrv_node.errors import ImageError
@@ -47,6 +49,8 @@ class _Prepared:
     """``[rows', columns']``, the whole image as displayed; results are drawn on it."""
     cautions: tuple[Reason, ...]
     """What its pixels were read in spite of."""
+    header: Dataset | None
+    """None for a picture, and for what is not held against its header."""
     mark: float | None
     """Of a phantom, the z of its mark."""
 
@@ -80,6 +84,8 @@ class Analyser:
         How each network is run; plain torch where nothing is said.
     limits
         What the gate holds images to. Networks for phantoms have no gate.
+    checks
+        What each image's header is held against, of networks for patients; phantoms have none.
     readers
         Threads that read and prepare images; the decoders work outside Python's lock.
     """
@@ -89,11 +95,13 @@ class Analyser:
         networks: NodeNetworks,
         engines: Mapping[SetRole, Engine] | None = None,
         limits: gate.Limits | None = None,
+        checks: Checks | None = None,
         readers: int = 4,
     ) -> None:
         self._networks = networks
         self._engines = {role: (engines or {}).get(role, PLAIN) for role in SET_ROLES}
         self._limits = limits
+        self._checks = checks or Checks(())
         self._readers = readers
         for role, engine in self._engines.items():
             engine.prepare(getattr(networks, role).network)
@@ -152,8 +160,15 @@ class Analyser:
         except ImageError as error:
             return error
         square = frame(radiograph.rows, radiograph.columns, radiograph.aspect)
-        inputs = prepare_all(radiograph, self._networks.sizes)
-        return _Prepared(square, inputs, display(radiograph, LONGEST), radiograph.cautions, mark)
+        sizes = self._networks.sizes if phantoms else sorted({*self._networks.sizes, *self._checks.sizes})
+        return _Prepared(
+            square,
+            prepare_all(radiograph, sizes),
+            display(radiograph, LONGEST),
+            radiograph.cautions,
+            None if phantoms else radiograph.header,
+            mark,
+        )
 
     def _mark(self, radiograph: Radiograph, *, phantoms: bool) -> float | None:
         """See that the networks may answer an image; return the z of a phantom's mark."""
@@ -218,6 +233,7 @@ class Analyser:
             if self.model_set.phantom
             else gate.judge(error, similarity, masks, structures, self._limits)
         )
+        doubts = () if judged.refused else self._checks.look(prepared.inputs, prepared.header)
         return Analysis(
             sop_instance_uid=uid,
             model_set=self.model_set,
@@ -229,7 +245,7 @@ class Analyser:
             embedding=outputs.embeddings[row],
             resampler=RESAMPLER,
             ssim=similarity,
-            quality=(*prepared.cautions, *judged.flags),
+            quality=(*prepared.cautions, *doubts, *judged.flags),
             refused=judged.refused,
             maps=outputs.maps[row],
             picture=prepared.picture,

@@ -192,21 +192,35 @@ def fit(
         Too few images for the quantile, and as `check_fit`.
     """
     check_fit(quantile, model_set)
-    rank = math.ceil((len(errors) + 1) * quantile)
-    if rank > len(errors):
-        needed = math.ceil(quantile / (1 - quantile) - 1e-9)
-        raise ConfigError(
-            f"{len(errors)} images are too few for the quantile {quantile:g}: it takes at least {needed}, or "
-            "a lower --quantile"
-        )
+    place = rank(len(errors), quantile)
     return Limits(
         model_set=model_set.weights_digest,
         resampler=resampler,
         quantile=quantile,
         images=len(errors),
-        error=sorted(errors)[rank - 1],
-        ssim=sorted(similarities, reverse=True)[rank - 1],
+        error=sorted(errors)[place - 1],
+        ssim=sorted(similarities, reverse=True)[place - 1],
     )
+
+
+def rank(images: int, quantile: float) -> int:
+    """Which of so many values, from 1 in their order, is the limit (`fit`).
+
+    Raises
+    ------
+    ConfigError
+        A quantile that is none, or too few images for it.
+    """
+    if not 0 < quantile < 1:
+        raise ConfigError(f"a quantile lies between 0 and 1, not at {quantile:g}: try 0.99")
+    found = math.ceil((images + 1) * quantile)
+    if found > images:
+        needed = math.ceil(quantile / (1 - quantile) - 1e-9)
+        raise ConfigError(
+            f"{images} images are too few for the quantile {quantile:g}: it takes at least {needed}, or "
+            "a lower --quantile"
+        )
+    return found
 
 
 def check_fit(quantile: float, model_set: ModelSet) -> None:

@@ -18,6 +18,7 @@ from xrv_node.cli.console import (
     say,
     tell,
 )
+from xrv_node.cli.fit import fit_gate, fit_mismatch
 from xrv_node.cli.network_documents import ModelHere, ModelRow, Weights
 from xrv_node.cli.networks import DirOption, model_directory
 from xrv_node.values import PHANTOM_WORDS
@@ -155,7 +156,7 @@ def pull(
     elif names:
         entries = tuple(catalog.find(name) for name in names)
     else:
-        entries = tuple(catalog.find(name) for name in settings.load(config).models.names)
+        entries = tuple(catalog.find(name) for name in settings.load(config).models.needed)
     records = []
     for entry in entries:
         with download_bar(entry.name, entry.bytes) as progress:
@@ -192,48 +193,8 @@ def verify(config: ConfigOption = None, directory: DirOption = None, as_json: Js
     raise typer.Exit(0 if all(row["whole"] for row in rows) else 1)
 
 
-@app.command("fit-gate")
-def fit_gate(
-    folder: Annotated[Path, typer.Argument(help="Adult, frontal chest radiographs of this site.")],
-    quantile: Annotated[float, typer.Option(help="The part of such images that passes each limit.")] = 0.99,
-    config: ConfigOption = None,
-    directory: DirOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Fit the limits beyond which an image is too unlike the site's own to be answered."""
-    from statistics import median
-
-    from xrv_node import settings
-    from xrv_node.analyse import gate
-    from xrv_node.lab.images import fit_gate as fitting
-    from xrv_node.lab.images.files import listed
-    from xrv_node.models import load_set, model_dir
-
-    chosen, place = settings.load(config).models, model_directory(directory, config)
-    networks = load_set(*chosen.names, place, device=chosen.device)
-    model_dir.make_ready(place)
-    sources, missing = listed(folder)
-    with progress_bar("reconstructing") as show:
-        fitted = fitting.fit(networks, sources, quantile, show)
-    file = gate.save(fitted.limits, place, networks.identity)
-    left_out = [*missing, *fitted.left_out]
-    if as_json:
-        report = asdict(fitted.limits) | {
-            "file": file,
-            "left_out": [{"path": u.path, "why": u.why} for u in left_out],
-        }
-        print_json(report)
-        return
-    for unread in left_out:
-        tell(f"{unread.path}: left out: {unread.why}")
-    limits = fitted.limits
-    columns = ["measure", "median", "limit"]
-    rows = [
-        ("reconstruction error", f"{median(fitted.errors):.1f}", f"at most {limits.error:.1f}"),
-        ("structural similarity", f"{median(fitted.similarities):.3f}", f"at least {limits.ssim:.3f}"),
-    ]
-    print_table([dict(zip(columns, row, strict=True)) for row in rows], columns)
-    say(f"fitted on {limits.images} images: {file}. A worker uses it from its next start.")
+app.command()(fit_gate)
+app.command()(fit_mismatch)
 
 
 @app.command()

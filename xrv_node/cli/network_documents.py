@@ -119,6 +119,30 @@ class FittedGate(TypedDict):
     """Files that could not be used."""
 
 
+class MismatchLimit(TypedDict):
+    """How far one attribute's network is from the headers of a site's own images."""
+
+    images: int
+    """How many headers tell it."""
+    median: float
+    """Of the distances: differences of logits (negative: the network agrees), of age years."""
+    limit: float
+    """For ``[models.mismatch]``."""
+    beyond: list[Path]
+    """Images that are further off, the furthest first."""
+
+
+class FittedMismatch(TypedDict):
+    """Beyond which limits a picture does not look like what its header says."""
+
+    quantile: float
+    """The part of such images that is expected to stay within each limit."""
+    limits: dict[str, MismatchLimit]
+    """By attribute: ``sex``, ``age``, ``view``."""
+    left_out: list[LeftOut]
+    """Files that could not be used."""
+
+
 class VerifiedDataset(TypedDict):
     """Whether a dataset's images are there and whole."""
 

@@ -15,7 +15,7 @@ def models(node: Examined) -> Found:
     from xrv_node.models import catalog, weights
 
     chosen, place = node.settings.models, node.settings.models_dir
-    missing = weights.missing(chosen.names, place)
+    missing = weights.missing(chosen.needed, place)
     phantoms = node.has_record and _commissioning(node.store)
     if missing:
         remedy = catalog.remedy(*(catalog.find(name, directory=place) for name in missing))
@@ -23,7 +23,7 @@ def models(node: Examined) -> Found:
     if phantoms:
         says = "COMMISSIONING: it was last started to answer for phantoms alone"
         yield State.WARN, says, "`xrv-node serve` without --commissioning answers for patients"
-    for name in chosen.names:
+    for name in chosen.needed:
         entry = catalog.find(name, directory=place)
         if entry.name in missing:
             continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from pydicom.sr.coding import Code
 
+from xrv_node.analyse import mismatch
 from xrv_node.attributes import text
 from xrv_node.report import codes, heart
 from xrv_node.report.certainty import earlier, near, of_hundred
@@ -103,6 +104,8 @@ def headline(outcome: StudyOutcome, language: str = "en") -> str:
         lines.append(say("partly", language, failed=len(failures), all=len(failures) + len(images)))
     if flagged := sum(bool(quality(image)) for _, image in images):
         lines.append(say("caution", language, flagged=flagged, all=len(images)))
+    if any(mismatch.doubted(image.analysis.quality) for _, image in images if image.analysis):
+        lines.append(say("mismatch", language))
     lines += [say(remark, language) for remark in outcome.remarks]
     return " ".join([*lines, say("not_for_diagnosis", language)])
 

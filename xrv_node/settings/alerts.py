@@ -12,7 +12,7 @@ from xrv_node.settings.destinations import Label
 from xrv_node.settings.section import PathText, PeerPort, ProxyUrl, Section
 from xrv_node.settings.tls import TlsClientSection
 
-What = Literal["parked", "away", "disk", "constancy", "restarts", "silent", "finding"]
+What = Literal["parked", "away", "disk", "constancy", "restarts", "silent", "finding", "mismatch"]
 WHAT: tuple[What, ...] = get_args(What)
 """What there is to be told of; ``alerts.rules`` has a rule for each."""
 OF_PATIENTS: tuple[What, ...] = ("finding",)
