@@ -76,7 +76,7 @@ def run_worker(settings: Settings, stop: threading.Event, *, commissioning: bool
     from xrv_node.analyse.analyser import Analyser
     from xrv_node.constancy import measure
     from xrv_node.db import queue
-    from xrv_node.jobs import analyse, report, worker
+    from xrv_node.jobs import analyse, report, shadow, worker
     from xrv_node.radiograph import decoder_check
     from xrv_node.radiograph.prepare import RESAMPLER
 
@@ -132,7 +132,11 @@ def run_worker(settings: Settings, stop: threading.Event, *, commissioning: bool
                 limit=16 if of_phantoms.device.startswith("cuda") else 1,  # a CPU gains nothing from batches
             ),
         ]
-        worker.work(store, handlers, owner=owner, stop=stop)
+        second = None
+        if settings.models.shadow.classifier and not commissioning:
+            name = settings.models.shadow.classifier
+            second = shadow.start(name, directory, of_phantoms.device, store, spool)
+        worker.work(store, handlers, owner=owner, stop=stop, idle=second.step if second else lambda: None)
     store.close()
 
 

@@ -57,7 +57,7 @@ def check_weights(settings: Settings) -> None:
     WeightsError
         Naming each missing model.
     ConfigError
-        Naming a finding that has no code, or a classifier that a node does not run.
+        Naming a finding that has no code, or a classifier or shadow that a node does not run.
     """
     from xrv_node import models
     from xrv_node.models import catalog
@@ -75,6 +75,8 @@ def check_weights(settings: Settings) -> None:
     chosen = catalog.served(settings.models.classifier, "classifier", settings.models_dir)
     for label, _ in chosen.trained_heads:
         codes.finding(label)
+    if settings.models.shadow.classifier:
+        catalog.served(settings.models.shadow.classifier, "classifier", settings.models_dir)
 
 
 def renewed(config: Path | None, before: Settings, *, commissioning: bool) -> Settings:

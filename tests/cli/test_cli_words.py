@@ -65,7 +65,7 @@ CLOSED: dict[tuple[str, str], tuple[str, str]] = {
 NAMES = {
     "validate dataset", "train datasets", "datasets list name", "datasets stats name", "datasets verify name",
     "datasets sample name", "datasets to-dicom name", "models pull names", "destinations check names", "alerts test names",
-    "embed --weights", "reconstruct --weights", "validate --weights",
+    "embed --weights", "reconstruct --weights", "validate --weights", "monitor shadow --weights",
 }  # fmt: skip
 """Names of a catalogue or the configuration: what is none is refused with those that there are, as ever."""
 

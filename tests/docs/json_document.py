@@ -24,6 +24,7 @@ from xrv_node.db import rows
 from xrv_node.doctor.diagnosis import Diagnosis
 from xrv_node.lab.datasets.catalog import DatasetEntry
 from xrv_node.lab.monitor.drift import Drift
+from xrv_node.lab.monitor.shadow import Comparison
 from xrv_node.reasons import Reason
 from xrv_node.retention.purge import Purged
 from xrv_node.statistics.rows import Statistics
@@ -74,6 +75,7 @@ DOCUMENTS: dict[str, Any] = {
     "datasets stats": network_documents.DatasetNumbers,
     "datasets verify": network_documents.VerifiedDataset,
     "monitor report": Drift,
+    "monitor shadow": Comparison,
     "acceptance": network_documents.Acceptance,
     "demo": network_documents.Demonstration,
 }

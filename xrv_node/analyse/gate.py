@@ -211,8 +211,7 @@ def rank(images: int, quantile: float) -> int:
     ConfigError
         A quantile that is none, or too few images for it.
     """
-    if not 0 < quantile < 1:
-        raise ConfigError(f"a quantile lies between 0 and 1, not at {quantile:g}: try 0.99")
+    check_quantile(quantile)
     found = math.ceil((images + 1) * quantile)
     if found > images:
         needed = math.ceil(quantile / (1 - quantile) - 1e-9)
@@ -223,6 +222,18 @@ def rank(images: int, quantile: float) -> int:
     return found
 
 
+def check_quantile(quantile: float) -> None:
+    """Refuse a quantile that is none.
+
+    Raises
+    ------
+    ConfigError
+        It does not lie in (0, 1).
+    """
+    if not 0 < quantile < 1:
+        raise ConfigError(f"a quantile lies between 0 and 1, not at {quantile:g}: try 0.99")
+
+
 def check_fit(quantile: float, model_set: ModelSet) -> None:
     """Refuse what cannot be fitted, before any image is read.
 
@@ -231,8 +242,7 @@ def check_fit(quantile: float, model_set: ModelSet) -> None:
     ConfigError
         A quantile that is none, or networks for phantoms.
     """
-    if not 0 < quantile < 1:
-        raise ConfigError(f"a quantile lies between 0 and 1, not at {quantile:g}: try 0.99")
+    check_quantile(quantile)
     if model_set.phantom:
         raise ConfigError("the gate is not fitted on networks for phantoms: get the weights first")
 

@@ -15,7 +15,7 @@ from xrv_node.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from xrv_node.cli.network_documents import LeftOut
+    from xrv_node.cli.network_documents import LeftOut, MismatchLimit
     from xrv_node.lab.images.files import Unread
 
 QuantileOption = Annotated[float, typer.Option(help="The part of such images that passes each limit.")]
@@ -77,16 +77,18 @@ def fit_mismatch(
     from statistics import median
 
     from xrv_node import models, settings
-    from xrv_node.analyse import checks
+    from xrv_node.analyse import checks, gate
     from xrv_node.lab.images import fit_mismatch as fitting
     from xrv_node.lab.images.files import listed
     from xrv_node.models.device import resolve_device
 
+    gate.check_quantile(quantile)
     chosen, place = settings.load(config).models, model_directory(directory, config)
     missing = models.missing(chosen.attributes.values(), place)
     there = {name: network for name, network in chosen.attributes.items() if network not in missing}
     run_code = run_code or chosen.mismatch.run_code
-    if not run_code and there.pop("age", None):
+    if "age" in there and not run_code:
+        del there["age"]
         tell("age is left out: its network is a program, which runs with --run-code only")
     if missing:
         tell(f"no weights of {', '.join(missing)}: `xrv-node models pull {' '.join(missing)}`")
@@ -98,7 +100,7 @@ def fit_mismatch(
     with progress_bar("looking") as show:
         measured = fitting.measure(asked, sources, show)
     left_out = [*absent, *measured.left_out]
-    fitted = {
+    fitted: dict[str, MismatchLimit] = {
         name: {
             "images": len(found.off),
             "median": median(off for off, _ in found.off),

@@ -13,6 +13,7 @@ from xrv_node.cli.console import ConfigOption, JsonOption, opened, print_json, p
 
 if TYPE_CHECKING:
     from xrv_node.lab.baseline.sample import Sample
+    from xrv_node.lab.monitor.shadow import Disagreement, FindingAgreement
 
 app = typer.Typer(help="Watch for drift of images, patients and equipment.", no_args_is_help=True)
 
@@ -75,6 +76,67 @@ def report(
     say(f"now: {drift.recent}, {drift.images_now} images")
     for path in written:
         say(path)
+
+
+@app.command()
+def shadow(
+    days: DaysOption = 30,
+    weights: Annotated[str, typer.Option(help="The shadow, by its name; empty: as configured.")] = "",
+    cases: Annotated[int, typer.Option(min=0, help="How many disagreements to name.")] = 20,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare what a second classifier says of the same images with what was reported."""
+    from xrv_node import settings
+    from xrv_node.lab.monitor import shadow as second
+    from xrv_node.models import catalog
+
+    now, chosen = datetime.now(UTC), settings.load(config)
+    asked = weights or chosen.models.shadow.classifier
+    name = catalog.find(asked, "classifier", chosen.models_dir).name if asked else None
+    with opened(config) as store:
+        found = second.compare(second.answers(store, name, now - timedelta(days=days), now), cases)
+    if as_json:
+        print_json(asdict(found))
+        return
+    say(
+        f"{found.images} images of {found.patients} patients: {found.first}, and {found.second} in its shadow"
+    )
+    if found.without_answer:
+        say(f"{found.without_answer} more have no answer of {found.second}")
+    if found.findings:
+        print_table([_finding_row(one) for one in found.findings], list(_finding_row(found.findings[0])))
+    for one, knows in ((found.first, found.only_first_knows), (found.second, found.only_second_knows)):
+        if knows:
+            say(f"only {one} knows: {', '.join(knows)}")
+    if found.cases:
+        print_table([_case_row(one) for one in found.cases], list(_case_row(found.cases[0])))
+
+
+def _finding_row(one: FindingAgreement) -> dict[str, object]:
+    part = one.agreement
+    apart = f"{one.difference:+.2f} ({one.difference_low:+.2f} to {one.difference_high:+.2f})"
+    ends = "" if part.low is None or part.high is None else f" ({part.low:.2f} to {part.high:.2f})"
+    return {
+        "finding": one.finding,
+        "images": one.images,
+        "both": one.both,
+        "only first": one.only_first,
+        "only second": one.only_second,
+        "agreement": "-" if part.value is None else f"{part.value:.2f}{ends}",
+        "difference": apart,
+    }
+
+
+def _case_row(one: Disagreement) -> dict[str, object]:
+    return {
+        "study": one.study,
+        "instance": one.instance,
+        "finding": one.finding,
+        "first": f"{one.first:.2f}",
+        "second": f"{one.second:.2f}",
+        "called": "otherwise" if one.called_otherwise else "alike",
+    }
 
 
 def _recent(config: Path | None, days: float, model_set: str | None) -> Sample:

@@ -210,6 +210,25 @@ class AnalysisRow(Base):
     __table_args__ = (UniqueConstraint("instance_id", "model_set"),)
 
 
+class ShadowRow(Base):
+    """What a second classifier said of one image, which goes nowhere (`jobs.shadow`)."""
+
+    __tablename__ = "shadow"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    instance_id: Mapped[int] = mapped_column(ForeignKey("instance.id"))
+    classifier: Mapped[str] = mapped_column(String(64))
+    """Its name."""
+    weights: Mapped[str] = mapped_column(String(64))
+    """Digest of its tensors."""
+    scores: Mapped[dict[str, Any] | None]
+    """By label; NULL with an error, and of an image that is begun or was in hand when the process ended."""
+    error: Mapped[Reason | None]
+    created_at: Mapped[datetime]
+
+    __table_args__ = (UniqueConstraint("instance_id", "classifier", "weights"),)
+
+
 class ResultRow(Base):
     """One object that the node made."""
 

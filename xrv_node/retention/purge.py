@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 import structlog
-from sqlalchemy import and_, or_, select
+from sqlalchemy import and_, delete, or_, select
 from sqlalchemy.orm import Session
 
 from xrv_node.db import progress, queue, trail
@@ -27,6 +27,7 @@ from xrv_node.db.tables import (
     Job,
     JobState,
     ResultRow,
+    ShadowRow,
     Study,
     StudyState,
 )
@@ -205,6 +206,9 @@ def _mark(db: Session, study: Study, what: What) -> list[str]:
     rows = _rows(db, study, what)
     for row in rows:
         row.purged_at = now
+    if what == "results":  # a shadow's answers have no files, and are kept as long as what they compare with
+        received = select(Instance.id).where(Instance.study_id == study.id)
+        db.execute(delete(ShadowRow).where(ShadowRow.instance_id.in_(received)))
     return [row.path for row in rows]
 
 

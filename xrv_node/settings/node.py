@@ -60,6 +60,13 @@ class MismatchSection(Section):
         return self
 
 
+class ShadowSection(Section):
+    """A second classifier, whose answers go nowhere."""
+
+    classifier: str = ""
+    """Of the catalogue; empty: there is none."""
+
+
 class ModelsSection(Section):
     classifier: str = "densenet121-res224-all"
     segmenter: str = "chestx_det"
@@ -70,6 +77,7 @@ class ModelsSection(Section):
     thresholds: dict[str, Annotated[float, Field(gt=0, lt=1)]] = Field(default_factory=dict)
     measured: dict[str, MeasuredSection] = Field(default_factory=dict)
     mismatch: MismatchSection = MismatchSection()
+    shadow: ShadowSection = ShadowSection()
 
     @property
     def names(self) -> tuple[str, str, str]:
@@ -90,7 +98,8 @@ class ModelsSection(Section):
     @property
     def needed(self) -> tuple[str, ...]:
         """The three, and whatever else a node does not start without."""
-        return (*self.names, *(self.attributes[name] for name in self.limits))
+        shadow = [self.shadow.classifier] if self.shadow.classifier else []
+        return (*self.names, *(self.attributes[name] for name in self.limits), *shadow)
 
 
 class DatabaseSection(Section):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -32,7 +33,8 @@ class Distances:
             As ``gate.rank``.
         """
         rank = gate.rank(len(self.off), quantile)
-        return max(LEAST, round(sorted(off for off, _ in self.off)[rank - 1], 2))
+        off = sorted(off for off, _ in self.off)[rank - 1]
+        return max(LEAST, math.ceil(off * 100) / 100)
 
     def beyond(self, limit: float) -> list[Source]:
         """The images that a node would caution about, the furthest first."""
