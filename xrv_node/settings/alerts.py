@@ -15,7 +15,7 @@ from xrv_node.settings.tls import TlsClientSection
 What = Literal["parked", "away", "disk", "constancy", "restarts", "silent", "finding", "mismatch"]
 WHAT: tuple[What, ...] = get_args(What)
 """What there is to be told of; ``alerts.rules`` has a rule for each."""
-OF_PATIENTS: tuple[What, ...] = ("finding",)
+OF_PATIENTS: tuple[What, ...] = ("finding", "mismatch")
 """What the networks say of patients."""
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 DAYS: tuple[Day, ...] = get_args(Day)
