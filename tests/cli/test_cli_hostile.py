@@ -128,6 +128,8 @@ def test_no_command_obeys_a_stranger(
         ["models", "verify", "--config", HOSTILE],
         ["classify", HOSTILE, "--weights", HOSTILE],
         ["acceptance", "--kind", HOSTILE],
+        ["export", HOSTILE, "--deidentify", "--studies", HOSTILE],
+        ["export", "out", "--deidentify", "--finding", HOSTILE],
     ],
 )
 def test_what_is_typed_wrong_is_repeated_as_text_in_one_line(

@@ -288,6 +288,13 @@ HOSTILE: dict[str, tuple[dict[str, Any], str]] = {
 }  # fmt: skip
 
 
+def test_an_overlay_in_unused_bits_of_the_pixels_is_found() -> None:
+    for position, why in ((12, "overlay"), (0, None)):
+        dataset = radiograph(**CLEAN)
+        dataset.add_new((0x6002, 0x0102), "US", position)
+        assert left_out.image(dataset, keep_unknown=False) == why
+
+
 @pytest.mark.parametrize("case", HOSTILE)
 def test_what_may_show_a_name_is_refused(case: str, store: Store, spool: Spool, out: Path) -> None:
     attributes, why = HOSTILE[case]
@@ -306,6 +313,18 @@ def test_a_comment_in_a_jpeg_is_found() -> None:
     assert left_out.image(radiograph(PixelData=encapsulate([plain]), **CLEAN), keep_unknown=False) is None
     exif = plain[:2] + b"\xff\xe1\x00\x0aExif\0\0AB" + plain[2:]
     assert left_out.has_comments(encapsulate([exif]))
+
+
+def test_a_name_in_a_comment_of_a_jpeg_2000_is_found_and_that_of_the_encoder_stays() -> None:
+    import imagecodecs
+
+    coded = imagecodecs.jpeg2k_encode(np.zeros((300, 260), np.uint16), level=0, codecformat="j2k")
+    size = int.from_bytes(coded[4:6], "big")  # of SIZ, which comes first
+    for comment, why in ((f"of {SECRET}".encode(), "comments"), (b"Kakadu-8.4", None)):
+        segment = b"\xff\x64" + (len(comment) + 4).to_bytes(2, "big") + b"\0\1" + comment
+        with_it = coded[: 4 + size] + segment + coded[4 + size :]
+        dataset = radiograph(PixelData=encapsulate([with_it]), **CLEAN)
+        assert left_out.image(dataset, keep_unknown=False) == why
 
 
 def test_images_that_do_not_say_are_kept_after_somebody_has_looked(site: Site, out: Path) -> None:

@@ -58,6 +58,7 @@ def deidentify(dataset: Dataset, names: Names, options: Options, *, own: bool = 
     remains.take_out(dataset, said, REMOVED, structure=own)
     declare(dataset, options, sorted(work.cleaned))
     dataset.file_meta = _file_meta(dataset, dataset.file_meta.TransferSyntaxUID)
+    dataset.preamble = b"\0" * 128  # anything may stand there (PS3.10 7.1)
 
 
 @dataclass
@@ -100,8 +101,8 @@ class _Work:
             self._uid(element)
         elif action == "U*" and element.VR == "SQ":
             return  # its items come next
-        elif action in ("Z", "D") and element.VR == "SQ":
-            element.value = []  # a dummy item of a sequence would have nothing in it
+        elif element.VR == "SQ" and (action == "Z" or (action == "D" and self.own)):
+            element.value = []  # of D a dummy item would be empty; documents must have some of these
         elif action == "Z":
             element.value = None
         elif action == "D" and element.VR in _DUMMIES:

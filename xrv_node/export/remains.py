@@ -34,6 +34,12 @@ def identifying(dataset: Dataset) -> frozenset[str]:
     return frozenset(word for word in found if len(word) >= _LEAST)
 
 
+def holds(value: str, said: frozenset[str]) -> bool:
+    """Whether a text has any of the words, long ones also within others."""
+    there = _folded(value)
+    return bool(said & _words(value)) or any(len(word) >= _WITHIN and word in there for word in said)
+
+
 def take_out(dataset: Dataset, said: frozenset[str], instead: str, *, structure: bool) -> None:
     """Replace text that has any of the words; in place.
 
@@ -45,7 +51,7 @@ def take_out(dataset: Dataset, said: frozenset[str], instead: str, *, structure:
     for element in _elements(dataset):
         if element.VR in _TEXTS - ({"CS"} if structure else set()) and element.tag not in _IDENTIFIERS:
             values = element.value if isinstance(element.value, MultiValue) else [element.value]
-            if any(_holds(str(value), said) for value in values):
+            if any(holds(str(value), said) for value in values):
                 element.value = instead
 
 
@@ -65,8 +71,3 @@ def _words(value: str) -> set[str]:
 def _folded(value: str) -> str:
     """Accents and capitals are no difference."""
     return "".join(c for c in unicodedata.normalize("NFKD", value.casefold()) if not unicodedata.combining(c))
-
-
-def _holds(value: str, said: frozenset[str]) -> bool:
-    there = _folded(value)
-    return bool(said & _words(value)) or any(len(word) >= _WITHIN and word in there for word in said)
