@@ -171,6 +171,12 @@ def test_who_a_patient_is_in_one_object_is_who_he_is_in_another(tmp_path: Path) 
     assert stranger.PatientID != one.PatientID
 
 
+def test_who_has_no_number_is_one_patient_a_study(tmp_path: Path) -> None:
+    found = [done(radiograph(n, study, PatientID=None), tmp_path) for n, study in ((1, 1), (2, 1), (1, 2))]
+    assert found[0].PatientID == found[1].PatientID == found[0].PatientName
+    assert found[2].PatientID not in ("", found[0].PatientID)
+
+
 def test_no_time_of_day_stays_and_no_date_of_another_year(tmp_path: Path) -> None:
     for number in range(100):
         found = done(radiograph(PatientID=str(number)), tmp_path, DATES)

@@ -55,6 +55,7 @@ def deidentify(dataset: Dataset, names: Names, options: Options, *, own: bool = 
     patient = names.patient(dataset)
     work = _Work(names, options, patient, names.dates(patient), own)
     dataset.walk(work)
+    dataset.PatientID = dataset.PatientName = patient
     remains.take_out(dataset, said, REMOVED, structure=own)
     declare(dataset, options, sorted(work.cleaned))
     dataset.file_meta = _file_meta(dataset, dataset.file_meta.TransferSyntaxUID)
