@@ -51,9 +51,10 @@ def test_a_report_is_a_diagnostic_report_of_its_study_patient_and_order() -> Non
     (one,) = read(dataset)["DiagnosticReport"]
     assert one["status"] == "preliminary"
     assert one["identifier"] == [{"system": "urn:dicom:uid", "value": f"urn:oid:{dataset.SOPInstanceUID}"}]
-    assert one["code"]["coding"] == [
-        {"system": "http://loinc.org", "code": "36643-5", "display": "XR Chest 2 Views"}
-    ]
+    assert one["code"] == {
+        "coding": [{"system": "http://loinc.org", "code": "36643-5"}],
+        "text": "XR Chest 2 Views",
+    }
     study = {"system": "urn:dicom:uid", "value": f"urn:oid:{dataset.StudyInstanceUID}"}
     assert one["imagingStudy"] == [{"type": "ImagingStudy", "identifier": study}]
     (order,) = one["basedOn"]

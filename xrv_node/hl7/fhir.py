@@ -254,12 +254,14 @@ def _by_uid(kind: str, uid: str) -> Json:
 
 
 def _concept(code: Sequence[str]) -> Json:
-    """Of value, meaning and scheme; a meaning alone is a text."""
+    """Of value, meaning and scheme; a meaning alone is a text. Others' codes go without theirs, which here is a
+    translation, and no designation that a terminology server knows."""
     value, meaning, scheme = (*code, "", "")[:3]
     if not value:
         return {"text": meaning}
     system = scheme if scheme.startswith("http") else SYSTEMS.get(scheme)
-    return {"coding": [_coding(value, meaning, system)], "text": meaning}
+    display = "" if scheme in SYSTEMS and scheme != codes.PRIVATE_SCHEME else meaning
+    return {"coding": [_coding(value, display, system)], "text": meaning}
 
 
 def _coding(value: str, meaning: str, system: str | None) -> Json:
