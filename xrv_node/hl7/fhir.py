@@ -254,8 +254,8 @@ def _by_uid(kind: str, uid: str) -> Json:
 
 
 def _concept(code: Sequence[str]) -> Json:
-    """Of value, meaning and scheme; a meaning alone is a text. Others' codes go without theirs, which here is a
-    translation, and no designation that a terminology server knows."""
+    """Of value, meaning and scheme; a meaning alone is a text. Others' codes go without theirs, which here is
+    a translation, and no designation that a terminology server knows."""
     value, meaning, scheme = (*code, "", "")[:3]
     if not value:
         return {"text": meaning}
