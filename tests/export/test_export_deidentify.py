@@ -128,6 +128,7 @@ def test_what_no_table_knows_goes_too(tmp_path: Path) -> None:
         ("ISO_IR 144", "Люкceмбypг^Анна", "снимок ЛЮКCEМБYPГ"),  # noqa: RUF001
         (["", "ISO 2022 IR 87"], "Yamada^Tarou=山田^太郎丸=やまだ^たろう", "Yamada-san"),
         (["", "ISO 2022 IR 149"], "Hong^Gildong=洪^吉洞=홍^길동무", "홍 길동무"),
+        ("GB18030", "Wang^XiaoMing=王^小明", "给王小明拍片"),
         ("GB18030", "Wang^XiaoDong=王^小东东", "小东东"),
     ],
 )

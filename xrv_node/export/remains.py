@@ -22,6 +22,8 @@ _IDENTIFIERS = {
 _TEXTS = {"AE", "CS", "LO", "LT", "SH", "ST", "UC", "UR", "UT"}
 _LEAST, _WITHIN = 3, 5
 """Characters of a word that is looked for, and of one that is also looked for within others."""
+_DENSE, _LEAST_DENSE = "\u2e80", 2
+"""From here on are scripts that are written without spaces, where two characters are a name (CJK)."""
 _WORD = re.compile(r"[^\W_]+")
 
 
@@ -31,13 +33,15 @@ def identifying(dataset: Dataset) -> frozenset[str]:
     for element in _elements(dataset):
         if element.VR == "PN" or element.tag in _IDENTIFIERS:
             found |= _words(str(element.value))
-    return frozenset(word for word in found if len(word) >= _LEAST)
+    return frozenset(w for w in found if len(w) >= (_LEAST_DENSE if _is_dense(w) else _LEAST))
 
 
 def holds(value: str, said: frozenset[str]) -> bool:
     """Whether a text has any of the words, long ones also within others."""
     there = _folded(value)
-    return bool(said & _words(value)) or any(len(word) >= _WITHIN and word in there for word in said)
+    return bool(said & _words(value)) or any(
+        (len(word) >= _WITHIN or _is_dense(word)) and word in there for word in said
+    )
 
 
 def take_out(dataset: Dataset, said: frozenset[str], instead: str, *, structure: bool) -> None:
@@ -66,6 +70,10 @@ def _elements(dataset: Dataset) -> Iterator[DataElement]:
 
 def _words(value: str) -> set[str]:
     return set(_WORD.findall(_folded(value)))
+
+
+def _is_dense(word: str) -> bool:
+    return max(word) >= _DENSE
 
 
 def _folded(value: str) -> str:

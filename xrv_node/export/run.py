@@ -190,8 +190,11 @@ class _Work:
         path = self.spool.absolute(one.path)
         if one.purged or not path.is_file():
             raise StaysError("gone")
-        if not is_intact(path):
-            raise StaysError("changed")
+        try:
+            if not is_intact(path):
+                raise StaysError("changed")
+        except OSError as error:
+            raise StaysError("unreadable") from error
         return path
 
     def _uid(self, uid: str) -> str:
