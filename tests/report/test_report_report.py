@@ -137,7 +137,7 @@ def test_side_and_zone_are_told_and_what_is_drawn_lies_over_the_organ() -> None:
     beside = at(0, 0)
     assert lines(beside, "Where") == []
     (caution,) = lines(beside, "No region could be drawn")
-    assert "beside the organ" in caution
+    assert "outside the organ" in caution
 
 
 def test_a_present_finding_without_a_map_says_that_no_region_could_be_drawn() -> None:
