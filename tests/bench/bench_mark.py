@@ -101,18 +101,19 @@ def changed(images: list[Plane]) -> list[list[str]]:
 def real(folders: list[Path], quick: bool) -> list[list[str]]:
     rows = []
     for folder in folders:
-        plain, searched = [], []
-        for path in sorted(map(Path, below(folder, lambda *_: None)))[:: 10 if quick else 1]:
-            if "mask" in str(path):
+        plain, searched, unread = [], [], 0
+        for path in sorted(below(folder, print))[:: 10 if quick else 1]:
+            if "mask" in path:
                 continue
             try:
-                picture = np.asarray(read(path).pixels, np.float32)
+                picture = np.asarray(read(folder / path).pixels, np.float32)
             except ImageError:
+                unread += 1
                 continue
             plain.append(find(picture, search=False).z)
             searched.append(find(picture).z)
-        if plain:
-            rows.append([str(folder), str(len(plain)), f"{max(plain):.2f}", f"{max(searched):.2f}"])
+        highest = [f"{max(z):.2f}" if z else "" for z in (plain, searched)]
+        rows.append([str(folder), str(len(plain)), str(unread), *highest])
     return rows
 
 
@@ -133,7 +134,7 @@ def main() -> None:
     folders = asked.folders or [Path("../shared/data", name) for name in ("views", "nih", "dicom")]
     if found := real(folders, asked.quick):
         print("\nHighest z of real images")
-        benching.table(["", "images", "plain", "searched"], found)
+        benching.table(["", "images", "no images", "plain", "searched"], found)
 
 
 if __name__ == "__main__":
