@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import socket
-import sys
 import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
+from deliver_cases import service
 from ports import free_port
 from serving import wait
 from sqlalchemy import text
@@ -24,9 +24,6 @@ from xrv_node.db.tables import AlertPlace
 from xrv_node.reasons import as_is
 from xrv_node.settings import Settings, load
 from xrv_node.spool import Spool
-
-sys.path.append(str(Path(__file__).parents[1] / "deliver"))
-from deliver_cases import service
 
 HOOK = """
 [[alerts]]

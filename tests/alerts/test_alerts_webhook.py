@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import sys
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -15,6 +14,7 @@ from typing import Any
 
 import pytest
 from certificates import pair
+from deliver_cases import Service, service
 from ports import free_port
 
 from xrv_node import settings
@@ -27,9 +27,6 @@ from xrv_node.errors import ConfigError, DestinationError
 from xrv_node.reasons import Reason, as_is
 from xrv_node.settings.alerts import WHAT, WebhookAlert
 from xrv_node.settings.tls import TlsClientSection
-
-sys.path.append(str(Path(__file__).parents[1] / "deliver"))
-from deliver_cases import Service, service
 
 NOON = datetime(2026, 12, 1, 12, tzinfo=UTC)
 NOTE = Note(

@@ -4,12 +4,12 @@ value of it is written anywhere."""
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import report_cases as cases
 import shapes
 import small_networks
 import torch
@@ -40,9 +40,6 @@ from xrv_node.settings import FrontalSection
 from xrv_node.settings.alerts import WebhookAlert
 from xrv_node.spool import Spool
 from xrv_node.values import Analysis, AnalysisInput
-
-sys.path.append(str(Path(__file__).parents[1] / "report"))
-import report_cases as cases
 
 MALE, FEMALE = {"male": 3.0, "female": -1.0}, {"male": -2.0, "female": 2.5}
 

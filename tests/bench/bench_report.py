@@ -20,7 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 
 os.environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}  # read when numpy is imported
-sys.path.append(str(Path(__file__).resolve().parents[1] / "report"))
+sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 import benching
 import cv2

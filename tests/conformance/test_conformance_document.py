@@ -15,7 +15,7 @@ from pydicom.uid import UID, AllTransferSyntaxes
 from pynetdicom import AE, build_role, evt
 from pynetdicom.association import Association
 from pynetdicom.sop_class import Verification
-from report.report_cases import frontal, header, outcome
+from report_cases import frontal, header, outcome
 
 import xrv_node
 from xrv_node import report, tls

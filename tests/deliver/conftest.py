@@ -8,13 +8,16 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+import report_cases as cases
 from deliver_cases import result
 from deliver_peer import Peer
 
+from xrv_node import report
 from xrv_node.db import queue
 from xrv_node.db.store import Store
 from xrv_node.db.tables import Delivery, ResultRow, Study
 from xrv_node.spool import Spool
+from xrv_node.values import StoredResult
 
 
 @pytest.fixture
@@ -22,6 +25,15 @@ def peer() -> Iterator[Peer]:
     made = Peer()
     yield made
     made.ae.shutdown()
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory: pytest.TempPathFactory) -> StoredResult:
+    """A readable report, as the spool keeps it."""
+    made = report.build(cases.outcome(cases.frontal(cases.header())), ["report"])[0].dataset
+    path = tmp_path_factory.mktemp("results") / "report.dcm"
+    path.write_bytes(report.to_bytes(made))
+    return StoredResult("report", str(made.SOPClassUID), str(made.SOPInstanceUID), path)
 
 
 @pytest.fixture

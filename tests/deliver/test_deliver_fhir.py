@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,8 @@ from pydicom import dcmread
 
 pytest.importorskip("fhir.resources", reason="the extra fhir is not installed")
 
-from xrv_node import report
+from fhir_peer import outcome, server
+
 from xrv_node.db.store import Store
 from xrv_node.db.tables import ResultRow
 from xrv_node.deliver.attempt import Outcome
@@ -29,19 +29,6 @@ from xrv_node.settings.destinations import FhirDestination
 from xrv_node.settings.tls import TlsClientSection
 from xrv_node.spool import Spool
 from xrv_node.values import StoredResult
-
-for room in ("hl7", "report"):
-    sys.path.append(str(Path(__file__).parents[1] / room))
-import report_cases as cases  # noqa: E402
-from fhir_peer import outcome, server  # noqa: E402
-
-
-@pytest.fixture(scope="module")
-def stored(tmp_path_factory: pytest.TempPathFactory) -> StoredResult:
-    made = report.build(cases.outcome(cases.frontal(cases.header())), ["report"])[0].dataset
-    path = tmp_path_factory.mktemp("results") / "report.dcm"
-    path.write_bytes(report.to_bytes(made))
-    return StoredResult("report", str(made.SOPClassUID), str(made.SOPInstanceUID), path)
 
 
 def sender(port: int, scheme: str = "http", **keys: Any) -> FhirSender:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import sys
 import threading
 from hashlib import sha256
 from pathlib import Path
@@ -13,9 +12,9 @@ import pytest
 from certificates import pair
 from deliver_cases import deliver, states
 from deliver_peer import only
+from hl7_peer import receiver
 from ports import free_port
 
-from xrv_node import report
 from xrv_node.db.store import Store
 from xrv_node.db.tables import ResultRow
 from xrv_node.deliver.attempt import Outcome
@@ -26,19 +25,6 @@ from xrv_node.settings.destinations import Hl7Destination
 from xrv_node.settings.tls import TlsClientSection
 from xrv_node.spool import Spool
 from xrv_node.values import StoredResult
-
-for room in ("hl7", "report"):
-    sys.path.append(str(Path(__file__).parents[1] / room))
-import report_cases as cases  # noqa: E402
-from hl7_peer import receiver  # noqa: E402
-
-
-@pytest.fixture(scope="module")
-def stored(tmp_path_factory: pytest.TempPathFactory) -> StoredResult:
-    made = report.build(cases.outcome(cases.frontal(cases.header())), ["report"])[0].dataset
-    path = tmp_path_factory.mktemp("results") / "report.dcm"
-    path.write_bytes(report.to_bytes(made))
-    return StoredResult("report", str(made.SOPClassUID), str(made.SOPInstanceUID), path)
 
 
 def sender(port: int, **changes: Any) -> Hl7Sender:

@@ -17,7 +17,7 @@ from analysed import Site, image
 from peers.peer_programs import program
 from ports import free_port
 from pydicom import Dataset
-from retention.retained import age, delivered, expire
+from retained import age, delivered, expire
 from sqlalchemy import select
 from typer.testing import CliRunner
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import sys
-from pathlib import Path
 from typing import Any
 
 import fhir_r4
@@ -14,16 +12,14 @@ from pydicom import Dataset
 
 pytest.importorskip("fhir.resources", reason="the extra fhir is not installed")
 
+import report_cases as cases
+import report_sources as sources
 from fhir.resources.R4B.bundle import Bundle
 
 from xrv_node import report
 from xrv_node.hl7 import fhir, fhir_answer
 from xrv_node.report import codes, read_back
 from xrv_node.values import PHANTOM_WORDS, StudyOutcome, Style
-
-sys.path.append(str(Path(__file__).parents[1] / "report"))
-import report_cases as cases
-import report_sources as sources
 
 SITE = fhir.Site("urn:oid:1.2.276.0.1", "https://ris.example/accession")
 PRIVATE = fhir.SYSTEMS["99XRV"]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+import report_cases as cases
+import report_sources as sources
 from hl7_peer import strict, unescaped
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,10 +18,6 @@ from xrv_node.errors import ConfigError
 from xrv_node.hl7 import mapping, oru
 from xrv_node.report import codes, read_back
 from xrv_node.values import PHANTOM_WORDS, StudyOutcome, Style
-
-sys.path.append(str(Path(__file__).parents[1] / "report"))
-import report_cases as cases
-import report_sources as sources
 
 ROUTE = oru.Route("XRVNODE", "", "RIS", "HOSPITAL", "P")
 OURS = mapping.load(None, "")

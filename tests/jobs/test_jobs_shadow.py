@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import pytest
 import torch
 from analysed import RULES, Networks, Site, image
 from made import SECRET, incoming
+from retained import done, expire
 from sqlalchemy import select
 from torch import Tensor, nn
 from worded import said
@@ -26,9 +26,6 @@ from xrv_node.models import catalog
 from xrv_node.models.model import Classifier
 from xrv_node.receive import intake
 from xrv_node.spool import Spool
-
-sys.path.append(str(Path(__file__).parents[1] / "retention"))
-from retained import done, expire
 
 
 class Second(nn.Module):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +11,7 @@ import typer
 
 from xrv_node.cli.console import ConfigOption, JsonOption, opened, print_json, say, watched
 from xrv_node.cli.documents import Exported as Told
-from xrv_node.cli.studies import DAY
+from xrv_node.cli.studies import DAY, of_days
 from xrv_node.cli.words import one_of
 from xrv_node.errors import ConfigError
 
@@ -135,8 +135,7 @@ def export(
             one_of(option, one, words)
     lines = _lines(studies)
     spool = Spool(settings.load(config).data_dir)
-    first = None if since is None else since.astimezone()
-    end = None if until is None else (until + timedelta(days=1)).astimezone()
+    first, end = of_days(since, until)
     columns = {"calling_ae": sender, "verdict": verdict}
     with opened(config) as store:
         with store.read() as db:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -28,6 +28,15 @@ if TYPE_CHECKING:
     from xrv_node.settings import Settings
 
 DAY = "%Y-%m-%d"
+
+
+def of_days(since: datetime | None, until: datetime | None) -> tuple[datetime | None, datetime | None]:
+    """From the first of these days on, and before the day after the last, in this machine's time zone."""
+    return (
+        None if since is None else since.astimezone(),
+        None if until is None else (until + timedelta(days=1)).astimezone(),
+    )
+
 
 app = typer.Typer(help="Look at studies, send their results again, analyse them again.", no_args_is_help=True)
 
@@ -56,8 +65,6 @@ def list_(
     Accession, patient and station are compared by keyed digests, and shown nowhere. Days are of this
     machine's time zone.
     """
-    from datetime import timedelta
-
     from xrv_node import settings
     from xrv_node.db import queries
     from xrv_node.db.tables import StudyState
@@ -68,8 +75,7 @@ def list_(
     one_of("--state", state, StudyState)
     one_of("--verdict", verdict, Verdict)
     spool = Spool(settings.load(config).data_dir)
-    first = None if since is None else since.astimezone()
-    end = None if until is None else (until + timedelta(days=1)).astimezone()
+    first, end = of_days(since, until)
     with opened(config) as store, store.read() as db:
         which = [
             *lookup.came(first, end),

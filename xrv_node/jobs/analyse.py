@@ -22,7 +22,7 @@ from xrv_node.db.queue import Claim, LeaseLostError
 from xrv_node.db.store import Store
 from xrv_node.db.tables import AnalysisRow, Instance, InstanceState, JobState
 from xrv_node.errors import ImageError, WithheldError
-from xrv_node.jobs.worker import ProcessSpoiledError
+from xrv_node.jobs.worker import on_device
 from xrv_node.phantom.recognition import MARKED, NOT_A_PHANTOM
 from xrv_node.priority import Known
 from xrv_node.priors.local import remember
@@ -76,7 +76,7 @@ def run(
     """
     patients: list[Claim] = []
     marked: list[Claim] = []
-    with _device():
+    with on_device():
         for claim in claims:
             with _own_job(store, claim):
                 _see_that_it_is_whole(store, spool, claim)
@@ -93,18 +93,6 @@ def run(
                 for claim in wanted:
                     with _own_job(store, claim):
                         _withhold(store, claim, WithheldError(NOT_A_PHANTOM))
-
-
-@contextmanager
-def _device() -> Iterator[None]:
-    """Tell a lost device from everything else: after an error of CUDA's own, not the allocator's, every
-    further call of the process fails, whatever image it is for (CUDA Runtime API, "sticky" errors)."""
-    try:
-        yield
-    except RuntimeError as error:
-        if not str(error).startswith("CUDA error"):
-            raise
-        raise ProcessSpoiledError(Reason("gpu-failed", why=str(error).splitlines()[0])) from error
 
 
 def _analyse(

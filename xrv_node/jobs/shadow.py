@@ -20,7 +20,7 @@ from xrv_node import intact, reasons
 from xrv_node.db.store import Store
 from xrv_node.db.tables import AnalysisRow, Instance, InstanceState, ShadowRow
 from xrv_node.errors import ImageError, XrvNodeError
-from xrv_node.jobs.worker import ProcessSpoiledError
+from xrv_node.jobs.worker import ProcessSpoiledError, on_device
 from xrv_node.models import catalog, get_model, inference
 from xrv_node.models.model import Classifier
 from xrv_node.radiograph.prepare import prepare
@@ -122,12 +122,11 @@ class Shadow:
             image = db.get_one(Instance, db.get_one(ShadowRow, row).instance_id)
         said: dict[str, object] = {}
         try:
-            said["scores"] = self._scores(image)
+            with on_device():
+                said["scores"] = self._scores(image)
         except (ImageError, OSError) as error:
             said["error"] = reasons.of(error)
         except RuntimeError as error:
-            if str(error).startswith("CUDA error"):  # as in `jobs.analyse`
-                raise ProcessSpoiledError(Reason("gpu-failed", why=str(error).splitlines()[0])) from error
             said["error"] = Reason("unexpected-error", error=type(error).__name__)
         with self._store.begin() as db:
             db.execute(update(ShadowRow).where(ShadowRow.id == row).values(**said))

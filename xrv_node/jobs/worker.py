@@ -32,6 +32,24 @@ class ProcessSpoiledError(Exception):
     """This process can do no job any more, whichever it takes: it must end, for its successor can."""
 
 
+@contextmanager
+def on_device() -> Iterator[None]:
+    """Tell a lost device from everything else: after an error of CUDA's own, not the allocator's, every
+    further call of the process fails, whatever image it is for (CUDA Runtime API, "sticky" errors).
+
+    Raises
+    ------
+    ProcessSpoiledError
+        The device failed within the block.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not str(error).startswith("CUDA error"):
+            raise
+        raise ProcessSpoiledError(Reason("gpu-failed", why=str(error).splitlines()[0])) from error
+
+
 @dataclass(frozen=True, slots=True)
 class Handler:
     """How one kind of job is done."""

@@ -9,12 +9,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs
 
 import fhir_r4
 from fhir.resources.R4B.bundle import Bundle
+from http_peer import serving
 
 JSON = "application/fhir+json"
 
@@ -127,22 +128,5 @@ def server(context: ssl.SSLContext | None = None, **options: Any) -> Iterator[Se
         def log_message(self, *_: Any) -> None:
             """Say nothing."""
 
-    class Http(ThreadingHTTPServer):
-        def handle_error(self, *_: Any) -> None:
-            """A handshake that fails is what a test wants."""
-
-        def get_request(self) -> Any:
-            connection, address = super().get_request()
-            return (context.wrap_socket(connection, server_side=True) if context else connection), address
-
-    http = Http(("127.0.0.1", 0), Handler)
-    made.port = http.server_address[1]
-    thread = threading.Thread(target=http.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
+    with serving(Handler, gone, context) as made.port:
         yield made
-    finally:
-        gone.set()
-        http.shutdown()
-        http.server_close()
-        thread.join(10)

@@ -27,7 +27,7 @@ from xrv_node.values import (
     Verdict,
 )
 
-SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
+SHARED = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 SOP_CLASS = {
     "DX": "1.2.840.10008.5.1.4.1.1.1.1",
     "CR": "1.2.840.10008.5.1.4.1.1.1",

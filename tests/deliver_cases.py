@@ -7,10 +7,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
+from http_peer import serving
 from made import radiograph
 
 from xrv_node.db import queue
@@ -84,22 +85,5 @@ def service(context: ssl.SSLContext | None = None) -> Iterator[Service]:
         def log_message(self, *_: Any) -> None:
             """Say nothing."""
 
-    class Server(ThreadingHTTPServer):
-        def handle_error(self, *_: Any) -> None:
-            """A handshake that fails is what a test wants."""
-
-        def get_request(self) -> Any:
-            connection, address = super().get_request()
-            return (context.wrap_socket(connection, server_side=True) if context else connection), address
-
-    server = Server(("127.0.0.1", 0), Handler)
-    made.port = server.server_address[1]
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
+    with serving(Handler, gone, context) as made.port:
         yield made
-    finally:
-        gone.set()
-        server.shutdown()
-        server.server_close()
-        thread.join(10)
