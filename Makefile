@@ -79,8 +79,8 @@ viewer: .tools/ohif-$(OHIF)/dist/index.html
 
 LOCK := $(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11
 lock: | $(UV)
-	$(LOCK) --upgrade pyproject.toml --extra fhir -o requirements.lock
-	$(LOCK) --constraint requirements.lock pyproject.toml --extra lab --extra fhir --group dev -o requirements-dev.lock
+	$(LOCK) --upgrade pyproject.toml --extra fhir --extra oidc -o requirements.lock
+	$(LOCK) --constraint requirements.lock pyproject.toml --extra lab --extra fhir --extra oidc --group dev -o requirements-dev.lock
 
 clean:
 	rm -rf .venv .tools demo-results
