@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from xrv_node.db.tables import Base
+from xrv_node.db.fetch_tables import Base
 
 with context.config.attributes["engine"].execution_options(begin="IMMEDIATE").connect() as connection:
     context.configure(connection=connection, target_metadata=Base.metadata, render_as_batch=True)
