@@ -8,7 +8,7 @@ from pynetdicom.sop_class import (
 )
 
 from xrv_node.deliver.attempt import Outcome
-from xrv_node.receive import association, dimse, statuses
+from xrv_node.receive import association, statuses
 from xrv_node.result_kinds import KINDS
 from xrv_node.settings.destinations import Destination
 from xrv_node.settings.priors import Priors
@@ -16,7 +16,7 @@ from xrv_node.settings.receive import ReceiveSection
 from xrv_node.settings.section import Section, kinds
 
 ANSWERS = {
-    dimse.SUCCESS: (
+    statuses.SUCCESS: (
         "Success",
         "File and database row are on disk; or the same object was there already, or it is one of the "
         "node's own results that came back.",
@@ -38,7 +38,7 @@ ANSWERS = {
         "The header cannot be read; or the SOP class, SOP instance, study or series has no valid UID; or the "
         "object is larger than `receive.max_object_mb`.",
     ),
-    dimse.PROCESSING_FAILURE: ("Processing failure", "A fault of the node."),
+    statuses.PROCESSING_FAILURE: ("Processing failure", "A fault of the node."),
 }
 """C-STORE statuses that the receiver answers."""
 

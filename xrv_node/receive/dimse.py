@@ -12,26 +12,18 @@ from functools import partial
 from time import monotonic, sleep
 
 import structlog
-from sqlalchemy import select
 
 from xrv_node import reasons
-from xrv_node.db import progress
-from xrv_node.db.store import Store, is_busy
-from xrv_node.db.tables import Study
-from xrv_node.errors import RefusedError
 from xrv_node.network.command import C_ECHO, C_STORE, N_EVENT_REPORT, UNRECOGNIZED_OPERATION
 from xrv_node.network.wire import NOT_SPECIFIED, UNEXPECTED_PDU, BrokenOffError, Wire
 from xrv_node.reasons import Reason
-from xrv_node.receive import admission, commitment_report, intake
+from xrv_node.receive import admission, commitment_report, intake, taking
 from xrv_node.receive.association import LOCAL_LIMIT_EXCEEDED, Association, Message
-from xrv_node.receive.instance_rows import Accepted, Incoming
-from xrv_node.receive.receiver import Caller, Receiver, guarded, refused
+from xrv_node.receive.instance_rows import Incoming
+from xrv_node.receive.receiver import Caller, Receiver, refused
+from xrv_node.receive.statuses import SUCCESS
 
 log = structlog.get_logger("receive")
-
-SUCCESS = 0x0000
-PROCESSING_FAILURE = 0x0110
-"""PS3.7 C.5.18: something of ours broke; the sender keeps the object and may try again."""
 
 _ON_RECORD = ("request-unreadable", "wire-not-dicom", "wire-too-long", "only-echoes", "idle-made-way")
 """Why we ended an association, where the peer must be seen to: the other ends may be a cable's."""
@@ -133,9 +125,8 @@ def _work(association: Association, wire: Wire, address: str, receiver: Receiver
         elif monotonic() > worked + ours.idle_seconds:
             raise BrokenOffError(Reason("only-echoes", seconds=f"{ours.idle_seconds:g}"), NOT_SPECIFIED)
     association.release()
-    if receiver.settings.study.close_on_release:
-        # An association that breaks instead says nothing: there the quiet period decides.
-        guarded(_close, receiver.store, sender.studies)
+    # An association that breaks instead says nothing: there the quiet period decides.
+    taking.close(receiver, sender.studies)
 
 
 def echo(_association: Association, _message: Message, sender: Caller) -> int:
@@ -152,47 +143,19 @@ def store(association: Association, message: Message, sender: Caller) -> int:
     Returns
     -------
     int
-        0x0000 stored (or known already), 0x0122 of a class that is not taken, 0xA700 no room, 0xA900 not the
-        object that was announced, 0xC000 cannot be understood, 0x0110 a fault of ours.
+        As `taking.Taken` has it.
 
     Raises
     ------
     BrokenOffError
         When the association ends in the middle of the object; nothing of it is kept.
     """
-    receiver = sender.receiver
     # Before its data is read: what it sends meanwhile waits in its own memory, not in ours.
-    sleep(receiver.pace.turn(sender.address))
-    incoming = _incoming(association, message, sender)
-    try:
-        accepted = intake.accept(
-            receiver.store,
-            receiver.spool,
-            receiver.settings.frontal,
-            incoming,
-            views_from_pixels=receiver.views_from_pixels,
-            max_bytes=receiver.settings.receive.max_object_mb << 20,
-            gate=receiver.gate,
-            classes=intake.classes(receiver.settings.receive),
-            priorities=receiver.settings.priority,
-        )
-    except BrokenOffError:
-        raise
-    except RefusedError as error:
-        told = False
-        if not is_busy(error.__cause__):  # else the peer would wait as long again for its answer
-            told = guarded(intake.refused, receiver.repeats, incoming, error, sender.neighbourhood) is False
-        if not told:
-            log.warning(
-                "refused", status=f"0x{error.status:04X}", why=str(error), calling_ae=incoming.calling_ae
-            )
-        return error.status
-    except Exception:
-        log.exception("store failed", calling_ae=incoming.calling_ae)
-        return PROCESSING_FAILURE
-    sender.studies.add(accepted.study_instance_uid)
-    _log_stored(accepted, incoming)
-    return SUCCESS
+    sleep(sender.receiver.pace.turn(sender.address))
+    taken = taking.take(sender.receiver, _incoming(association, message, sender), sender.address)
+    if taken.accepted is not None:
+        sender.studies.add(taken.accepted.study_instance_uid)
+    return taken.status
 
 
 def _incoming(association: Association, message: Message, sender: Caller) -> Incoming:
@@ -202,26 +165,6 @@ def _incoming(association: Association, message: Message, sender: Caller) -> Inc
         transfer_syntax_uid=association.transfer_syntaxes[message.context_id],
         calling_ae=sender.calling_ae,
         data=message.fragments,
-    )
-
-
-def _log_stored(accepted: Accepted, incoming: Incoming) -> None:
-    if accepted.outcome == "conflict":
-        log.warning(
-            "other content under a SOP Instance UID that came before: kept, told in the report",
-            study=accepted.study_instance_uid,
-            instance=incoming.sop_instance_uid,
-            remedy="of one UID the first radiograph is analysed; corrected ones need UIDs of their own",
-        )
-    decision = accepted.decision
-    log.info(
-        "stored",
-        outcome=accepted.outcome,
-        study=accepted.study_instance_uid,
-        instance=incoming.sop_instance_uid,
-        calling_ae=incoming.calling_ae,
-        verdict=decision.verdict.value if decision else None,
-        view=decision.view if decision else None,
     )
 
 
@@ -263,12 +206,6 @@ def _service(message: Message) -> Service:
     if command & 0x8000:
         raise BrokenOffError("a response that nothing was asked for", UNEXPECTED_PDU)
     return SERVICES.get(command, unrecognized)
-
-
-def _close(store: Store, studies: set[str]) -> None:
-    with store.begin() as db:
-        for study in db.scalars(select(Study).where(Study.study_instance_uid.in_(studies))):
-            progress.close_study(db, study, Reason("association-released"))
 
 
 def _broken_off(receiver: Receiver, calling: str, address: str, end: BrokenOffError) -> None:

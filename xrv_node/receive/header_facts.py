@@ -57,8 +57,13 @@ class Facts:
     decision: FrontalDecision
 
 
-def read(path: Path, sop_class_uid: str, sop_instance_uid: str, rules: FrontalSection) -> Facts:
-    """Read the header of a file that came as this object of this class.
+def read(path: Path, rules: FrontalSection, announced: Mapping[str, str]) -> Facts:
+    """Read the header of a file.
+
+    Parameters
+    ----------
+    announced
+        The UIDs that it came with, by keyword.
 
     Raises
     ------
@@ -68,7 +73,7 @@ def read(path: Path, sop_class_uid: str, sop_instance_uid: str, rules: FrontalSe
     """
     with _turns:
         header = _header(path)
-        _see_that_it_is(header, SOPClassUID=sop_class_uid, SOPInstanceUID=sop_instance_uid)
+        _see_that_it_is(header, announced)
         study, series = text(header, "StudyInstanceUID"), text(header, "SeriesInstanceUID")
         check_uids(StudyInstanceUID=study, SeriesInstanceUID=series)
         modality = text(header, "Modality")[:16]
@@ -100,7 +105,7 @@ def _header(path: Path) -> Dataset:
     return header
 
 
-def _see_that_it_is(header: Dataset, **announced: str) -> None:
+def _see_that_it_is(header: Dataset, announced: Mapping[str, str]) -> None:
     for keyword, wanted in announced.items():
         if text(header, keyword) != wanted:
             raise RefusedError(DOES_NOT_MATCH, Reason("not-of-the-request", attribute=keyword))

@@ -54,6 +54,7 @@ class Accepted:
 
     outcome: Reception
     study_instance_uid: str
+    series_instance_uid: str
     decision: FrontalDecision | None = None
 
 
@@ -97,12 +98,12 @@ def record(db: Session, spool: Spool, received: Received, path: Path, *, undecid
     if known == "own result":
         path.unlink(missing_ok=True)
         trail.record(db, "instance.own_result", **_named(received))
-        return Accepted(known, received.study)
+        return Accepted(known, received.study, received.facts.series)
     if known == "duplicate":
         if (purged := _purged(db, received)) is not None:
             return _again(db, purged, received, path)
         trail.record(db, "instance.duplicate", **_named(received))
-        return Accepted(known, received.study)
+        return Accepted(known, received.study, received.facts.series)
     return _new(db, spool, received, path, known, undecided=undecided)
 
 
@@ -159,7 +160,7 @@ def _new(
     trail.record(db, event, **_named(received), **judged, sha256=received.sha256, analyse=analyse)
     if analyse:
         queue.enqueue(db, "analyse", study=study, instance=row)
-    return Accepted(known or "stored", received.study, decision)
+    return Accepted(known or "stored", received.study, received.facts.series, decision)
 
 
 def _beside_another(db: Session, received: Received, *, analyse: bool) -> tuple[FrontalDecision, bool]:
@@ -220,7 +221,7 @@ def _again(db: Session, row: Instance, received: Received, path: Path) -> Accept
         analyse=analyse,
         after_purge=True,
     )
-    return Accepted("stored", received.study, received.facts.decision)
+    return Accepted("stored", received.study, received.facts.series, received.facts.decision)
 
 
 def _study(db: Session, uid: str, now: datetime) -> int:

@@ -56,6 +56,7 @@ def accept(
     gate: Gate | None = None,
     classes: Collection[str] | None = None,
     priorities: Sequence[PrioritySection] = (),
+    study: str | None = None,
 ) -> Accepted:
     """Take one object: when this returns, its bytes and its row are on disk.
 
@@ -71,6 +72,8 @@ def accept(
         UIDs of the storage classes that are taken; without it all of them.
     priorities
         The rules by which a study goes before its turn.
+    study
+        The Study Instance UID that was announced; without it any.
 
     Raises
     ------
@@ -81,7 +84,7 @@ def accept(
     _admit(incoming, gate, classes)
     undecided = views_from_pixels or rules.unknown == "analyse"
     with _no_room(), _drafted(spool, incoming, max_bytes) as (draft, digest):
-        facts = header_facts.read(draft, incoming.sop_class_uid, incoming.sop_instance_uid, rules)
+        facts = header_facts.read(draft, rules, _announced(incoming, study))
         digests = {c: keyed.attribute(spool.root, c, value) for c, value in facts.known_by.items()}
         caller, now = incoming.calling_ae[:16], datetime.now(UTC)
         known = priority.Known(caller, facts.known_by["station"], facts.study_priority, now)
@@ -113,6 +116,12 @@ def refused(repeats: Repeats, incoming: Incoming, error: RefusedError, address: 
         why=why,
         calling_ae=incoming.calling_ae,
     )
+
+
+def _announced(incoming: Incoming, study: str | None) -> dict[str, str]:
+    """What the request says of the object, by keyword."""
+    said = {"SOPClassUID": incoming.sop_class_uid, "SOPInstanceUID": incoming.sop_instance_uid}
+    return said if study is None else said | {"StudyInstanceUID": study}
 
 
 def _admit(incoming: Incoming, gate: Gate | None, classes: Collection[str] | None) -> None:
