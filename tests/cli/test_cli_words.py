@@ -65,6 +65,7 @@ CLOSED: dict[tuple[str, str], tuple[str, str]] = {
 NAMES = {
     "validate dataset", "train datasets", "datasets list name", "datasets stats name", "datasets verify name",
     "datasets sample name", "datasets to-dicom name", "models pull names", "destinations check names", "alerts test names",
+    "users passwd name", "users role name", "users remove name", "tokens revoke name",
     "embed --weights", "reconstruct --weights", "validate --weights", "monitor shadow --weights",
 }  # fmt: skip
 """Names of a catalogue or the configuration: what is none is refused with those that there are, as ever."""
@@ -73,7 +74,7 @@ OPEN = {
     "paths", "study_instance_uid", "study_instance_uids", "--study", "--last", "--tester", "--reason", "--node",
     "--through", "--archive", "--archive-pdf", "--through-node", "--receive-host", "--to", "--calling-ae",
     "--thresholds", "--labels", "init --report-skipped", "--name", "--init", "--destination",
-    "--accession", "--patient", "--station", "studies list --sender", "export --sender",
+    "--accession", "--patient", "--station", "studies list --sender", "export --sender", "users add name", "tokens add name", "--ae-title",
 }  # fmt: skip
 """Text that has no list: hosts, people, identifiers, names to be given."""
 

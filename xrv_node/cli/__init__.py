@@ -23,6 +23,8 @@ from xrv_node.cli import (
     node,
     phantom,
     studies,
+    tokens,
+    users,
 )
 from xrv_node.cli.acceptance import acceptance
 from xrv_node.cli.classify import classify
@@ -59,7 +61,10 @@ app.command()(statistics)
 app.command()(export)
 for command in (classify, segment, explain, embed, reconstruct, validate, train):
     app.command()(command)
-for group in (config, jobs, studies, audit, models, destinations, alerts, datasets, monitor, phantom):
+for group in (
+    *(config, jobs, studies, audit, models, destinations, alerts, datasets, monitor, phantom),
+    *(users, tokens),
+):
     app.add_typer(group.app, name=group.__name__.rpartition(".")[2])
 
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO, TypeVar
 
 import typer
 
-from xrv_node.errors import XrvNodeError
+from xrv_node.errors import ConfigError, XrvNodeError
 from xrv_node.visible import cells, visible
 
 if TYPE_CHECKING:
@@ -80,6 +80,24 @@ def complain(error: object) -> None:
     """Print what is wrong, to standard error: a line, or those of an error."""
     lines = error.lines if isinstance(error, XrvNodeError) else (error,)
     tell(f"error: {lines[0]}", *lines[1:])
+
+
+def ask_secret(words: str, file: Path | None) -> str:
+    """A secret: the first line of a file; else of a pipe; else asked for twice, and not shown.
+
+    Raises
+    ------
+    ConfigError
+        When the file cannot be read.
+    """
+    if file is None and sys.stdin.isatty():
+        return str(typer.prompt(words, hide_input=True, confirmation_prompt=True, err=True))
+    try:
+        whole = sys.stdin.readline() if file is None else file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "not UTF-8"
+        raise ConfigError(f"{file or 'standard input'}: cannot be read ({why})") from error
+    return whole.partition("\n")[0].removesuffix("\r")
 
 
 def terminal_width() -> int | None:

@@ -123,6 +123,15 @@ class Verified(TypedDict):
     """The hash of the newest event."""
 
 
+class NewToken(TypedDict):
+    """What a program is to show over HTTP."""
+
+    name: str
+    """By which it is revoked."""
+    token: str
+    """What is shown, now and never again."""
+
+
 class LeftOut(TypedDict):
     """What was not exported for one reason."""
 

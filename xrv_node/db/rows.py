@@ -221,3 +221,33 @@ class QueuedResult(TypedDict):
     """Where to."""
     instance: str
     """SOP Instance UID."""
+
+
+class WebUserRow(TypedDict):
+    """A person who signs in over HTTP."""
+
+    name: str
+    """By which the person signs in."""
+    role: str
+    """``viewer``, ``operator`` or ``admin``."""
+    created_at: datetime
+    """When the person was added."""
+    seen_at: datetime | None
+    """When the person last signed in."""
+
+
+class WebTokenRow(TypedDict):
+    """What a program shows to be let in over HTTP."""
+
+    name: str
+    """By which it is revoked."""
+    role: str
+    """``sender``, ``viewer``, ``operator`` or ``admin``."""
+    ae_title: str
+    """Who the program is, where images come from it."""
+    created_at: datetime
+    """When it was made."""
+    used_at: datetime | None
+    """When it was last shown, to within five minutes."""
+    expires_at: datetime | None
+    """When it ends; null: not of itself."""
