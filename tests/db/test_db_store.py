@@ -11,7 +11,7 @@ import alembic.runtime.migration
 import pytest
 from sqlalchemy import text
 
-from xrv_node.db import fetch_tables, trail
+from xrv_node.db import access_tables, fetch_tables, trail
 from xrv_node.db.store import Store
 from xrv_node.errors import ConfigError
 
@@ -20,6 +20,7 @@ def test_migrations_make_the_tables_of_the_code(store: Store) -> None:
     with store.engine.connect() as connection:
         context = alembic.runtime.migration.MigrationContext.configure(connection)
         assert alembic.autogenerate.compare_metadata(context, fetch_tables.Base.metadata) == []
+    assert access_tables.Base.metadata is fetch_tables.Base.metadata
 
 
 def test_sqlite_is_opened_so_that_a_commit_survives_a_power_cut(store: Store) -> None:

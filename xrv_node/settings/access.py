@@ -54,7 +54,7 @@ class AccessSection(Section):
     proxy_role_header: HeaderName = ""
     proxy_role: Role = "viewer"
     """Of whom that header gives none."""
-    proxy_roles: dict[str, Role] = {}
+    proxy_roles: dict[str, Role] = Field(default_factory=dict)
     """What the words of that header mean, groups for example; beside the roles' own names."""
     idle_minutes: int = Field(default=30, ge=1, le=1440)
     session_hours: int = Field(default=12, ge=1, le=720)

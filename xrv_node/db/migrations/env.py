@@ -2,7 +2,8 @@
 
 from alembic import context
 
-from xrv_node.db.fetch_tables import Base
+from xrv_node.db import access_tables, fetch_tables  # noqa: F401  # tables of the same metadata
+from xrv_node.db.tables import Base
 
 with context.config.attributes["engine"].execution_options(begin="IMMEDIATE").connect() as connection:
     context.configure(connection=connection, target_metadata=Base.metadata, render_as_batch=True)

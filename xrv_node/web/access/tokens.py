@@ -10,8 +10,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from xrv_node.db import trail
+from xrv_node.db.access_tables import WebToken
 from xrv_node.db.rows import WebTokenRow
-from xrv_node.db.tables import WebToken
 from xrv_node.errors import ConfigError
 from xrv_node.settings.access import Role
 from xrv_node.web.access.users import known_as

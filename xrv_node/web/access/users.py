@@ -9,8 +9,8 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from xrv_node.db import trail
+from xrv_node.db.access_tables import WebSession, WebUser
 from xrv_node.db.rows import WebUserRow
-from xrv_node.db.tables import WebSession, WebUser
 from xrv_node.errors import ConfigError
 from xrv_node.settings.access import Role
 from xrv_node.web.access import passwords
