@@ -162,15 +162,15 @@ def run_courier(settings: Settings, stop: threading.Event) -> None:
 
 
 def run_web(settings: Settings, stop: threading.Event) -> None:
-    """Answer for health and metrics until told to stop."""
+    """Answer over HTTP until told to stop."""
     from xrv_node.web import server as web
+    from xrv_node.web.node import WebNode
 
-    store, _ = _state(settings)
-    with web.start(settings, store) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    store, spool = _state(settings)
+    node = WebNode(settings, store, spool, views_from_pixels(settings))
+    with web.start(node) as server:
         log.info("listening", host=settings.web.host, port=server.server_port)
         stop.wait()
-        server.shutdown()
     store.close()
 
 

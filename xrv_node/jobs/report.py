@@ -75,10 +75,12 @@ def run(
 def _report_study(settings: Settings, store: Store, spool: Spool, model_set: ModelSet, claim: Claim) -> None:
     closed = outcomes.read(store, spool, claim.study_id, model_set)
     destinations = takers(settings, closed.images, closed.callers, closed.informed)
+    fetched = [settings.web_taker] if _due(settings, closed.images, settings.web_taker) else []
     with store.read() as db:
         if constancy.is_test(db, closed.uid):
             destinations = [d for d in settings.destinations if d.name in settings.constancy.destinations]
-    styles = wanted(destinations)
+            fetched = []
+    styles = wanted([*destinations, *fetched])
     compared = bool(styles) and not model_set.phantom
     priors = _priors(settings, store, spool, closed) if compared else search.Found()
     patients = results.by_patient(spool, model_set, closed, priors, _rates(settings, model_set))
@@ -135,14 +137,19 @@ def takers(
         Names of destinations that got earlier results of the study; they get what supersedes them, though
         the finding that led there be gone.
     """
-    due = any(i.analysis or i.error or outcomes.withheld(i) for i in images)
-    otherwise = settings.study.report_skipped
     return [
         d
         for d in settings.destinations
-        if (due or _told_of(images, otherwise if d.report_skipped is None else d.report_skipped))
-        and (d.name in informed or routing.matches(d.when, images, callers))
+        if _due(settings, images, d) and (d.name in informed or routing.matches(d.when, images, callers))
     ]
+
+
+def _due(settings: Settings, images: Sequence[ImageOutcome], taker: DestinationSection) -> bool:
+    """Whether there is something to say of a study to one who takes results."""
+    if any(i.analysis or i.error or outcomes.withheld(i) for i in images):
+        return True
+    rule = settings.study.report_skipped if taker.report_skipped is None else taker.report_skipped
+    return _told_of(images, rule)
 
 
 def _told_of(images: Sequence[ImageOutcome], rule: bool | int) -> bool:

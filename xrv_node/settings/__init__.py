@@ -159,6 +159,11 @@ class Settings(BaseSettings):
         return self.node.silent or not destination.active
 
     @property
+    def web_taker(self) -> DestinationSection:
+        """What the node over HTTP wants of results; it speaks as the first destination does, unless told."""
+        return self.web.taker(next((d.language for d in self.destinations), languages.ENGLISH))
+
+    @property
     def heard(self) -> tuple[Alert, ...]:
         """The alerts; those of a silent node tell nothing of what the networks say."""
         if not self.node.silent:

@@ -1,0 +1,122 @@
+"""The application: which rooms answer where, and what is answered when something goes wrong."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import cast
+
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import PlainTextResponse
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from xrv_node.product import VERSION
+from xrv_node.web import health
+from xrv_node.web.connection import MAX_HEADER_BYTES
+from xrv_node.web.node import WebNode
+from xrv_node.web.problem import Problem
+from xrv_node.web.who import Who
+
+log = structlog.get_logger("web")
+
+_BROKEN = "the node could not answer; see the log\n"
+
+
+def application(node: WebNode) -> FastAPI:
+    """Put the rooms together.
+
+    Raises
+    ------
+    ConfigError
+        When the file of ``[web] token_file`` cannot be read or is empty.
+    """
+    app = FastAPI(
+        title="xrv-node",
+        version=VERSION,
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,  # these pages fetch scripts from elsewhere
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.node = node
+    app.state.registry = health.registry(node.settings, node.store)
+    app.state.word = health.word(node.settings)
+    app.include_router(health.router)
+    app.add_exception_handler(Problem, _problem)
+    app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(RequestValidationError, _misunderstood)
+    app.add_middleware(_Known)
+    app.add_middleware(_Bounded)
+    return app
+
+
+class _Known:
+    """Says who asks: on a loopback address anybody of this machine is its administrator."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            address = scope["client"][0] if scope["client"] else ""
+            scope.setdefault("state", {})["who"] = Who("", "admin", "WEB", address)
+        await self.app(scope, receive, send)
+
+
+class _Bounded:
+    """Refuses a header that came whole and is too long all the same, takes a slash at the end of an address
+    as none, and lets nothing that breaks reach the server."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        size = len(scope["raw_path"]) + len(scope["query_string"])
+        size += sum(len(name) + len(value) for name, value in scope["headers"])
+        if size > MAX_HEADER_BYTES:
+            status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+            answer = PlainTextResponse(f"a header has at most {MAX_HEADER_BYTES >> 10} KB\n", status)
+            await answer(scope, receive, send)
+            return
+        if scope["path"] != "/" and scope["path"].endswith("/"):
+            scope["path"] = scope["path"].rstrip("/") or "/"
+        begun = False
+
+        async def sent(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, sent)
+        except ClientDisconnect:
+            log.info("a client went away", path=scope["path"])
+        except Exception:
+            log.exception("could not answer", path=scope["path"])
+            if begun:
+                raise  # the server cuts what was begun, so that no half looks whole
+            answer = PlainTextResponse(_BROKEN, HTTPStatus.SERVICE_UNAVAILABLE)
+            await answer(scope, receive, send)
+
+
+def _problem(_request: Request, error: Exception) -> Response:
+    problem = cast(Problem, error)
+    return PlainTextResponse(problem.text + "\n", problem.status, problem.headers)
+
+
+def _refused(_request: Request, error: Exception) -> Response:
+    refusal = cast(HTTPException, error)
+    return PlainTextResponse(f"{refusal.detail}\n", refusal.status_code, refusal.headers)
+
+
+def _misunderstood(_request: Request, error: Exception) -> Response:
+    """Which parameters are wrong and how, without what was sent."""
+    wrong = cast(RequestValidationError, error).errors()
+    says = "; ".join(f"{'.'.join(map(str, one['loc'][1:]))}: {one['msg']}" for one in wrong)
+    return PlainTextResponse(f"{says}\n", HTTPStatus.BAD_REQUEST)
