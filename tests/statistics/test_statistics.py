@@ -116,6 +116,16 @@ def test_findings_are_counted_by_week_with_an_interval(site: Site) -> None:
     assert (rows["Mass", "2026-W49"]["low"], rows["Mass", "2026-W49"]["present"]) == (0.0, 0)
 
 
+def test_the_newest_analysis_tells_whether_findings_are_reported(site: Site) -> None:
+    with site.store.begin() as db:
+        uid = db.scalars(select(Instance.sop_instance_uid).where(Instance.study_id == 5)).one()
+    for refused, images in ((False, 4), (True, 3)):
+        with site.store.begin() as db:
+            trail.record(db, "instance.analysed", instance=uid, refused=refused, seconds=1.0)
+        rows = {(row["finding"], row["week"]): row for row in counted(site)["findings"]}
+        assert rows["Mass", "2026-W49"]["images"] == images
+
+
 def test_reasons_are_counted_with_all_that_a_row_stands_for(site: Site) -> None:
     rows = {row["what"]: row for row in counted(site)["reasons"]}
     assert rows["association.refused"]["number"] == 41
