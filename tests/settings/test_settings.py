@@ -46,7 +46,7 @@ def test_the_default_file_says_what_the_code_defaults_to(tmp_path: Path) -> None
 def test_the_default_file_names_every_key() -> None:
     table = tomllib.loads(settings.default_text())
     for name, section in settings.Settings():
-        if name in ("destinations", "peers", "alerts", "priority"):
+        if name in ("destinations", "peers", "archives", "alerts", "priority"):
             continue
         # A table that is not there by default is an example in the comments.
         keys = {f.alias or k for k, f in type(section).model_fields.items() if k != "tls"}
@@ -159,7 +159,7 @@ def test_a_destination_takes_every_kind_of_result_and_a_misspelt_one_names_them(
         (f"{WEB}url='https://x'\nuser='u'", "user and password_file go together"),
         (
             f"{WEB}url='https://x'\ntoken_file='t'\ntoken_variable='T'",
-            "token_file and token_variable: a destination has one way to log in",
+            "token_file and token_variable: there is one way to log in",
         ),
         (f"{WEB}url='https://x'\ntls={{key='k'}}", "destinations.a.tls: certificate and key go together"),
         (

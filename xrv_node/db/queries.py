@@ -65,7 +65,7 @@ def job(db: Session, job_id: int) -> JobHistory:
         .order_by(AuditEvent.id)
     )
     # `contains` above only narrows: the detail's own field decides.
-    own = [e for e in map(_event, events_) if e["detail"].get("job") == job_id]
+    own = [e for e in map(event_row, events_) if e["detail"].get("job") == job_id]
     return {**_job(*found), "events": own}
 
 
@@ -161,10 +161,10 @@ def events(
         query = query.where(AuditEvent.event.in_(named))
     if limit is None:
         query = query.order_by(AuditEvent.id).limit(first)
-        yield from map(_event, db.scalars(query.execution_options(yield_per=1000)))
+        yield from map(event_row, db.scalars(query.execution_options(yield_per=1000)))
     else:
         newest: Sequence[AuditEvent] = db.scalars(query.order_by(AuditEvent.id.desc()).limit(limit)).all()
-        yield from map(_event, reversed(newest))
+        yield from map(event_row, reversed(newest))
 
 
 def event_names(db: Session) -> set[str]:
@@ -303,7 +303,8 @@ def _result(db: Session, row: ResultRow, away: Mapping[str, Reason]) -> MadeRow:
     }
 
 
-def _event(row: AuditEvent) -> EventRow:
+def event_row(row: AuditEvent) -> EventRow:
+    """An event as it is shown."""
     return {
         "id": row.id,
         "at": row.at,

@@ -6,7 +6,7 @@ import socket
 import ssl
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import dsutils
@@ -18,7 +18,8 @@ from xrv_node.network.outgoing import Association
 from xrv_node.network.terms import CONNECT_SECONDS, Accepted, Context, Peer, RejectedError, Terms
 from xrv_node.network.wire import MAXIMUM_PDU, BrokenOffError
 from xrv_node.reasons import Reason
-from xrv_node.settings.destinations import DimseDestination, Hl7Destination, HttpSection
+from xrv_node.settings.destinations import DimseDestination
+from xrv_node.settings.tls import TlsClientSection
 
 _REJECTIONS = {  # A-ASSOCIATE-RJ source and reason (PS3.8 table 9-21) that a person must see to
     (1, 3): "our-title-unknown",
@@ -171,17 +172,29 @@ def _anew(path: Path, syntax: str, contexts: Sequence[Accepted]) -> tuple[Accept
     return context, datasets.encode(verbatim.read(path), context.transfer_syntax)
 
 
-def tls_context(destination: DimseDestination | HttpSection | Hl7Destination) -> ssl.SSLContext | None:
-    """The context of a destination with a table ``tls``, made anew each time, for files are replaced.
+class Secured(Protocol):
+    """A section of the configuration that may have a table ``tls``."""
+
+    @property
+    def key(self) -> str:
+        """Where it stands."""
+        ...
+
+    @property
+    def tls(self) -> TlsClientSection | None:
+        """None: without TLS."""
+        ...
+
+
+def tls_context(section: Secured) -> ssl.SSLContext | None:
+    """The context of a section with a table ``tls``, made anew each time, for files are replaced.
 
     Raises
     ------
     ConfigError
         When one of its files is missing or wrong.
     """
-    if destination.tls is None:
-        return None
-    return tls.of_client(destination.tls, f"destinations.{destination.name}.tls")
+    return None if section.tls is None else tls.of_client(section.tls, f"{section.key}.tls")
 
 
 def _rejection(answer: RejectedError, calling: str, called: str) -> DestinationError | NotNowError:

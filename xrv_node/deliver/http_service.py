@@ -15,7 +15,7 @@ from xrv_node.deliver.association import tls_context
 from xrv_node.deliver.attempt import Outcome
 from xrv_node.errors import ConfigError
 from xrv_node.reasons import Reason
-from xrv_node.settings.destinations import HttpSection
+from xrv_node.settings.http_service import HttpService
 
 ASK_SECONDS = 20.0
 """How long a service that was away may take to say anything."""
@@ -71,7 +71,7 @@ def trouble(error: requests.RequestException, most: int) -> tuple[Outcome, Reaso
     return Outcome.TRANSIENT, Reason("web-no-answer", error=type(error).__name__)
 
 
-def session(destination: HttpSection, accept: str, most: int) -> requests.Session:
+def session(destination: HttpService, accept: str, most: int) -> requests.Session:
     """Open a session with one service; what is in files is read anew.
 
     Parameters
@@ -97,7 +97,7 @@ def session(destination: HttpSection, accept: str, most: int) -> requests.Sessio
     return made
 
 
-def cautions(destination: HttpSection, session: requests.Session) -> list[str]:
+def cautions(destination: HttpService, session: requests.Session) -> list[str]:
     """What a person should know of how a service is reached, a line each."""
     if session.auth is not None and urlsplit(destination.url).scheme == "http":
         return ["caution: token or password go over the network in the clear; use https"]
@@ -115,15 +115,15 @@ class _Bearer(requests.auth.AuthBase):
         return request
 
 
-def _login(destination: HttpSection) -> requests.auth.AuthBase | None:
-    name = destination.name
+def _login(destination: HttpService) -> requests.auth.AuthBase | None:
+    key = destination.key
     if destination.token_file is not None:
-        return _Bearer(secret.read(destination.token_file, f"destinations.{name}.token_file"))
+        return _Bearer(secret.read(destination.token_file, f"{key}.token_file"))
     if variable := destination.token_variable:
         if not (token := os.environ.get(variable, "").strip()):
-            raise ConfigError(f"destinations.{name}.token_variable: the environment has no {variable}")
+            raise ConfigError(f"{key}.token_variable: the environment has no {variable}")
         return _Bearer(token)
     if destination.user is not None and destination.password_file is not None:
-        password = secret.read(destination.password_file, f"destinations.{name}.password_file")
+        password = secret.read(destination.password_file, f"{key}.password_file")
         return HTTPBasicAuth(destination.user, password)
     return None

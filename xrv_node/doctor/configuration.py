@@ -16,7 +16,8 @@ from xrv_node.doctor.diagnosis import Examined, Found, State
 from xrv_node.errors import ConfigError
 from xrv_node.hl7 import fhir, mapping
 from xrv_node.settings import Settings
-from xrv_node.settings.destinations import DimseDestination, FhirDestination, Hl7Destination, HttpSection
+from xrv_node.settings.destinations import DimseDestination, FhirDestination, Hl7Destination
+from xrv_node.settings.http_service import HttpService
 from xrv_node.settings.section import is_loopback
 from xrv_node.settings.tls import TlsClientSection, TlsSection
 
@@ -62,9 +63,9 @@ def _certificates(settings: Settings) -> Found:
 
 
 def _tls_tables(settings: Settings) -> Iterator[tuple[str, TlsSection | TlsClientSection]]:
-    destinations = ((f"destinations.{d.name}", d) for d in settings.destinations)
+    peers = ((one.key, one) for one in (*settings.destinations, *settings.archives))
     alerts = ((f"alerts.{a.name}", a) for a in settings.alerts)
-    for table, section in (("receive", settings.receive), ("audit", settings.audit), *destinations, *alerts):
+    for table, section in (("receive", settings.receive), ("audit", settings.audit), *peers, *alerts):
         for key, value in section:
             if isinstance(value, TlsSection | TlsClientSection):
                 yield f"{table}.{key}", value
@@ -72,12 +73,12 @@ def _tls_tables(settings: Settings) -> Iterator[tuple[str, TlsSection | TlsClien
 
 def _secrets(settings: Settings) -> Found:
     files = [("web.token_file", settings.web.token_file)]
-    for one in settings.destinations:
-        if not isinstance(one, HttpSection):
+    for one in (*settings.destinations, *settings.archives):
+        if not isinstance(one, HttpService):
             continue
-        files += [(f"destinations.{one.name}.{k}", getattr(one, k)) for k in ("token_file", "password_file")]
+        files += [(f"{one.key}.{k}", getattr(one, k)) for k in ("token_file", "password_file")]
         if one.token_variable and not os.environ.get(one.token_variable):
-            says = f"destinations.{one.name}.token_variable: {one.token_variable} is not in this environment"
+            says = f"{one.key}.token_variable: {one.token_variable} is not in this environment"
             yield State.WARN, says, "see that the service sets it"
     for alert in settings.alerts:
         keys = ("secret_file", "password_file")

@@ -20,6 +20,7 @@ from xrv_node import languages
 from xrv_node.errors import ConfigError
 from xrv_node.settings import variables
 from xrv_node.settings.alerts import OF_PATIENTS, Alert
+from xrv_node.settings.archives import Archive, FetchSection, all_of
 from xrv_node.settings.audit import AuditSection
 from xrv_node.settings.complaints import complaint, keys_of
 from xrv_node.settings.constancy import ConstancySection
@@ -66,6 +67,8 @@ class Settings(BaseSettings):
     peers: tuple[PeerSection, ...] = ()
     priority: tuple[PrioritySection, ...] = ()
     priors: Priors = LocalPriors()
+    archives: tuple[Archive, ...] = ()
+    fetch: FetchSection = FetchSection()
     database: DatabaseSection = DatabaseSection()
     audit: AuditSection = AuditSection()
     retention: RetentionSection = RetentionSection()
@@ -91,6 +94,7 @@ class Settings(BaseSettings):
         for table, tables in (
             ("destinations", self.destinations),
             ("peers", self.peers),
+            ("archives", self.all_archives),
             ("alerts", self.alerts),
         ):
             names = [one.name for one in tables]
@@ -182,6 +186,21 @@ class Settings(BaseSettings):
             When there is none.
         """
         return named("alert", self.alerts, name)
+
+    @property
+    def all_archives(self) -> tuple[Archive, ...]:
+        """What studies are fetched from: ``[[archives]]``, and the one of ``[priors]`` under that name."""
+        return all_of(self.archives, self.priors)
+
+    def archive(self, name: str) -> Archive:
+        """The archive of that name.
+
+        Raises
+        ------
+        ConfigError
+            When there is none.
+        """
+        return named("archive", self.all_archives, name)
 
     def destination(self, name: str) -> Destination:
         """The destination of that name.

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from importlib.resources import files
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator
 
 from xrv_node.languages import ENGLISH
 from xrv_node.result_kinds import KINDS
-from xrv_node.settings.section import AETitle, OneIn, PathText, PeerPort, ProxyUrl, Section, kinds
+from xrv_node.settings.http_service import HttpService
+from xrv_node.settings.section import AETitle, OneIn, PathText, PeerPort, Section, kinds
 from xrv_node.settings.tls import TlsClientSection
 from xrv_node.values import Style
 
@@ -80,6 +81,11 @@ class DestinationSection(Section):
         """How it wants its results."""
         return Style(self.language, self.seg_geometry, self.seg_type)
 
+    @property
+    def key(self) -> str:
+        """Where it stands in the configuration."""
+        return f"destinations.{self.name}"
+
 
 class _ArchiveSection(DestinationSection):
     """What C-STORE sends to can be asked for storage commitment."""
@@ -98,26 +104,8 @@ class DimseDestination(_ArchiveSection):
     tls: TlsClientSection | None = None
 
 
-class HttpSection(DestinationSection):
+class HttpSection(DestinationSection, HttpService):
     """What is reached over HTTP."""
-
-    url: str = Field(pattern=r"^https?://[^\s/@?#]+(/[^\s@?#]*)?$")
-    token_file: PathText | None = None
-    token_variable: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
-    user: str | None = Field(default=None, pattern=r"^[^:\s]+$")
-    password_file: PathText | None = None
-    timeout_seconds: float = Field(default=60, gt=0, le=3600)
-    proxy: ProxyUrl | None = None
-    tls: TlsClientSection | None = None
-
-    @model_validator(mode="after")
-    def _one_secret(self) -> HttpSection:
-        if (self.user is None) != (self.password_file is None):
-            raise ValueError("user and password_file go together: give both, or neither")
-        given = [k for k in ("token_file", "token_variable", "user") if getattr(self, k) is not None]
-        if len(given) > 1:
-            raise ValueError(f"{' and '.join(given)}: a destination has one way to log in; keep one of them")
-        return self
 
 
 class WebDestination(HttpSection):
