@@ -37,6 +37,9 @@ _OTHERS = 0o007
 BUSY_SECONDS = 30
 """How long a writer waits for another: SQLite has one writer at a time."""
 
+LASTING = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON")
+"""Of a database that nothing may be lost of."""
+
 
 class Store:
     """The audit database.
@@ -57,9 +60,9 @@ class Store:
         self._file = Path(parsed.database) if self._sqlite and parsed.database else None
         if self._file:
             self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _make_private(self._file)
+            make_private(self._file)
         try:
-            self.engine = _engine(url, sqlite=self._sqlite)
+            self.engine = engine_of(url, *LASTING, busy_seconds=BUSY_SECONDS)
         except (NoSuchModuleError, ModuleNotFoundError) as error:
             raise ConfigError(f"database.url: its driver is not installed ({error})") from error
         self._group = GroupCommit(self.begin)
@@ -186,7 +189,7 @@ class Store:
         self.engine.dispose()
 
 
-def _make_private(file: Path) -> None:
+def make_private(file: Path) -> None:
     """Make a database that is not there yet as a file of its user alone, as all others are; SQLite gives the
     files beside it the same mode. Of one that is there, what others may is taken away."""
     with suppress(OSError):  # of another user; that it cannot be opened is said where it is
@@ -217,15 +220,24 @@ def is_busy(error: BaseException | None) -> bool:
     return code & 0xFF == sqlite3.SQLITE_BUSY  # extended codes have their kind in the low byte
 
 
-def _engine(url: str, *, sqlite: bool) -> Engine:
-    if not sqlite:
+def engine_of(url: str, *pragmas: str, busy_seconds: float) -> Engine:
+    """Return an engine whose transactions begin as their connection's option ``begin`` says.
+
+    Parameters
+    ----------
+    pragmas
+        For each connection, where it is SQLite.
+    busy_seconds
+        How long such a connection waits for a lock.
+    """
+    if make_url(url).get_backend_name() != "sqlite":
         return create_engine(url, pool_pre_ping=True)
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
+    engine = create_engine(url, connect_args={"timeout": busy_seconds})
 
     @event.listens_for(engine, "connect")
     def _pragmas(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # transactions are begun below, not by the driver
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        for pragma in pragmas:
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")

@@ -5,6 +5,7 @@ Imports pydicom alone, so that intake can look at a header without paying for th
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,9 +18,9 @@ from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 from xrv_node import verbatim
 from xrv_node.errors import ImageError
 from xrv_node.radiograph import mending, pixel_element
-from xrv_node.radiograph.elements import Source
+from xrv_node.radiograph.elements import HEAD, PIXELS, Elements, Source
 from xrv_node.radiograph.extent import Encoding
-from xrv_node.radiograph.header_limits import MAX_BYTES, Frugal, Sieve, trim
+from xrv_node.radiograph.header_limits import LOOKED_AT, MAX_BYTES, Frugal, Limits, PixelsAt, Sieve, trim
 from xrv_node.radiograph.inflated import Inflated
 from xrv_node.radiograph.mending import Survey
 from xrv_node.reasons import Reason, of_system
@@ -42,7 +43,7 @@ _FILING = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceU
 """Without these an object has no place (PS3.3 C.7.2.1, C.7.3.1, C.12.1)."""
 
 
-def read_header(path: Path) -> Dataset:
+def read_header(path: Path, limits: Limits = LOOKED_AT) -> Dataset:
     """Read the attributes of a DICOM file up to its pixel data.
 
     Parameters
@@ -50,13 +51,15 @@ def read_header(path: Path) -> Dataset:
     path
         A DICOM file (PS3.10), or a bare data set as old devices write it, without preamble and meta
         information.
+    limits
+        Of each attribute.
 
     Returns
     -------
     pydicom.Dataset
         The data set with ``file_meta`` and without Pixel Data, Float Pixel Data and Double Float Pixel Data.
         Values are parsed when they are asked for, so that a damaged one raises only then. Attributes that are
-        larger than the limits of `header_limits` are not there (`header_limits.passed_over`).
+        larger than the limits are not there (`header_limits.passed_over`).
 
     Raises
     ------
@@ -64,7 +67,7 @@ def read_header(path: Path) -> Dataset:
         If the file cannot be read, is not DICOM, or its header goes beyond ``MAX_INFLATED_HEADER`` or what
         `header_limits` has of it as a whole.
     """
-    return _read(path, with_pixels=False)
+    return _read(path, with_pixels=False, limits=limits)
 
 
 def read_object(path: Path) -> Dataset:
@@ -113,7 +116,7 @@ def is_dicom(start: bytes) -> bool:
     return start[128:132] == b"DICM"
 
 
-def _read(path: Path, *, with_pixels: bool) -> Dataset:
+def _read(path: Path, *, with_pixels: bool, limits: Limits = LOOKED_AT) -> Dataset:
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise ImageError(Reason("file-too-large", most=MAX_FILE_BYTES >> 20))
@@ -124,11 +127,15 @@ def _read(path: Path, *, with_pixels: bool) -> Dataset:
             source.seek(132 if has_prefix else 0)
             meta = _read_meta(source)
             if meta.get("TransferSyntaxUID") in _DEFLATED:
-                dataset = _read_deflated(source, with_pixels=with_pixels)
+                dataset = _read_deflated(source, limits, with_pixels=with_pixels)
                 dataset.file_meta = meta
+                pixels = dataset.pixels_at
+                dataset.pixels_at = pixels and replace(pixels, offset=None)
             else:
                 raw = io.FileIO(str(path)) if source is file else source
-                dataset = _read_plain(raw, with_pixels=with_pixels)
+                dataset = _read_plain(raw, limits, with_pixels=with_pixels)
+                if source is not file:
+                    dataset.pixels_at = _pixels_behind(file, found.end)
     except ImageError:
         raise
     except Exception as error:  # the parser meets bytes from outside and has no error class of its own
@@ -162,26 +169,43 @@ def _read_meta(file: BinaryIO) -> FileMetaDataset:
     return FileMetaDataset(meta)
 
 
-def _read_plain(raw: io.FileIO | Source, *, with_pixels: bool) -> Dataset:
+def _read_plain(raw: io.FileIO | Source, limits: Limits, *, with_pixels: bool) -> Dataset:
     raw.seek(0)
     with Frugal(raw) as file:
-        sieve = Sieve(file)
+        sieve = _sieve(file, limits)
         dataset = read_partial(file, sieve, force=True)
         return _settled(dataset, sieve, with_pixels=with_pixels)
 
 
-def _read_deflated(file: Source, *, with_pixels: bool) -> Dataset:
+def _read_deflated(file: Source, limits: Limits, *, with_pixels: bool) -> Dataset:
     most = MAX_INFLATED_OBJECT if with_pixels else MAX_INFLATED_HEADER
     inflated: Source = io.BufferedReader(Inflated(file, _FLOORS[with_pixels], most))
     found = mending.survey_dataset(inflated)
     inflated = _mended(inflated, found, with_pixels=with_pixels)
     inflated.seek(0)
     with Frugal(inflated) as frugal:
-        sieve = Sieve(frugal)
+        sieve = _sieve(frugal, limits)
         dataset = read_dataset(frugal, False, True, stop_when=sieve)
         _settled(dataset, sieve, with_pixels=with_pixels)
     _check_whole(dataset, found, () if with_pixels else _FILING)
     return dataset
+
+
+def _pixels_behind(file: Source, end: int) -> PixelsAt | None:
+    """What begins where the header of a mended file ends, in the file as it is."""
+    elements = Elements(file)
+    raw = elements.bytes_at(end, HEAD)
+    if len(raw) < HEAD:
+        return None
+    head = elements.explicit(end, raw) or elements.implicit(end, raw)
+    return (
+        PixelsAt(head.tag, head.vr.decode() or "OW", head.value, head.length) if head.tag in PIXELS else None
+    )
+
+
+def _sieve(file: Frugal, limits: Limits) -> Sieve:
+    file.left_reads = limits.reads or file.left_reads
+    return Sieve(file, limits)
 
 
 def _settled(dataset: Dataset, sieve: Sieve, *, with_pixels: bool) -> Dataset:
@@ -194,7 +218,8 @@ def _settled(dataset: Dataset, sieve: Sieve, *, with_pixels: bool) -> Dataset:
     pixels = pixel_element.read(sieve.file, encoding) if with_pixels else None
     if pixels is not None and not pixels.is_undefined_length:
         sieve.behind(dataset, encoding)  # some writers do not sort
-    trim(dataset, sieve.over, encoding)
+    trim(dataset, sieve.over, encoding, sieve.limits)
+    dataset.pixels_at = sieve.pixels
     if pixels is not None:
         dataset[pixels.tag] = pixels
     return dataset

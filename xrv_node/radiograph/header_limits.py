@@ -54,6 +54,22 @@ MAX_DEPTH = 16
 MAX_CHARACTER_SETS = 1024
 """Bytes of Specific Character Set, of which the parser makes use as it reads."""
 
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one attribute may have, and how often a file may be read for a header."""
+
+    text: int = MAX_TEXT
+    tables: int = MAX_TABLES
+    values: int = MAX_VALUES
+    pieces: int = MAX_PIECES
+    reads: int = 0
+    """0: `MAX_READS`."""
+
+
+LOOKED_AT = Limits()
+"""Of headers of which some attributes are looked at."""
+
 _CHARACTER_SET = 0x00080005
 _TABLES = frozenset({0x0028, 0x2050})
 _WIDTHS = {
@@ -62,6 +78,25 @@ _WIDTHS = {
 """Bytes of one value, of VRs that are numbers."""
 
 StopWhen = Callable[[BaseTag, str | None, int], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class PixelsAt:
+    """Where a header ends: pixel data."""
+
+    tag: int
+    vr: str
+    offset: int | None
+    """Where the value begins, in bytes from the beginning of the file; None where the file is not read as it
+    is: it is deflated, or mended."""
+    length: int
+    """Of the value, or `UNDEFINED`: it is encapsulated."""
+
+
+def pixels_at(header: Dataset) -> PixelsAt | None:
+    """Return where the pixel data of a header begin that `header.read_header` returned; None without any."""
+    found: PixelsAt | None = getattr(header, "pixels_at", None)
+    return found
 
 
 def passed_over(header: Dataset) -> frozenset[BaseTag]:
@@ -132,7 +167,9 @@ class Sieve:
     """Stops pydicom's reader, which calls it for each element, at what is to be passed over."""
 
     file: Frugal
+    limits: Limits = LOOKED_AT
     over: set[BaseTag] = field(default_factory=set)
+    pixels: PixelsAt | None = None
     _stopped: tuple[BaseTag, str | None, int, int] | None = None
     """Tag, VR, length and place of the value where it stopped."""
     _fits: int = -1
@@ -143,14 +180,15 @@ class Sieve:
         """Whether to stop before this element."""
         self._stopped = None
         self.file.unlimited = tag in PIXELS  # which are as large as they are
-        if tag in PIXELS:
-            return True
         where = self.file.tell()
+        if tag in PIXELS:
+            self.pixels = PixelsAt(tag, vr or "OW", where, length)  # PS3.5 A.1: OW in implicit VR
+            return True
         if where == self._fits:
             return False
         if tag <= _CHARACTER_SET and length > MAX_CHARACTER_SETS:
             raise too_large("SpecificCharacterSet")
-        if length == UNDEFINED or length > _longest(tag, vr):
+        if length == UNDEFINED or length > _longest(tag, vr, self.limits):
             self._stopped = (tag, vr, length, where)
             return True
         return False
@@ -212,10 +250,10 @@ class Sieve:
         self._steps -= extent.pieces
         if self._steps < 0:
             raise _header_too_large()
-        return _fits(extent, _longest(tag, real_vr(tag, vr)))
+        return _fits(extent, _longest(tag, real_vr(tag, vr), self.limits), self.limits)
 
 
-def trim(dataset: Dataset, over: set[BaseTag], encoding: Encoding) -> None:
+def trim(dataset: Dataset, over: set[BaseTag], encoding: Encoding, limits: Limits = LOOKED_AT) -> None:
     """Take out of a data set what has too many values or pieces, and remember all that was passed over.
 
     Parameters
@@ -226,42 +264,46 @@ def trim(dataset: Dataset, over: set[BaseTag], encoding: Encoding) -> None:
         What was passed over already.
     """
     for tag, element in dataset.items():
-        if isinstance(element, RawDataElement) and element.value and not _is_modest(element, encoding):
+        if (
+            isinstance(element, RawDataElement)
+            and element.value
+            and not _is_modest(element, encoding, limits)
+        ):
             over.add(tag)
     for tag in over:
         dataset.pop(tag, None)  # what is there twice, too
     dataset.passed_over = frozenset(over)
 
 
-def _is_modest(element: RawDataElement, encoding: Encoding) -> bool:
+def _is_modest(element: RawDataElement, encoding: Encoding, limits: Limits) -> bool:
     vr, value = real_vr(element.tag, element.VR), element.value or b""
     if vr in BINARY:
         return True
     if vr != "SQ":
-        return vr in _WIDTHS or value.count(b"\\") < MAX_VALUES
+        return vr in _WIDTHS or value.count(b"\\") < limits.values
     try:
-        found = walk(io.BytesIO(value), len(value), vr, encoding, MAX_PIECES)
+        found = walk(io.BytesIO(value), len(value), vr, encoding, limits.pieces)
     except StrayError:
-        return len(value) <= MAX_TEXT  # a damaged one raises when it is looked at
-    return _fits(found, _longest(element.tag, vr))
+        return len(value) <= limits.text  # a damaged one raises when it is looked at
+    return _fits(found, _longest(element.tag, vr, limits), limits)
 
 
-def _fits(extent: Extent, longest: int) -> bool:
+def _fits(extent: Extent, longest: int, limits: Limits) -> bool:
     return (
         extent.size <= longest
-        and extent.pieces <= MAX_PIECES
-        and extent.values <= MAX_VALUES
+        and extent.pieces <= limits.pieces
+        and extent.values <= limits.values
         and extent.depth <= MAX_DEPTH
     )
 
 
-def _longest(tag: int, vr: str | None) -> int:
+def _longest(tag: int, vr: str | None, limits: Limits) -> int:
     vr = real_vr(tag, vr)
     if vr in BINARY:
         return MAX_BINARY
     if vr == "SQ" and tag >> 16 in _TABLES:
-        return MAX_TABLES
-    return min(MAX_VALUES * _WIDTHS[vr], MAX_TEXT) if vr in _WIDTHS else MAX_TEXT
+        return limits.tables
+    return min(limits.values * _WIDTHS[vr], limits.text) if vr in _WIDTHS else limits.text
 
 
 def _header_too_large() -> ImageError:

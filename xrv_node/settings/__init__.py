@@ -154,6 +154,11 @@ class Settings(BaseSettings):
         return self.database.url or f"sqlite:///{self.data_dir / 'xrv-node.sqlite'}"
 
     @property
+    def index_url(self) -> str:
+        """SQLAlchemy URL of the index."""
+        return self.web.index_url or f"sqlite:///{self.data_dir / 'index.sqlite'}"
+
+    @property
     def committing(self) -> tuple[DimseDestination, ...]:
         """The destinations that are asked for storage commitment."""
         return tuple(d for d in self.destinations if isinstance(d, DimseDestination) and d.commitment)

@@ -24,6 +24,7 @@ class WebSection(Section):
     tls: TlsSection | None = None
     allowed_origins: tuple[Origin, ...] = ()
     trusted_proxies: tuple[IPvAnyNetwork, ...] = ()
+    index_url: str = Field(default="", pattern=r"^($|sqlite(\+\w+)?:|postgresql(\+\w+)?:)")
     viewer_url: str = Field(default="", pattern=r"^(https?://[^\s\"'<>]+)?$")
 
     send: tuple[ResultKind, ...] = ("report", "sr", "seg", "sc")

@@ -11,6 +11,7 @@ from fastapi import Request
 from xrv_node.db.repeats import Repeats
 from xrv_node.db.store import Store
 from xrv_node.disk import Gate
+from xrv_node.index.index import Index
 from xrv_node.receive.peer_limits import Pace
 from xrv_node.settings import Settings
 from xrv_node.spool import Spool
@@ -25,6 +26,11 @@ class WebNode:
     spool: Spool
     views_from_pixels: bool = False
     """Whether the worker can tell a view that the header leaves open."""
+
+    @cached_property
+    def index(self) -> Index:
+        """What is searched; the first request opens it."""
+        return Index.open(self.settings)
 
     @cached_property
     def gate(self) -> Gate:
