@@ -148,6 +148,7 @@ def test_a_token_ends(store: Store) -> None:
         assert tokens.find(db, "\udcff") is None
         assert tokens.is_to_be_noted(found)
         tokens.note(db, found)
+        db.refresh(found)
         assert not tokens.is_to_be_noted(found)
         found.expires_at = datetime.now(UTC)
         db.flush()

@@ -7,6 +7,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from contextvars import copy_context
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
@@ -91,7 +92,8 @@ class Store:
         Exception
             What `action` or the commit raised; the steps beside it are committed all the same.
         """
-        return self._group.run(action)
+        context = copy_context()  # another thread may run the step: whose it is stays so
+        return self._group.run(lambda db: context.run(action, db))
 
     @contextmanager
     def read(self) -> Iterator[Session]:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field, IPvAnyNetwork, model_validator
+from pydantic import Field
 
+from xrv_node.settings.access import AccessSection
 from xrv_node.settings.destinations import DestinationSection, ResultKind
-from xrv_node.settings.section import PathOrEmpty, Port, Section, is_loopback
+from xrv_node.settings.section import PathOrEmpty, Port
 from xrv_node.settings.tls import TlsSection
 
-Origin = Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.\[\]:-]+$")]
-"""Scheme, host and port, as a browser sends it (RFC 6454 section 7)."""
 
-
-class WebSection(Section):
+class WebSection(AccessSection):
     """The node over HTTP. Off unless asked for: by default a node opens one port."""
 
     enabled: bool = False
@@ -22,8 +20,6 @@ class WebSection(Section):
     port: Port = 8080
     token_file: PathOrEmpty = None
     tls: TlsSection | None = None
-    allowed_origins: tuple[Origin, ...] = ()
-    trusted_proxies: tuple[IPvAnyNetwork, ...] = ()
     index_url: str = Field(default="", pattern=r"^($|sqlite(\+\w+)?:|postgresql(\+\w+)?:)")
     viewer_url: str = Field(default="", pattern=r"^(https?://[^\s\"'<>]+)?$")
 
@@ -38,12 +34,6 @@ class WebSection(Section):
     min_kb_per_second: float = Field(default=1, ge=0, le=1 << 20)
     max_connections: int = Field(default=512, ge=1, le=10000)
     max_connections_per_address: int = Field(default=256, ge=1, le=10000)
-
-    @model_validator(mode="after")
-    def _guarded(self) -> WebSection:
-        if self.token_file is None and not is_loopback(self.host):
-            raise ValueError(f"other machines reach {self.host}: name a file with a token in web.token_file")
-        return self
 
     def taker(self, language: str) -> DestinationSection:
         """The web as a destination that nothing is delivered to: what is fetched must have been made.

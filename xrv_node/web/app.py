@@ -15,10 +15,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from xrv_node.product import VERSION
 from xrv_node.web import health
+from xrv_node.web.access import sign_in
+from xrv_node.web.access.guard import guarded
+from xrv_node.web.access.headers import SafeHeaders
 from xrv_node.web.connection import MAX_HEADER_BYTES
 from xrv_node.web.node import WebNode
 from xrv_node.web.problem import Problem
-from xrv_node.web.who import Who
 
 log = structlog.get_logger("web")
 
@@ -43,27 +45,15 @@ def application(node: WebNode) -> FastAPI:
     )
     app.state.node = node
     app.state.registry = health.registry(node.settings, node.store)
-    app.state.word = health.word(node.settings)
     app.include_router(health.router)
+    app.include_router(sign_in.router)
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _misunderstood)
-    app.add_middleware(_Known)
+    app.add_middleware(guarded, node=node, word=health.word(node.settings))
     app.add_middleware(_Bounded)
+    app.add_middleware(SafeHeaders)
     return app
-
-
-class _Known:
-    """Says who asks: on a loopback address anybody of this machine is its administrator."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            address = scope["client"][0] if scope["client"] else ""
-            scope.setdefault("state", {})["who"] = Who("", "admin", "WEB", address)
-        await self.app(scope, receive, send)
 
 
 class _Bounded:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import cast
 
 from fastapi import Request
 
-Role = Literal["viewer", "operator", "admin"]
+from xrv_node.settings.access import Role
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import hashlib
 import secrets
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from xrv_node.db import trail
@@ -98,7 +98,7 @@ def is_to_be_noted(token: WebToken) -> bool:
 
 def note(db: Session, token: WebToken) -> None:
     """Put its use on record."""
-    db.merge(token).used_at = datetime.now(UTC)
+    db.execute(update(WebToken).where(WebToken.id == token.id).values(used_at=datetime.now(UTC)))
 
 
 def _digest(shown: str) -> str:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from xrv_node.db import trail
 from xrv_node.db.access_tables import WebSession, WebUser
 from xrv_node.db.rows import WebUserRow
+from xrv_node.db.store import Store
 from xrv_node.errors import ConfigError
 from xrv_node.settings.access import Role
 from xrv_node.web.access import passwords
 
+MOST_LETTERS = 64
 _NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}")
 
 
@@ -50,6 +53,28 @@ def add(db: Session, name: str, role: Role, password: str) -> str:
     db.add(WebUser(name=name, role=role, password=passwords.hashed(password), created_at=datetime.now(UTC)))
     trail.record(db, "user.added", name=name, role=role)
     return name
+
+
+def check(store: Store, name: str, password: str) -> WebUser | None:
+    """The person of that name, where the password fits; it takes as long to say no as to say yes."""
+    with store.read() as db:
+        user = _found(db, name.strip().lower())
+    if not passwords.fits(None if user is None else user.password, password):
+        return None
+    return user
+
+
+def exists(db: Session, name: str) -> bool:
+    """Whether there is a person of that name."""
+    return _found(db, name.strip().lower()) is not None
+
+
+def note(db: Session, user: WebUser, password: str) -> None:
+    """Put on record that a person has signed in; the hash is made anew where it is of other parameters."""
+    values: dict[str, Any] = {"seen_at": datetime.now(UTC)}
+    if passwords.is_dated(user.password):
+        values["password"] = passwords.hashed(password)
+    db.execute(update(WebUser).where(WebUser.id == user.id).values(values))
 
 
 def everybody(db: Session) -> list[WebUserRow]:
