@@ -48,7 +48,7 @@ class Header:
         return zlib.compress(written(self.attributes).encode())
 
 
-def written(attributes: dict[str, Any]) -> str:
+def written(attributes: Any) -> str:
     """Return DICOM JSON as text."""
     return json.dumps(attributes, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 

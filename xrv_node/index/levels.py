@@ -10,6 +10,8 @@ from pydicom.datadict import dictionary_VR, tag_for_keyword
 
 from xrv_node.index.dicom_json import CHARACTER_SET, UTF_8
 
+RETRIEVE_URL = "00081190"
+
 Level = Literal["study", "series", "instance"]
 LEVELS: tuple[Level, Level, Level] = ("study", "series", "instance")
 
@@ -58,14 +60,15 @@ ANSWERS: Mapping[Level, tuple[str, ...]] = {
     "series": (
         "Modality", "TimezoneOffsetFromUTC", "SeriesDescription", "SeriesInstanceUID", "SeriesNumber",
         "NumberOfSeriesRelatedInstances", "PerformedProcedureStepStartDate",
-        "PerformedProcedureStepStartTime", "RequestAttributesSequence",
+        "PerformedProcedureStepStartTime", "RequestAttributesSequence", "StudyInstanceUID",
     ),
     "instance": (
         "SOPClassUID", "SOPInstanceUID", "InstanceAvailability", "TimezoneOffsetFromUTC", "InstanceNumber",
-        "Rows", "Columns", "BitsAllocated", "NumberOfFrames",
+        "Rows", "Columns", "BitsAllocated", "NumberOfFrames", "StudyInstanceUID", "SeriesInstanceUID",
     ),
 }  # fmt: skip
-"""PS3.18 tables 10.6.3-3 to -5, but for Specific Character Set and the Retrieve URL, which all have."""
+"""PS3.18 tables 10.6.3-3 to -5, but for Specific Character Set and the Retrieve URL, which all have;
+and what a series or object is in, which clients file it by."""
 
 COUNTED = {
     "study": ("InstanceAvailability", "ModalitiesInStudy", "NumberOfStudyRelatedSeries",
@@ -92,10 +95,11 @@ def of(level: Level, header: Mapping[str, Any]) -> dict[str, Any]:
     return {tag: header[tag] for tag in _OF[level] if tag in header}
 
 
-def answer(level: Level, attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a search answers with, in the order of tags; what is not there has a VR and no value."""
+def answer(level: Level, attributes: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """Return what a search answers with, in the order of tags (annex F.2.2); what is not there has a VR and
+    no value. The Retrieve URL is `path`, from the service's address on."""
     found = {key(keyword): attributes.get(key(keyword), {"vr": _vr(keyword)}) for keyword in ANSWERS[level]}
-    return dict(sorted({CHARACTER_SET: UTF_8, **found}.items()))
+    return dict(sorted({CHARACTER_SET: UTF_8, RETRIEVE_URL: {"vr": "UR", "Value": [path]}, **found}.items()))
 
 
 def _vr(keyword: str) -> str:

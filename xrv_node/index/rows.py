@@ -157,12 +157,16 @@ def _read(study: _Study, spool: Spool, one: _Object, row: InstanceRow | None) ->
     row.instance_number, row.frames = kept.instance_number, kept.frames
     row.pixel_offset, row.pixel_length = kept.pixel_offset, kept.pixel_length
     counted = levels.counted(InstanceAvailability=["ONLINE"])
-    row.answer = written(levels.answer("instance", kept.attributes | counted))
+    row.answer = written(levels.answer("instance", kept.attributes | counted, _path(study.uid, row)))
     study.db.flush()
     study.fresh[row.id] = kept.attributes
     study.db.execute(delete(HeaderRow).where(HeaderRow.instance_id == row.id))
     study.db.add(HeaderRow(instance_id=row.id, packed=kept.packed))
     return row
+
+
+def _path(study: str, row: InstanceRow) -> str:
+    return f"/studies/{study}/series/{row.series_instance_uid}/instances/{row.sop_instance_uid}"
 
 
 def _levels(study: _Study, listed: Sequence[InstanceRow]) -> None:
@@ -192,7 +196,11 @@ def _series(study: _Study, uid: str, row: SeriesRow | None, instances: Sequence[
         row.source, row.attributes = source, written(attributes)
     attributes = json.loads(row.attributes)
     counted = levels.counted(NumberOfSeriesRelatedInstances=[len(instances)])
-    row.instances, row.answer = len(instances), written(levels.answer("series", attributes | counted))
+    counted |= {levels.key("StudyInstanceUID"): {"vr": "UI", "Value": [study.uid]}}
+    row.instances, row.answer = (
+        len(instances),
+        written(levels.answer("series", attributes | counted, f"/studies/{study.uid}/series/{uid}")),
+    )
     for column, value in searched.series(attributes).items():
         setattr(row, column, value)
     db.flush()
@@ -223,7 +231,10 @@ def _study(study: _Study, listed: Sequence[InstanceRow], modalities: list[str], 
         NumberOfStudyRelatedSeries=[series],
         NumberOfStudyRelatedInstances=[len(listed)],
     )
-    row.instances, row.answer = len(listed), written(levels.answer("study", attributes | counted))
+    row.instances, row.answer = (
+        len(listed),
+        written(levels.answer("study", attributes | counted, f"/studies/{study.uid}")),
+    )
     for column, value in searched.study(attributes).items():
         setattr(row, column, value)
     for keyword, text in searched.names(attributes):

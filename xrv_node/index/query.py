@@ -1,0 +1,200 @@
+"""What matches a query, a page at a time, and how much there is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from xrv_node.index import matching
+from xrv_node.index.index import Index
+from xrv_node.index.levels import LEVELS, Level
+from xrv_node.index.matching import Condition, QueryError
+from xrv_node.index.rows import unpacked
+from xrv_node.index.tables import HeaderRow, InstanceRow, SeriesRow, StudyRow, TextRow
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """An attribute that can be searched by."""
+
+    level: Level
+    match: Callable[[Any, str], Condition]
+    column: InstrumentedAttribute[Any] | None = None
+    """None: it is in `TextRow`."""
+
+
+KEYS: Mapping[str, Key] = {
+    "StudyInstanceUID": Key("study", matching.uids, StudyRow.study_instance_uid),
+    "StudyDate": Key("study", matching.date, StudyRow.study_date),
+    "StudyTime": Key("study", matching.time, StudyRow.study_time),
+    "AccessionNumber": Key("study", matching.text, StudyRow.accession_number),
+    "ModalitiesInStudy": Key("study", matching.codes, SeriesRow.modality),
+    "ReferringPhysicianName": Key("study", matching.name),
+    "PatientName": Key("study", matching.name),
+    "PatientID": Key("study", matching.text, StudyRow.patient_id),
+    "PatientBirthDate": Key("study", matching.date, StudyRow.patient_birth_date),
+    "StudyID": Key("study", matching.text, StudyRow.study_number),
+    "StudyDescription": Key("study", matching.text, StudyRow.study_description),
+    "Modality": Key("series", matching.codes, SeriesRow.modality),
+    "SeriesInstanceUID": Key("series", matching.uids, SeriesRow.series_instance_uid),
+    "SeriesNumber": Key("series", matching.number, SeriesRow.series_number),
+    "SeriesDescription": Key("series", matching.text, SeriesRow.series_description),
+    "PerformedProcedureStepStartDate": Key("series", matching.date, SeriesRow.performed_date),
+    "PerformedProcedureStepStartTime": Key("series", matching.time, SeriesRow.performed_time),
+    "ScheduledProcedureStepID": Key("series", matching.text),
+    "RequestedProcedureID": Key("series", matching.text),
+    "SOPClassUID": Key("instance", matching.uids, InstanceRow.sop_class_uid),
+    "SOPInstanceUID": Key("instance", matching.uids, InstanceRow.sop_instance_uid),
+    "InstanceNumber": Key("instance", matching.number, InstanceRow.instance_number),
+}
+"""PS3.18 table 10.6.1-5, and three that people search by. Those of Request Attributes Sequence stand here
+without it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is searched for."""
+
+    level: Level
+    keys: Mapping[str, str] = field(default_factory=dict)
+    """Value by keyword of `KEYS`; of any level: a study matches by what is in it."""
+    limit: int = 101
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One study, series or object that matches, with what it is in; DICOM JSON as text."""
+
+    study: StudyRow
+    series: SeriesRow | None = None
+    instance: InstanceRow | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What matches, in an order that stays: the newest study first, within one what came first."""
+
+    found: Sequence[Found]
+    total: int
+    """How much matches in all."""
+
+
+_TABLES: Mapping[Level, type[Any]] = {"study": StudyRow, "series": SeriesRow, "instance": InstanceRow}
+
+
+def page(index: Index, query: Query) -> Page:
+    """Return what matches a query, `limit` of it from `offset` on.
+
+    Raises
+    ------
+    QueryError
+        When a value cannot be understood; it names the attribute.
+    """
+    wanted = _matching(query)
+    with index.read() as db:
+        ids: list[int] = list(db.scalars(wanted.limit(query.limit + 1).offset(query.offset)))
+        more = len(ids) > query.limit
+        total = query.offset + len(ids)
+        if more or (query.offset and not ids):
+            everything = wanted.order_by(None).subquery()
+            total = db.scalar(select(func.count()).select_from(everything)) or 0
+        return Page(_rows(db, query.level, ids[: query.limit]), total)
+
+
+def headers(index: Index, instances: Sequence[int]) -> dict[int, dict[str, Any]]:
+    """Return the headers of objects, by the ids of their rows."""
+    rows = select(HeaderRow).where(HeaderRow.instance_id.in_(instances))
+    with index.read() as db:
+        return {row.instance_id: json.loads(unpacked(row.packed)) for row in db.scalars(rows)}
+
+
+def series_of(index: Index, studies: Sequence[int]) -> dict[int, list[dict[str, Any]]]:
+    """Return the attributes of the series of studies, by the studies' ids."""
+    rows = select(SeriesRow.study_id, SeriesRow.attributes).where(SeriesRow.study_id.in_(studies))
+    found: dict[int, list[dict[str, Any]]] = {}
+    with index.read() as db:
+        for study, attributes in db.execute(rows.order_by(SeriesRow.id)):
+            found.setdefault(study, []).append(json.loads(attributes))
+    return found
+
+
+def _matching(query: Query) -> Select[Any]:
+    """The ids that match, in their order."""
+    table = _TABLES[query.level]
+    conditions = list(_conditions(query))
+    if query.level == "instance":
+        conditions.append(InstanceRow.listed.is_(True))
+    chosen = select(table.id).where(*conditions)
+    if query.level == "study":
+        return chosen.order_by(StudyRow.id.desc())
+    return chosen.order_by(table.study_id.desc(), table.id)
+
+
+def _conditions(query: Query) -> list[ColumnElement[bool]]:
+    """Those of one level hold for one row of it."""
+    of_level: dict[Level, list[ColumnElement[bool]]] = {level: [] for level in LEVELS}
+    for keyword, value in query.keys.items():
+        wanted = KEYS[keyword]
+        try:
+            of_level[wanted.level] += _of_key(keyword, wanted, value)
+        except QueryError as error:
+            raise QueryError(f"{keyword}: {error}") from None
+    found = []
+    for level, conditions in of_level.items():
+        if conditions and level == query.level:
+            found += conditions
+        elif conditions:
+            found.append(_linked(query.level, level, conditions))
+    return found
+
+
+def _of_key(keyword: str, wanted: Key, value: str) -> list[ColumnElement[bool]]:
+    if keyword == "ModalitiesInStudy":
+        one = wanted.match(SeriesRow.modality, value)
+        return [] if one is None else [StudyRow.id.in_(select(SeriesRow.study_id).where(one))]
+    if wanted.column is not None:
+        one = wanted.match(wanted.column, value)
+        return [] if one is None else [one]
+    own, of = (
+        (StudyRow.id, TextRow.study_id) if wanted.level == "study" else (SeriesRow.id, TextRow.series_id)
+    )
+    groups = value.split("=") if wanted.match is matching.name else [value]
+    matches = [wanted.match(TextRow.text, group) for group in groups]
+    return [own.in_(select(of).where(TextRow.keyword == keyword, one)) for one in matches if one is not None]
+
+
+def _linked(of: Level, other: Level, conditions: Sequence[ColumnElement[bool]]) -> ColumnElement[bool]:
+    """What is in, or has in it, a row of another level that meets conditions."""
+    table, own = _TABLES[other], _TABLES[of]
+    listed = [InstanceRow.listed.is_(True)] if other == "instance" else []
+    if "study" in (of, other):
+        here = own.id if of == "study" else own.study_id
+        there = table.id if other == "study" else table.study_id
+    else:
+        here = own.id if of == "series" else own.series_id
+        there = table.id if other == "series" else table.series_id
+    found: ColumnElement[bool] = here.in_(select(there).where(*conditions, *listed))
+    return found
+
+
+def _rows(db: Session, level: Level, ids: Sequence[int]) -> list[Found]:
+    if level == "study":
+        rows: Any = select(StudyRow).where(StudyRow.id.in_(ids))
+        by_id = {row.id: Found(row) for row in db.scalars(rows)}
+    elif level == "series":
+        rows = select(StudyRow, SeriesRow).join(SeriesRow, SeriesRow.study_id == StudyRow.id)
+        by_id = {s.id: Found(st, s) for st, s in db.execute(rows.where(SeriesRow.id.in_(ids)))}
+    else:
+        rows = (
+            select(StudyRow, SeriesRow, InstanceRow)
+            .join(SeriesRow, SeriesRow.study_id == StudyRow.id)
+            .join(InstanceRow, InstanceRow.series_id == SeriesRow.id)
+        )
+        by_id = {i.id: Found(st, s, i) for st, s, i in db.execute(rows.where(InstanceRow.id.in_(ids)))}
+    return [by_id[one] for one in ids if one in by_id]

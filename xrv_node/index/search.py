@@ -1,0 +1,83 @@
+"""Studies as a page shows them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from xrv_node.index import normal, query
+from xrv_node.index.index import Index
+from xrv_node.index.levels import key
+from xrv_node.index.query import Query
+from xrv_node.index.tables import StudyRow
+
+
+@dataclass(frozen=True, slots=True)
+class StudyLine:
+    """A study as a page shows it."""
+
+    study_instance_uid: str
+    patient_name: str
+    patient_id: str
+    patient_birth_date: str
+    accession_number: str
+    study_date: str
+    study_time: str
+    study_description: str
+    modalities: tuple[str, ...]
+    instances: int
+
+
+def studies(
+    index: Index,
+    *,
+    name: str = "",
+    patient_id: str = "",
+    accession: str = "",
+    dates: str = "",
+    limit: int = 50,
+    offset: int = 0,
+) -> tuple[list[StudyLine], int]:
+    """Return studies as a page shows them, the newest first, and how many match in all.
+
+    Parameters
+    ----------
+    name
+        Of the patient, any part of it; with ``*`` or ``?`` in it as it stands.
+    patient_id, accession
+        With wildcards, too.
+    dates
+        ``YYYYMMDD``, or a range with a dash in it, also an open one.
+
+    Raises
+    ------
+    QueryError
+        When the dates are none, or something is too long.
+    """
+    part = name if not name.strip() or "*" in name or "?" in name else f"*{name.strip()}*"
+    given = {"PatientName": part, "PatientID": patient_id, "AccessionNumber": accession, "StudyDate": dates}
+    keys = {keyword: value for keyword, value in given.items() if value.strip()}
+    found = query.page(index, Query("study", keys, limit, offset))
+    return [_line(one.study) for one in found.found], found.total
+
+
+def _line(row: StudyRow) -> StudyLine:
+    answer, attributes = json.loads(row.answer), json.loads(row.attributes)
+    names = [n for n in attributes.get(key("PatientName"), {}).get("Value", [])[:1] if n]
+
+    def shown(keyword: str) -> str:
+        values = attributes.get(key(keyword), {}).get("Value") or [""]
+        return str(values[0] or "")
+
+    return StudyLine(
+        study_instance_uid=row.study_instance_uid,
+        patient_name=next(iter(names[0].values()), "") if names else "",
+        patient_id=shown("PatientID"),
+        patient_birth_date=normal.date(shown("PatientBirthDate")) or "",
+        accession_number=shown("AccessionNumber"),
+        study_date=row.study_date or "",
+        study_time=(row.study_time or "")[:6],
+        study_description=shown("StudyDescription"),
+        modalities=tuple(answer[key("ModalitiesInStudy")].get("Value", [])),
+        instances=row.instances,
+    )
