@@ -38,7 +38,10 @@ SCHEMA: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "EventTypeCode": CODED,
     "EventOutcomeDescription": ((), ()),
     "ActiveParticipant": (
-        ("UserID", "AlternativeUserID?", "UserIsRequestor"),
+        (
+            *("UserID", "AlternativeUserID?", "UserIsRequestor"),
+            *("NetworkAccessPointID?", "NetworkAccessPointTypeCode?"),
+        ),
         ("RoleIDCode*", "MediaIdentifier?"),
     ),
     "RoleIDCode": CODED,
@@ -93,6 +96,15 @@ def node(store: Store, spool: Spool, tmp_path: Path) -> Settings:
         trail.record(db, "instance.own_result", study="1.2.3.1", instance="1.2.9", calling_ae="PACS")
         trail.record(db, "study.purged", study="1.2.3.1", what="inputs", files=1)
         trail.record(db, "job.started", job=1, kind="analyse")
+        trail.record(db, "user.changed", by="anna@host", name="bert", what="role", role="admin")
+        where = {"address": "10.0.0.9"}
+        trail.record(db, "user.refused", way="password", name="bert", **where)
+        trail.record(db, "user.refused", way="token", repeated=7, since="2026-01-01T00:00:00+00:00", **where)
+        trail.record(db, "user.signed_in", by="bert", name="bert", role="admin", **where)
+        trail.record(db, "studies.searched", by="bert", way="session", **where)
+        trail.record(db, "study.seen", study="1.2.3.1", by="bert", way="session", **where)
+        trail.record(db, "study.fetched", study="1.2.3.1", by="ohif", way="token", **where)
+        trail.record(db, "user.signed_out", by="bert", name="bert", **where)
         trail.record(db, "node.stopped", clean=False)
     file = tmp_path / "node.toml"
     file.write_text(
@@ -133,7 +145,7 @@ def users(message: Element) -> dict[str, str]:
 
 def test_every_message_is_by_the_schema(store: Store, spool: Spool, node: Settings) -> None:
     messages = exported(store, node) + exported(store, node, spool)
-    assert len(messages) == 2 * 12
+    assert len(messages) == 2 * 20
     for message in messages:
         check(message)
         assert attribute(message, "EventIdentification", "EventActionCode") in set("CRUDE")
@@ -164,7 +176,7 @@ def test_who_sent_and_who_received(store: Store, node: Settings) -> None:
 
 
 def test_what_was_delivered_where(store: Store, node: Settings) -> None:
-    pacs, out, gone = [m for m in exported(store, node) if roles(m).get("Source Role ID") == "node-7"]
+    pacs, out, gone, _ = [m for m in exported(store, node) if roles(m).get("Source Role ID") == "node-7"]
     assert (event(pacs), roles(pacs)["Destination Role ID"]) == ("110104", "pacs")
     assert [p.get("AlternativeUserID") for p in pacs.iter("ActiveParticipant")] == [
         "AETITLES=XRVNODE",
@@ -176,7 +188,7 @@ def test_what_was_delivered_where(store: Store, node: Settings) -> None:
 
 
 def test_a_stranger_is_an_alert_whatever_he_calls_himself(store: Store, node: Settings) -> None:
-    _, alert = [m for m in exported(store, node) if event(m) == "110113"]
+    _, alert, _ = [m for m in exported(store, node) if event(m) == "110113"]
     assert attribute(alert, "EventIdentification/EventTypeCode", "csd-code") == "110126"
     us, stranger = alert.iter("ActiveParticipant")
     assert us.attrib["UserID"] == "node-7"
@@ -184,11 +196,31 @@ def test_a_stranger_is_an_alert_whatever_he_calls_himself(store: Store, node: Se
 
 
 def test_a_person_is_named_who_changed_or_started_something(store: Store, node: Settings) -> None:
-    changed, started = [m for m in exported(store, node) if users(m).get("anna@host") == "true"]
+    changed, started, account = [m for m in exported(store, node) if users(m).get("anna@host") == "true"]
     assert attribute(changed, "EventIdentification/EventTypeCode", "csd-code") == "110131"
     assert attribute(changed, "EventIdentification", "EventOutcomeIndicator") == "0"
     assert changed.findtext("EventIdentification/EventOutcomeDescription") == "receive.port"
+    assert attribute(account, "EventIdentification/EventTypeCode", "csd-code") == "110137"
+    assert account.findtext("EventIdentification/EventOutcomeDescription") == "bert role admin"
     assert roles(started) == {"Application": "node-7", "Application Launcher": "anna@host"}
+
+
+def test_who_signed_in_and_who_saw_what(store: Store, node: Settings) -> None:
+    wrong, many, came, searched, saw, fetched, left = exported(store, node)[-8:-1]
+    kinds = [event(m) for m in (wrong, many, came, searched, saw, fetched, left)]
+    assert kinds == ["110114", "110114", "110114", "110112", "110103", "110104", "110114"]
+    outcomes = [
+        attribute(m, "EventIdentification", "EventOutcomeIndicator") for m in (wrong, many, came, left)
+    ]
+    assert outcomes == ["4", "4", "0", "0"]
+    assert users(wrong) == {"bert": "true", "node-7": "false"}
+    assert users(many) == {"10.0.0.9": "true", "node-7": "false"}
+    assert "7 times more" in str(many.findtext("EventIdentification/EventOutcomeDescription"))
+    assert roles(searched) == {"Source Role ID": "bert", "Destination Role ID": "node-7"}
+    assert roles(fetched) == {"Destination Role ID": "ohif", "Source Role ID": "node-7"}
+    assert attribute(saw, "ActiveParticipant", "NetworkAccessPointID") == "10.0.0.9"
+    for seen in (saw, fetched):
+        assert attribute(seen, "ParticipantObjectIdentification", "ParticipantObjectID") == "1.2.3.1"
 
 
 def test_the_patient_is_there_only_when_asked_for(store: Store, spool: Spool, node: Settings) -> None:
@@ -210,7 +242,7 @@ def test_the_command_writes_one_message_a_line(store: Store, node: Settings, tmp
     arguments = ["audit", "export", "--format", "atna", "--config", str(tmp_path / "node.toml")]
     done = CliRunner().invoke(app, arguments)
     lines = done.stdout.splitlines()
-    assert (done.exit_code, len(lines)) == (0, 12)
+    assert (done.exit_code, len(lines)) == (0, 20)
     for line in lines:
         check(fromstring(line))
     assert SECRET in CliRunner().invoke(app, [*arguments, "--with-patient"]).stdout

@@ -10,6 +10,14 @@ result.delivered            the same, from this node to the destination; to a fo
 association.refused         Security Alert (A.5.3.11), Node Authentication
 configuration.changed,      Security Alert, Software Configuration
 models.changed
+user.added, .changed,       Security Alert, User Security Attributes Changed
+.removed; token.added,
+.revoked
+user.signed_in, .refused,   User Authentication (A.5.3.13)
+.signed_out
+study.seen                  DICOM Instances Accessed (A.5.3.6)
+study.fetched               DICOM Instances Transferred, from this node to whoever asked
+studies.searched            Query (A.5.3.10), without its keys, which the trail does not hold
 study.purged                DICOM Study Deleted (A.5.3.8)
 study.exported              Data Export (A.5.3.5), by the person who did it
 node.started, .stopped      Application Activity (A.5.3.1)
@@ -47,11 +55,17 @@ APPLICATION_ACTIVITY: Code = ("110100", "Application Activity")
 STUDY_DELETED: Code = ("110105", "DICOM Study Deleted")
 INSTANCES_TRANSFERRED: Code = ("110104", "DICOM Instances Transferred")
 EXPORT: Code = ("110106", "Export")
+INSTANCES_ACCESSED: Code = ("110103", "DICOM Instances Accessed")
+QUERY: Code = ("110112", "Query")
+USER_AUTHENTICATION: Code = ("110114", "User Authentication")
 SECURITY_ALERT: Code = ("110113", "Security Alert")
 APPLICATION_START: Code = ("110120", "Application Start")
 APPLICATION_STOP: Code = ("110121", "Application Stop")
+LOGIN: Code = ("110122", "Login")
+LOGOUT: Code = ("110123", "Logout")
 NODE_AUTHENTICATION: Code = ("110126", "Node Authentication")
 SOFTWARE_CONFIGURATION: Code = ("110131", "Software Configuration")
+USER_CHANGED: Code = ("110137", "User Security Attributes Changed")
 APPLICATION: Code = ("110150", "Application")
 APPLICATION_LAUNCHER: Code = ("110151", "Application Launcher")
 DESTINATION: Code = ("110152", "Destination Role ID")
@@ -133,9 +147,7 @@ def _delivered(node: _Node, detail: Row) -> AuditMessage:
 def _refused(node: _Node, detail: Row) -> AuditMessage:
     caller = str(detail.get("calling_ae") or "unknown")
     who = (node.ourselves(), Participant(caller, ae_title=caller))
-    says = str(detail.get("remedy") or "")
-    if "repeated" in detail:
-        says += f" ({detail['repeated']} times more since {detail['since']})"
+    says = str(detail.get("remedy") or "") + (f" ({again})" if (again := _again(detail)) else "")
     return AuditMessage(SECURITY_ALERT, "E", who, (NODE_AUTHENTICATION,), MINOR_FAILURE, says)
 
 
@@ -176,6 +188,38 @@ def _stopped(node: _Node, detail: Row) -> AuditMessage:
     )
 
 
+def _account(node: _Node, detail: Row) -> AuditMessage:
+    says = " ".join(str(detail[key]) for key in ("name", "what", "role") if detail.get(key))
+    who = (node.ourselves(), *_person(detail))
+    return AuditMessage(SECURITY_ALERT, "E", who, (USER_CHANGED,), says=says)
+
+
+def _signs(how: Code, outcome: str = SUCCESS) -> Callable[[_Node, Row], AuditMessage]:
+    def message(node: _Node, detail: Row) -> AuditMessage:
+        where = str(detail.get("address") or "")
+        name = str(detail.get("name") or where or "unknown")
+        who = (Participant(name, requestor=True, address=where), node.ourselves())
+        return AuditMessage(USER_AUTHENTICATION, "E", who, (how,), outcome, _again(detail))
+
+    return message
+
+
+def _shown(event: Code, action: str) -> Callable[[_Node, Row], AuditMessage]:
+    def message(node: _Node, detail: Row) -> AuditMessage:
+        where = str(detail.get("address") or "")
+        asks, us = (SOURCE, DESTINATION) if event == QUERY else (DESTINATION, SOURCE)
+        roles = ((), ()) if event == INSTANCES_ACCESSED else ((asks,), (us,))
+        person = Participant(str(detail["by"]), roles[0], requestor=True, address=where)
+        return AuditMessage(event, action, (person, node.ourselves(*roles[1])))
+
+    return message
+
+
+def _again(detail: Row) -> str:
+    """How often more, of an event that stands for several."""
+    return f"{detail['repeated']} times more since {detail['since']}" if "repeated" in detail else ""
+
+
 def _person(detail: Row, *roles: Code) -> tuple[Participant, ...]:
     """Who asked for it, where the trail has that."""
     return (Participant(str(detail["by"]), roles, requestor=True),) if "by" in detail else ()
@@ -190,6 +234,13 @@ _MESSAGES: dict[str, Callable[[_Node, Row], AuditMessage]] = {
     "association.refused": _refused,
     "configuration.changed": _changed,
     "models.changed": _changed,
+    **dict.fromkeys(("user.added", "user.changed", "user.removed", "token.added", "token.revoked"), _account),
+    "user.signed_in": _signs(LOGIN),
+    "user.refused": _signs(LOGIN, MINOR_FAILURE),
+    "user.signed_out": _signs(LOGOUT),
+    "study.seen": _shown(INSTANCES_ACCESSED, "R"),
+    "study.fetched": _shown(INSTANCES_TRANSFERRED, "R"),
+    "studies.searched": _shown(QUERY, "E"),
     "study.purged": _purged,
     "study.exported": _exported,
     "node.started": _started,

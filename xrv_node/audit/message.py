@@ -32,6 +32,8 @@ class Participant:
     requestor: bool = False
     media: bool = False
     """Whether it is a place that is not an application entity."""
+    address: str = ""
+    """The IP address from where it took part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,9 @@ def _participant(root: Element, participant: Participant) -> None:
     if participant.ae_title:
         one.set("AlternativeUserID", _clean(f"AETITLES={participant.ae_title}"))  # A.5.2.2
     one.set("UserIsRequestor", str(participant.requestor).lower())
+    if participant.address:
+        one.set("NetworkAccessPointID", _clean(participant.address))
+        one.set("NetworkAccessPointTypeCode", "2")  # an IP address (A.5.1)
     for role in participant.roles:
         _coded(one, "RoleIDCode", role)
     if participant.media:

@@ -86,7 +86,7 @@ class _Logged:
                 path=path[:256],
                 status=int(status),
                 milliseconds=round((monotonic() - began) * 1000),
-                who=(who.name or who.address) if who else "",
+                who=(who and who.name) or identity.address(HTTPConnection(scope)),
             )
 
 

@@ -81,7 +81,8 @@ def sign_out(request: Request) -> Response:
     if cookie:
         with node.store.begin() as db:
             sessions.end(db, cookie)
-            trail.record(db, "user.signed_out", name=request.state.who.name)
+            where = identity.address(request)
+            trail.record(db, "user.signed_out", name=request.state.who.name, address=where)
     answer = RedirectResponse("/sign-in", HTTPStatus.SEE_OTHER)
     secure = _is_secure(request)
     answer.delete_cookie(_session_cookie(request), secure=secure, httponly=True, samesite="strict")
