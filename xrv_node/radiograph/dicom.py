@@ -55,7 +55,7 @@ def decode(dataset: Dataset) -> Radiograph:
     if tall != 1:
         cautions = (*cautions, Reason("pixels-not-square", ratio=f"{tall:.3g}"))
     if said.photometric == "PALETTE COLOR":
-        samples = _palette(samples, dataset, said.syntax)
+        samples = palette(samples, dataset, said.syntax)
         high = int(np.iinfo(samples.dtype).max)
     else:
         high = (1 << stored.bits_stored) - 1
@@ -70,7 +70,26 @@ def decode(dataset: Dataset) -> Radiograph:
     return Radiograph(_show(samples, stored, view), view.low, view.high, dataset, tall, cautions)
 
 
-def _palette(samples: NDArray[np.integer], dataset: Dataset, syntax: UID) -> NDArray[np.integer]:
+def palette(samples: NDArray[np.integer], dataset: Dataset, syntax: UID) -> NDArray[np.integer]:
+    """Look up the colours of a palette image.
+
+    Parameters
+    ----------
+    samples
+        As decoded.
+    dataset
+        With the palette (PS3.3 C.7.9), in that transfer syntax.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``[rows, columns, 3]``, RGB, of as many bits as its type has.
+
+    Raises
+    ------
+    ImageError
+        If the palette cannot be read.
+    """
     try:
         if syntax == ExplicitVRBigEndian:
             # pydicom 3.0 reads the tables, which are OW, as if their words were little endian

@@ -5,6 +5,8 @@ Imports pydicom alone, so that intake can look at a header without paying for th
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
@@ -92,6 +94,37 @@ def read_object(path: Path) -> Dataset:
     dataset = _read(path, with_pixels=True)
     verbatim.remember(dataset)
     return dataset
+
+
+@contextmanager
+def data_set(path: Path) -> Iterator[Source]:
+    """Open a file as it is read: inflated and mended where it has to be.
+
+    Parameters
+    ----------
+    path
+        A file that `read_header` reads.
+
+    Yields
+    ------
+    io.BufferedReader or io.BytesIO
+        At the first byte of the data set, behind the meta information. An inflated one is in memory as far as
+        it was read, a mended one as a whole.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be opened.
+    """
+    with path.open("rb") as file:
+        start = 132 if is_dicom(file.read(132)) else 0
+        source = _mended(file, mending.survey(file, start), with_pixels=True)
+        source.seek(start)
+        if _read_meta(source).get("TransferSyntaxUID") in _DEFLATED:
+            source = io.BufferedReader(Inflated(source, _FLOORS[True], MAX_INFLATED_OBJECT))
+            source = _mended(source, mending.survey_dataset(source), with_pixels=True)
+            source.seek(0)
+        yield source
 
 
 def transfer_syntax(dataset: Dataset) -> UID | None:

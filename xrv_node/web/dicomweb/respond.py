@@ -1,0 +1,122 @@
+"""A body as an answer: what a client has already, a part of it, without it, or as it is."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+
+import structlog
+from fastapi import Request, Response
+from fastapi.responses import StreamingResponse
+from starlette.types import Send
+
+from xrv_node.web.dicomweb.accept import Offer, choose, ranges
+from xrv_node.web.dicomweb.body import Body, BrokenOffError
+
+log = structlog.get_logger("web")
+
+_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})", re.ASCII)
+"""One range; of several the whole is sent, as RFC 9110 14.2 lets a server do."""
+_TAG = re.compile(r'"([^"]*)"')
+_GZIP_LEVEL = 1
+"""A header shrinks to a seventh, by the highest level to an eighth."""
+_MOST_ENCODINGS = 16
+
+
+class _Stream(StreamingResponse):
+    """Ends without its end where the bytes do: the server cuts the connection, and a log line says why."""
+
+    async def stream_response(self, send: Send) -> None:
+        """Send it."""
+        try:
+            await super().stream_response(send)
+        except BrokenOffError as error:
+            log.warning("an answer broke off", why=str(error))
+
+
+def etag(pieces: Iterable[str]) -> str:
+    """A weak entity tag of what an answer is made from: digests, and the representation that was chosen."""
+    digest = hashlib.sha256("\n".join(pieces).encode()).hexdigest()
+    return f'W/"{digest[:32]}"'
+
+
+def respond(request: Request, body: Body, tag: str, status: int = 200, *, zipped: bool = False) -> Response:
+    """Answer with a body.
+
+    Parameters
+    ----------
+    request
+        Its If-None-Match and Range count, and whether it is HEAD.
+    body
+        What is asked for. A range is answered where its bytes can be had from a place.
+    tag
+        By `etag`.
+    status
+        200, or 206 for an answer that is not all that was asked for.
+    zipped
+        Whether it goes as gzip to a client that takes that.
+    """
+    headers = {"ETag": tag, "Vary": "Accept, Accept-Encoding"}
+    if _is_known(request, tag):
+        return Response(status_code=304, headers=headers)
+    headers["Content-Type"] = body.media_type
+    if body.part is not None and body.size is not None:
+        headers["Accept-Ranges"] = "bytes"
+        if asked := _range(request, body.size):
+            begin, end = asked
+            if not begin <= end < body.size:
+                headers["Content-Range"] = f"bytes */{body.size}"
+                return Response(f"there are {body.size} bytes\n", 416, headers, "text/plain")
+            headers["Content-Range"] = f"bytes {begin}-{end}/{body.size}"
+            body, status = _cut(body, body.part, begin, end - begin + 1), 206
+    if zipped and _takes_gzip(request):
+        headers["Content-Encoding"] = "gzip"
+        body = Body(body.media_type, partial(_gzip, body.chunks))
+    if body.size is not None:
+        headers["Content-Length"] = str(body.size)
+    return _Stream(iter(()) if request.method == "HEAD" else body.chunks(), status, headers)
+
+
+def _cut(body: Body, part: Callable[[int, int], Iterator[bytes]], begin: int, size: int) -> Body:
+    return Body(body.media_type, lambda: part(begin, size), size)
+
+
+def _is_known(request: Request, tag: str) -> bool:
+    """Whether the client has it already, by the weak comparison (RFC 9110 13.1.2)."""
+    named = request.headers.get("if-none-match", "")
+    return named.strip() == "*" or tag[3:-1] in _TAG.findall(named)
+
+
+def _range(request: Request, size: int) -> tuple[int, int] | None:
+    """First and last byte that are asked for; one that cannot be met has its last before its first."""
+    # a condition on a weak tag is never met: then the whole is sent (RFC 9110 13.1.5)
+    found = (
+        None if "if-range" in request.headers else _RANGE.fullmatch(request.headers.get("range", "").strip())
+    )
+    if found is None or not any(found.groups()):
+        return None
+    first, last = found.groups()
+    if not first:
+        return (max(0, size - int(last)), size - 1) if int(last) else (size, 0)
+    if last and int(last) < int(first):
+        return None  # no range (RFC 9110 14.1.1)
+    return int(first), min(int(last), size - 1) if last else size - 1
+
+
+def _takes_gzip(request: Request) -> bool:
+    named = ",".join(request.headers.getlist("accept-encoding"))
+    asked = ranges(
+        ",".join(f"encoding/{one.strip()}" for one in named.split(",")[:_MOST_ENCODINGS] if one.strip())
+    )
+    return choose(asked, [Offer("encoding/gzip")]) is not None
+
+
+def _gzip(chunks: Callable[[], Iterator[bytes]]) -> Iterator[bytes]:
+    zipper = zlib.compressobj(_GZIP_LEVEL, wbits=zlib.MAX_WBITS | 16)
+    for chunk in chunks():
+        if piece := zipper.compress(chunk):
+            yield piece
+    yield zipper.flush()
