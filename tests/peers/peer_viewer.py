@@ -1,10 +1,11 @@
-"""OHIF on an Orthanc, in Chromium: what a person sees of a study, and whether the viewer complained."""
+"""OHIF on an archive, in Chromium: what a person sees of a study, and whether the viewer complained."""
 
 from __future__ import annotations
 
 import os
 import re
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from peer_archives import Orthanc
 from peer_programs import HOST, alive, missing, program, running, until
 from ports import free_port
 
@@ -123,8 +123,15 @@ def ohif() -> Path:
 
 
 @contextmanager
-def viewer(directory: Path, orthanc: Orthanc, pages: Path) -> Iterator[str]:
-    """Serve a viewer's pages beside an Orthanc's DICOMweb, on this machine only.
+def viewer(directory: Path, archive: int, pages: Path, config: Path = CONFIGURATION) -> Iterator[str]:
+    """Serve a viewer's pages beside an archive's DICOMweb, on this machine only.
+
+    Parameters
+    ----------
+    archive
+        The port that its DICOMweb has.
+    config
+        The folder with the viewer's ``app-config.js``.
 
     Yields
     ------
@@ -138,9 +145,9 @@ def viewer(directory: Path, orthanc: Orthanc, pages: Path) -> Iterator[str]:
     for there, here in {
         " /tmp/": f" {directory}/",
         "listen 8080;": f"listen {HOST}:{port};",
-        "http://orthanc:8042": f"http://{HOST}:{orthanc.http_port}",
+        "http://orthanc:8042": f"http://{HOST}:{archive}",
         "/usr/share/nginx/html": str(pages),
-        "/etc/ohif/": f"{CONFIGURATION}/",
+        "/etc/ohif/": f"{config}/",
     }.items():
         assert there in text
         text = text.replace(there, here)
@@ -164,12 +171,20 @@ def viewer(directory: Path, orthanc: Orthanc, pages: Path) -> Iterator[str]:
 class Browser:
     """Chromium with the viewer in it."""
 
-    def __init__(self, page: Any, address: str, pictures: Path) -> None:
-        self._page, self._address, self._pictures = page, address, pictures
+    def __init__(self, page: Any, address: str, pictures: Path, also: str = "") -> None:
+        self._page, self._address, self._pictures, self._also = page, address, pictures, also
         self.strangers: list[str] = []
         """What the viewer asked of anyone but its own server."""
         page.on("request", self._note)
         page.add_init_script(f"({_BEFORE})()")
+
+    def list_studies(self, picture: str, **wanted: str) -> list[str]:
+        """Open the study list with these parameters of its address; what its rows say."""
+        self._page.goto(f"{self._address}/?{urllib.parse.urlencode(wanted)}")
+        self._settle()
+        self._page.screenshot(path=str(self._pictures / f"{picture}.png"))
+        rows = self._page.locator('[data-cy="study-list-results"] > tr')
+        return [rows.nth(number).inner_text() for number in range(rows.count())]
 
     def open_study(self, uid: str, picture: str) -> Seen:
         """Open a study and look at what stands there first."""
@@ -237,13 +252,20 @@ class Browser:
             self._page.remove_listener(event, listener)
 
     def _note(self, request: Any) -> None:
-        if request.url.startswith("http") and not request.url.startswith(self._address):
+        ours = (self._address, self._also or self._address)
+        if request.url.startswith("http") and not request.url.startswith(ours):
             self.strangers.append(request.url)
 
 
 @contextmanager
-def browsing(address: str, pictures: Path) -> Iterator[Browser]:
-    """Run Chromium without a window; pictures of what it shows go below `pictures`."""
+def browsing(address: str, pictures: Path, also: str = "") -> Iterator[Browser]:
+    """Run Chromium without a window; pictures of what it shows go below `pictures`.
+
+    Parameters
+    ----------
+    also
+        Another address that the viewer may ask.
+    """
     from playwright.sync_api import sync_playwright
 
     pictures.mkdir(parents=True, exist_ok=True)
@@ -252,5 +274,5 @@ def browsing(address: str, pictures: Path) -> Iterator[Browser]:
         page = chromium.new_context(
             viewport={"width": 1600, "height": 1000}, service_workers="block"
         ).new_page()
-        yield Browser(page, address, pictures)
+        yield Browser(page, address, pictures, also)
         chromium.close()

@@ -71,7 +71,9 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
     }
     with ExitStack() as stack:
         orthanc = stack.enter_context(peer_archives.orthanc(directory / "orthanc", web=True))
-        address = stack.enter_context(peer_viewer.viewer(directory / "nginx", orthanc, peer_viewer.ohif()))
+        address = stack.enter_context(
+            peer_viewer.viewer(directory / "nginx", orthanc.http_port, peer_viewer.ohif())
+        )
         to = f"{orthanc.destination.ae_title}@{HOST}:{orthanc.destination.port}"
         for number, made in results.items():
             sent = [peer_worked.study(number)[0], *(r.dataset for r in made)]

@@ -1,0 +1,96 @@
+"""OHIF on the node's own DICOMweb, without an archive: what a radiologist sees there is what Orthanc would show."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import peer_viewer
+import peer_worked
+import pytest
+from dicomweb_client import DICOMwebClient
+from peer_programs import HOST, program
+from test_viewer import ALL, OPENS, ORDINARY
+
+from xrv_node import report
+from xrv_node.db.store import Store
+from xrv_node.result_kinds import KINDS
+from xrv_node.settings import Settings
+from xrv_node.spool import Spool
+from xrv_node.web import server as web
+from xrv_node.web.node import WebNode
+
+pytestmark = [pytest.mark.peers, pytest.mark.slow]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Two studies in a node, and a viewer on it."""
+
+    results: list[report.Result]
+    port: int
+    browser: peer_viewer.Browser
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
+    program("chromium")
+    directory = tmp_path_factory.mktemp("viewer-node")
+    pictures = Path(os.environ.get("XRV_NODE_PICTURES", directory / "pictures"))
+    made = report.build(peer_worked.study(ALL)[1], list(KINDS))
+    with ExitStack() as stack:
+        data = directory / "node"
+        settings = Settings(node={"data_dir": data}, web={"enabled": True, "port": 0})
+        data.mkdir()
+        store = Store(settings.database_url)
+        stack.callback(store.close)
+        store.migrate()
+        node = stack.enter_context(web.start(WebNode(settings, store, Spool(data))))
+        client = DICOMwebClient(f"http://{HOST}:{node.server_port}/dicom-web")
+        for number in (ALL, ORDINARY):
+            client.store_instances([peer_worked.study(number)[0]])
+        client.store_instances([r.dataset for r in made])
+        address = stack.enter_context(
+            peer_viewer.viewer(directory / "nginx", node.server_port, peer_viewer.ohif())
+        )
+        browser = stack.enter_context(peer_viewer.browsing(address, pictures))
+        yield Shown(made, node.server_port, browser)
+
+
+def test_studies_are_listed_and_found(shown: Shown) -> None:
+    image = peer_worked.study(ALL)[0]
+    every = shown.browser.list_studies("node-list")
+    assert len([row for row in every if row.strip()]) == 2, every
+    family = str(image.PatientName).partition("^")[0]
+    assert shown.browser.list_studies("node-list-name", patientName=family.lower())
+    assert not shown.browser.list_studies("node-list-nobody", patientName="nobody-of-that-name")
+    assert shown.browser.list_studies("node-list-modality", modalities=str(image.Modality))
+
+
+def test_the_radiograph_stands_there_at_once(shown: Shown) -> None:
+    seen = shown.browser.open_study(peer_worked.study(ALL)[1].study_instance_uid, "node-study")
+    assert seen.fine, seen
+    assert seen.lit > 0.05
+
+
+@pytest.mark.parametrize("kind", OPENS)
+def test_a_result_opens_and_shows_what_it_says(kind: str, shown: Shown) -> None:
+    made = [r.dataset for r in shown.results if r.kind == kind]
+    assert made
+    for dataset in made:
+        seen = shown.browser.open_series(
+            dataset.StudyInstanceUID,
+            dataset.SeriesDescription,
+            dataset.SeriesInstanceUID,
+            f"node-{kind}",
+            OPENS[kind],
+        )
+        assert seen.fine, seen
+        assert OPENS[kind](seen), seen
+
+
+def test_the_viewer_asked_nobody_else(shown: Shown) -> None:
+    assert shown.browser.strangers == []
