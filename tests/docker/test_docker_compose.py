@@ -33,7 +33,7 @@ def orthanc() -> dict[str, object]:
 
 def test_every_port_is_published_to_this_machine_alone() -> None:
     published = [port for service in SERVICES.values() for port in service["ports"]]
-    assert len(published) == 4
+    assert len(published) == 6
     assert all(port.startswith("127.0.0.1:") for port in published)
 
 
@@ -51,7 +51,9 @@ def test_the_node_and_the_archive_know_each_other(node: Settings) -> None:
     assert (destination.ae_title, destination.port) == (archive["DicomAet"], archive["DicomPort"])
     assert node.receive.allowed_calling_ae == (archive["DicomAet"],)
     assert archive["DicomModalities"] == {"xrv-node": [node.receive.ae_title, "node", node.receive.port]}
-    assert SERVICES["node"]["ports"] == [f"127.0.0.1:{node.receive.port}:{node.receive.port}"]
+    assert SERVICES["node"]["ports"] == [
+        f"127.0.0.1:{port}:{port}" for port in (node.receive.port, node.web.port)
+    ]
     assert "127.0.0.1:4242:4242" in SERVICES["orthanc"]["ports"]
 
 
@@ -69,6 +71,18 @@ def test_the_viewer_reads_from_the_archive() -> None:
     version = re.search(r"^OHIF := (\S+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert version
     assert SERVICES["ohif"]["image"] == f"ohif/app:v{version[1]}"
+
+
+def test_the_viewer_reads_from_the_node_as_whom_the_node_believes(node: Settings) -> None:
+    served = (DOCKER / "ohif" / "nginx.conf").read_text()
+    assert f"proxy_pass http://node:{node.web.port};" in served
+    assert f"listen {SERVICES['ohif']['ports'][1].split(':')[-1]};" in served
+    assert re.search(rf"proxy_set_header {node.web.proxy_user_header} viewer;", served, re.IGNORECASE)
+    (trusted,) = node.web.trusted_proxies
+    assert SERVICES["ohif"]["networks"]["default"]["ipv4_address"] == str(trusted.network_address)
+    (subnet,) = COMPOSE["networks"]["default"]["ipam"]["config"]
+    assert trusted.subnet_of(type(trusted)(subnet["subnet"]))
+    assert node.web.proxy_role == "viewer"
 
 
 def test_the_node_has_no_more_rights_than_it_needs() -> None:

@@ -123,15 +123,13 @@ def ohif() -> Path:
 
 
 @contextmanager
-def viewer(directory: Path, archive: int, pages: Path, config: Path = CONFIGURATION) -> Iterator[str]:
-    """Serve a viewer's pages beside an archive's DICOMweb, on this machine only.
+def viewer(directory: Path, pages: Path, *, orthanc: int | None = None, node: int = 9) -> Iterator[str]:
+    """Serve a viewer's pages beside a DICOMweb, on this machine only.
 
     Parameters
     ----------
-    archive
-        The port that its DICOMweb has.
-    config
-        The folder with the viewer's ``app-config.js``.
+    orthanc, node
+        The port of the one that is shown.
 
     Yields
     ------
@@ -140,14 +138,17 @@ def viewer(directory: Path, archive: int, pages: Path, config: Path = CONFIGURAT
     """
     nginx = program("nginx")
     directory.mkdir(exist_ok=True)
-    port, config, log = free_port(), directory / "nginx.conf", directory / "nginx.log"
+    port, other = free_port(), free_port()
+    config, log = directory / "nginx.conf", directory / "nginx.log"
     text = (CONFIGURATION / "nginx.conf").read_text()
     for there, here in {
         " /tmp/": f" {directory}/",
-        "listen 8080;": f"listen {HOST}:{port};",
-        "http://orthanc:8042": f"http://{HOST}:{archive}",
+        "listen 8080;": f"listen {HOST}:{port if orthanc else other};",
+        "listen 8081;": f"listen {HOST}:{other if orthanc else port};",
+        "http://orthanc:8042": f"http://{HOST}:{orthanc or 9}",
+        "http://node:8080": f"http://{HOST}:{node}",
         "/usr/share/nginx/html": str(pages),
-        "/etc/ohif/": f"{config}/",
+        "/etc/ohif/": f"{CONFIGURATION}/",
     }.items():
         assert there in text
         text = text.replace(there, here)

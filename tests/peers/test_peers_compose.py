@@ -59,7 +59,7 @@ def viewer_port(archive: peer_archives.Orthanc, tmp_path_factory: pytest.TempPat
     directory = tmp_path_factory.mktemp("viewer")
     (directory / "html").mkdir()
     (directory / "html" / "index.html").write_text("OHIF")
-    with peer_viewer.viewer(directory, archive.http_port, directory / "html") as address:
+    with peer_viewer.viewer(directory, directory / "html", orthanc=archive.http_port) as address:
         yield int(address.rpartition(":")[2])
 
 

@@ -72,7 +72,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
     with ExitStack() as stack:
         orthanc = stack.enter_context(peer_archives.orthanc(directory / "orthanc", web=True))
         address = stack.enter_context(
-            peer_viewer.viewer(directory / "nginx", orthanc.http_port, peer_viewer.ohif())
+            peer_viewer.viewer(directory / "nginx", peer_viewer.ohif(), orthanc=orthanc.http_port)
         )
         to = f"{orthanc.destination.ae_title}@{HOST}:{orthanc.destination.port}"
         for number, made in results.items():

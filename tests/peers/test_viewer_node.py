@@ -43,7 +43,9 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
     made = report.build(peer_worked.study(ALL)[1], list(KINDS))
     with ExitStack() as stack:
         data = directory / "node"
-        settings = Settings(node={"data_dir": data}, web={"enabled": True, "port": 0})
+        # As docker/node.toml has it, with nginx on this machine.
+        keys = {"trusted_proxies": [HOST], "proxy_user_header": "X-Remote-User"}
+        settings = Settings(node={"data_dir": data}, web={"enabled": True, "port": 0} | keys)
         data.mkdir()
         store = Store(settings.database_url)
         stack.callback(store.close)
@@ -54,7 +56,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
             client.store_instances([peer_worked.study(number)[0]])
         client.store_instances([r.dataset for r in made])
         address = stack.enter_context(
-            peer_viewer.viewer(directory / "nginx", node.server_port, peer_viewer.ohif())
+            peer_viewer.viewer(directory / "nginx", peer_viewer.ohif(), node=node.server_port)
         )
         browser = stack.enter_context(peer_viewer.browsing(address, pictures))
         yield Shown(made, node.server_port, browser)
