@@ -119,7 +119,8 @@ class Browser:
 
 
 async def _hold(request: Request) -> Response:
-    return PlainTextResponse("seen")
+    """Says what came."""
+    return PlainTextResponse(f"seen {len(await request.body())}")
 
 
 async def _of_whom(request: Request) -> Response:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import re
+import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -181,6 +182,16 @@ def test_metrics_take_the_word_of_a_file(store: Store, tmp_path: Path) -> None:
         assert client.ask("/metrics", Authorization="Bearer \xe9")[0] == 401
         assert client.ask("/metrics", Authorization="Bearer long-and-random")[0] == 200
         assert client.ask("/health/live")[0] == 200
+
+
+def test_an_answer_does_not_wait_for_the_receipt_of_its_header(client: Client) -> None:
+    """Nagle's algorithm would hold the body back for 40 ms."""
+    with socket.create_connection(("127.0.0.1", client.server.server_port), 10) as connection:
+        connection.sendall(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert connection.recv(1)
+        (ours,) = client.server._uvicorn.server_state.connections
+        accepted = ours.transport.get_extra_info("socket")  # type: ignore[union-attr]
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_a_port_that_is_taken_is_named(client: Client, store: Store, tmp_path: Path) -> None:

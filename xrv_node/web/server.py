@@ -115,6 +115,8 @@ def start(node: WebNode) -> WebServer:
             f"web.host, web.port: cannot listen on {web.host}:{web.port} ({error.strerror}); "
             "choose another or stop what listens there"
         ) from error
+    # Its connections inherit it: asyncio sets it on none whose socket does not say that it is of TCP.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return WebServer(listening, server)
 
 

@@ -7,10 +7,9 @@ from contextlib import nullcontext
 from http import HTTPStatus
 from time import monotonic
 from typing import Any
-from urllib.parse import parse_qs, quote
+from urllib.parse import quote
 
 import structlog
-from starlette.concurrency import run_in_threadpool
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
@@ -32,7 +31,7 @@ PROBES = ("/health/", "/metrics")
 """Asked for by whatever name a probe knows the node; they hold nothing of a patient."""
 FORM_HEADER, FORM_FIELD = "x-csrf-token", "csrf"
 """Where a request of a signed-in browser that changes something shows the token of its pages: in the header,
-a field of the form, or the address of a form with files."""
+or a field of the form, the first of one with files."""
 SHOWN = ("Content-Location", "Location", "Warning", "Retry-After", "ETag", "Content-Range", "Accept-Ranges")
 """Headers that pages of the allowed origins may read, beside those that they always may."""
 
@@ -133,7 +132,7 @@ class Guard:
             scope["state"]["who"] = Who("", "sender", AE_TITLE, identity.address(request))
             await self._app(scope, receive, send)
             return
-        found = await run_in_threadpool(identity.of, request, self._node, self._word)
+        found = await identity.of(request, self._node, self._word)
         refusal: Response | None = None
         if found is None:
             refusal = _unknown(request)
@@ -163,9 +162,8 @@ class Guard:
 
 async def _form_token(request: HTTPConnection, receive: Receive) -> tuple[str, Receive]:
     in_header = request.headers.get(FORM_HEADER)
-    in_address = parse_qs(request.scope["query_string"].decode("latin-1")).get(FORM_FIELD)
-    if in_header is not None or in_address:
-        return in_header or (in_address or [""])[0], receive
+    if in_header is not None:
+        return in_header, receive
     found, again = await forms.fields(request.headers, receive)
     return found.get(FORM_FIELD, ""), again
 

@@ -6,6 +6,7 @@ import hmac
 from dataclasses import dataclass
 from typing import Literal
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection
 
 from xrv_node.reasons import Reason
@@ -49,7 +50,7 @@ def cookie(request: HTTPConnection) -> str:
     return request.cookies.get(sessions.SECURE if secure else sessions.PLAIN, "")
 
 
-def of(request: HTTPConnection, node: WebNode, word: str | None) -> Identity | None:
+async def of(request: HTTPConnection, node: WebNode, word: str | None) -> Identity | None:
     """Who sends a request; None where it must show more. A token that is wrong is not let in as anything
     else.
 
@@ -58,12 +59,15 @@ def of(request: HTTPConnection, node: WebNode, word: str | None) -> Identity | N
     word
         What Prometheus shows, of ``[web] token_file``; counts for ``/metrics`` alone.
     """
-    shown = bearer(request)
+    shown, metrics = bearer(request), word is not None and request.scope["path"] == "/metrics"
     if shown is not None:
-        return _of_token(request, node, shown, word)
-    if (found := _of_proxy(request, node)) or (found := _of_session(request, node)):
+        if metrics and hmac.compare_digest(shown.encode(), (word or "").encode()):
+            return Identity(Who("metrics", "viewer", AE_TITLE, address(request)), "word")
+        return await run_in_threadpool(_of_token, request, node, shown)
+    if found := _of_proxy(request, node):
         return found
-    metrics = word is not None and request.scope["path"] == "/metrics"
+    if cookie(request) and (found := await run_in_threadpool(_of_session, request, node)):
+        return found
     if is_here(request) and node.settings.web.open_loopback and not metrics:
         return Identity(Who("", "admin", AE_TITLE, address(request)), "open")
     return None
@@ -74,14 +78,8 @@ def is_here(request: HTTPConnection) -> bool:
     return not request.scope["state"]["through"] and is_loopback(address(request))
 
 
-def _of_token(request: HTTPConnection, node: WebNode, shown: str, word: str | None) -> Identity | None:
+def _of_token(request: HTTPConnection, node: WebNode, shown: str) -> Identity | None:
     where = address(request)
-    if (
-        word is not None
-        and request.scope["path"] == "/metrics"
-        and hmac.compare_digest(shown.encode("utf-8", "surrogateescape"), word.encode())
-    ):
-        return Identity(Who("metrics", "viewer", AE_TITLE, where), "word")
     with node.store.read() as db:
         found = tokens.find(db, shown)
     if found is None:
@@ -109,8 +107,6 @@ def _of_proxy(request: HTTPConnection, node: WebNode) -> Identity | None:
 
 def _of_session(request: HTTPConnection, node: WebNode) -> Identity | None:
     shown = cookie(request)
-    if not shown:
-        return None
     with node.store.read() as db:
         found = sessions.find(db, node.settings.web, shown)
     if found is None:

@@ -54,6 +54,7 @@ ROUTES: tuple[Route, ...] = (
     Route("/sign-in", EITHER, Right.NONE),
     Route("/sign-in/{rest:path}", READING, Right.NONE),
     Route("/sign-out", POST, Right.READ),
+    Route("/theme", POST, Right.READ),
     Route("/metrics", READING, Right.READ),
     Route("/dicom-web/studies", POST, Right.STORE),
     Route("/dicom-web/studies/{study}", POST, Right.STORE),
