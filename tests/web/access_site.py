@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.cookies import SimpleCookie
@@ -16,7 +17,7 @@ import pytest
 from argon2 import PasswordHasher
 from fastapi import FastAPI
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from xrv_node.db import queries
@@ -123,6 +124,17 @@ async def _hold(request: Request) -> Response:
     return PlainTextResponse(f"seen {len(await request.body())}")
 
 
+async def _go_on(request: Request) -> Response:
+    """A stream that ends when it is cut."""
+
+    async def lines() -> AsyncIterator[str]:
+        while True:
+            yield "x\n"
+            await asyncio.sleep(0.01)
+
+    return StreamingResponse(lines())
+
+
 async def _of_whom(request: Request) -> Response:
     found = who.of(request)
     state = request.state
@@ -162,6 +174,7 @@ def serving(
             methods = ["GET", "POST"]
             app.router.routes[:0] = [
                 Route("/api/v1/whoami", _of_whom),
+                Route("/events/endless", _go_on),
                 *(Route(path, _hold, methods=methods) for path in routes),
             ]
             return app

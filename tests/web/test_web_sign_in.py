@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,7 @@ from access_site import HERE, PASSWORD, REMOTE, Browser, Site, serving
 from sqlalchemy import select, update
 
 from xrv_node.db.access_tables import WebSession, WebUser
-from xrv_node.web.access import sessions, sign_in, users
+from xrv_node.web.access import guard, sessions, sign_in, tokens, users
 from xrv_node.web.access.throttle import MOST_KEYS, Throttle
 
 KEYS = 'names = ["node.example"]\ntrusted_proxies = ["127.0.0.1"]\nopen_loopback = false\n'
@@ -118,6 +119,10 @@ def test_passwords_go_over_tls_or_not_at_all(site: Site) -> None:
     sent = plain.ask("/sign-in", "POST", {"form": form, "name": "viewer", "password": PASSWORD})
     assert sent.status == 403
     assert sign_in.NO_TLS in sent.text
+    published = Browser(
+        site, {"X-Forwarded-For": "172.17.0.1", "Host": "localhost:8080"}
+    )  # of a container's port
+    assert published.sign_in("viewer").status == 303
     here = Browser(site, HERE)
     assert here.sign_in("viewer").status == 303
     (cookie,) = here.set
@@ -231,6 +236,33 @@ def test_who_is_changed_or_removed_is_signed_out(site: Site, what: str) -> None:
         users.remove(db, "dora")
     assert browser.ask("/api/v1/whoami", Accept="*/*").status == 401
     assert Browser(site).sign_in("dora").status == 401
+
+
+@pytest.mark.parametrize("way", ["session", "token"])
+def test_a_stream_ends_with_its_session_or_token(
+    site: Site, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard, "LOOK_SECONDS", 0.0)
+    browser = signed_in(site)
+    with site.node.store.begin() as db:
+        shown = tokens.add(db, "streaming", "viewer", "WEB")
+    cookie = {"Cookie": f"__Host-xrv-node={browser.cookies['__Host-xrv-node']}"}
+    sent = (
+        REMOTE
+        | {"Host": "node.example"}
+        | (cookie if way == "session" else {"Authorization": f"Bearer {shown}"})
+    )
+    connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=60)
+    connection.request("GET", "/events/endless", headers=sent)
+    answer = connection.getresponse()
+    assert answer.read(20) == b"x\n" * 10
+    if way == "session":
+        browser.ask("/sign-out", "POST", {"csrf": csrf(browser)})
+    with site.node.store.begin() as db:
+        tokens.revoke(db, "streaming")
+    with pytest.raises((http.client.IncompleteRead, ConnectionError)):
+        answer.read()
+    connection.close()
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 import structlog
+from starlette.concurrency import run_in_threadpool
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
@@ -27,6 +28,8 @@ from xrv_node.web.who import Who
 
 log = structlog.get_logger("web")
 
+LOOK_SECONDS = 30.0
+"""Between two looks whether the session or token of an answer that goes on still holds."""
 PROBES = ("/health/", "/metrics")
 """Asked for by whatever name a probe knows the node; they hold nothing of a patient."""
 FORM_HEADER, FORM_FIELD = "x-csrf-token", "csrf"
@@ -157,7 +160,23 @@ class Guard:
         person = found.who.name or found.who.address
         named: Any = nullcontext() if scope["method"] in READING else trail.asked_by(person)
         with named:
-            await self._app(scope, receive, self._sightings.watching(found, scope, send))
+            await self._app(
+                scope, receive, self._sightings.watching(found, scope, self._holding(found, send))
+            )
+
+    def _holding(self, found: Identity, send: Send) -> Send:
+        """A `send` that ends an answer of hours, as a stream of events is, with the session or token."""
+        looked = monotonic()
+
+        async def held(message: Message) -> None:
+            nonlocal looked
+            if monotonic() - looked > LOOK_SECONDS:
+                looked = monotonic()
+                if not await run_in_threadpool(identity.holds, found, self._node):
+                    raise OSError("signed out")  # as where the client went away
+            await send(message)
+
+        return held if found.secret else send
 
 
 async def _form_token(request: HTTPConnection, receive: Receive) -> tuple[str, Receive]:

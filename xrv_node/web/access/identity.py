@@ -29,8 +29,13 @@ class Identity:
 
     who: Who
     way: Way
-    cookie: str = ""
-    """Of a session."""
+    secret: str = ""
+    """The cookie of a session, or the token."""
+
+    @property
+    def cookie(self) -> str:
+        """Of a session."""
+        return self.secret if self.way == "session" else ""
 
 
 def address(request: HTTPConnection) -> str:
@@ -73,6 +78,14 @@ async def of(request: HTTPConnection, node: WebNode, word: str | None) -> Identi
     return None
 
 
+def holds(found: Identity, node: WebNode) -> bool:
+    """Whether it is still let in: a session or a token may have ended since."""
+    with node.store.read() as db:
+        if found.way == "session":
+            return sessions.find(db, node.settings.web, found.secret) is not None
+        return found.way != "token" or tokens.find(db, found.secret) is not None
+
+
 def is_here(request: HTTPConnection) -> bool:
     """Whether it comes from this machine, and not through a proxy on it, as far as that says so."""
     return not request.scope["state"]["through"] and is_loopback(address(request))
@@ -90,7 +103,7 @@ def _of_token(request: HTTPConnection, node: WebNode, shown: str) -> Identity | 
     if tokens.is_to_be_noted(found):
         node.store.together(lambda db: tokens.note(db, found))
     role: Role = found.role  # type: ignore[assignment]
-    return Identity(Who(found.name, role, found.ae_title, where), "token")
+    return Identity(Who(found.name, role, found.ae_title, where), "token", shown)
 
 
 def _of_proxy(request: HTTPConnection, node: WebNode) -> Identity | None:
