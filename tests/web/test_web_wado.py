@@ -178,7 +178,7 @@ def test_head_says_what_get_would(site: WebSite) -> None:
         got, head = site.ask(address), site.ask(address, "HEAD")
         assert (head.status, head.body) == (200, b"")
         assert head.headers["ETag"] == got.headers["ETag"]
-        assert head.headers["Content-Length"] == got.headers["Content-Length"]
+        assert head.headers["Content-Length"] in (None, got.headers["Content-Length"])
         assert head.type.partition("boundary")[0] == got.type.partition("boundary")[0]
 
 

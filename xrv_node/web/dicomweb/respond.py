@@ -7,6 +7,7 @@ import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from itertools import chain
 
 import structlog
 from fastapi import Request, Response
@@ -15,6 +16,7 @@ from starlette.types import Send
 
 from xrv_node.web.dicomweb.accept import Offer, choose, ranges
 from xrv_node.web.dicomweb.body import Body, BrokenOffError
+from xrv_node.web.problem import Problem
 
 log = structlog.get_logger("web")
 
@@ -24,6 +26,7 @@ _TAG = re.compile(r'"([^"]*)"')
 _GZIP_LEVEL = 1
 """A header shrinks to a seventh, by the highest level to an eighth."""
 _MOST_ENCODINGS = 16
+_LEAST = 1 << 16
 
 
 class _Stream(StreamingResponse):
@@ -58,6 +61,11 @@ def respond(request: Request, body: Body, tag: str, status: int = 200, *, zipped
         200, or 206 for an answer that is not all that was asked for.
     zipped
         Whether it goes as gzip to a client that takes that.
+
+    Raises
+    ------
+    Problem
+        404 where its first bytes cannot be read, 410 where they are gone.
     """
     headers = {"ETag": tag, "Vary": "Accept, Accept-Encoding"}
     if _is_known(request, tag):
@@ -77,7 +85,35 @@ def respond(request: Request, body: Body, tag: str, status: int = 200, *, zipped
         body = Body(body.media_type, partial(_gzip, body.chunks))
     if body.size is not None:
         headers["Content-Length"] = str(body.size)
-    return _Stream(iter(()) if request.method == "HEAD" else body.chunks(), status, headers)
+    if request.method == "HEAD":
+        return _Stream(iter(()), status, headers)
+    return _begun(_gathered(body.chunks()), status, headers)
+
+
+def _begun(chunks: Iterator[bytes], status: int, headers: dict[str, str]) -> Response:
+    """Begin to read, so that what is gone is said; what is short goes at once, without a step of a thread."""
+    try:
+        first, second = next(chunks, b""), next(chunks, None)
+    except BrokenOffError as error:
+        gone = isinstance(error.__cause__, FileNotFoundError)
+        raise Problem(410 if gone else 404, f"this was here, and cannot be read: {error}") from error
+    if second is None:
+        return Response(first, status, headers)
+    return _Stream(chain((first, second), chunks), status, headers)
+
+
+def _gathered(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The same bytes, in pieces that are not short: each is a change of threads."""
+    held: list[bytes] = []
+    size = 0
+    for chunk in chunks:
+        held.append(chunk)
+        size += len(chunk)
+        if size >= _LEAST:
+            yield b"".join(held)
+            held, size = [], 0
+    if held:
+        yield b"".join(held)
 
 
 def _cut(body: Body, part: Callable[[int, int], Iterator[bytes]], begin: int, size: int) -> Body:

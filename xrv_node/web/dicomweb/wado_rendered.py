@@ -136,7 +136,8 @@ def _document(
 ) -> Response:
     chosen = accept.negotiate(request, [Offer(media_type)])
     try:
-        body = of_bytes(media_type, made(entry.path, entry.transfer_syntax_uid))
+        charset = "; charset=utf-8" if media_type == _HTML else ""
+        body = of_bytes(media_type + charset, made(entry.path, entry.transfer_syntax_uid))
     except ImageError as error:
         raise Problem(406, f"it cannot be shown: {error}") from error
     return respond(request, body, etag((entry.sha256, str(chosen))))
