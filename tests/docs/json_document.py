@@ -53,6 +53,7 @@ DOCUMENTS: dict[str, Any] = {
     "studies purge": list[Purged],
     "studies resend": documents.Resent,
     "studies reprocess": documents.Reprocessed,
+    "index rebuild": documents.Rebuilt,
     "export": documents.Exported,
     "audit list": list[rows.EventRow],
     "audit show": list[rows.TimelineRow],

@@ -17,6 +17,7 @@ from xrv_node.cli import (
     config,
     datasets,
     destinations,
+    index,
     jobs,
     models,
     monitor,
@@ -62,7 +63,7 @@ app.command()(export)
 for command in (classify, segment, explain, embed, reconstruct, validate, train):
     app.command()(command)
 for group in (
-    *(config, jobs, studies, audit, models, destinations, alerts, datasets, monitor, phantom),
+    *(config, jobs, studies, index, audit, models, destinations, alerts, datasets, monitor, phantom),
     *(users, tokens),
 ):
     app.add_typer(group.app, name=group.__name__.rpartition(".")[2])

@@ -56,6 +56,13 @@ class Sent(TypedDict):
     """The peer's status, or why it was not sent."""
 
 
+class Rebuilt(TypedDict):
+    """An index that was made anew."""
+
+    objects: int
+    """Received ones and results, purged ones too, that are in it."""
+
+
 class Checked(TypedDict):
     """A destination or an alert that was tried."""
 

@@ -128,6 +128,7 @@ def purge(
     from dataclasses import asdict
 
     from xrv_node import settings
+    from xrv_node.index import follow
     from xrv_node.retention import purge as retention
     from xrv_node.spool import Spool
 
@@ -153,6 +154,7 @@ def purge(
                 retention.purge(store, spool, *one, committing=committing, force=force, forced=force)
                 for one in watched(going, len(going), "purging")
             ]
+            follow.forget(loaded, store, spool)
     rows = [asdict(outcome) | {"held": outcome.held} for outcome in found]  # with its words, where printed
     if as_json:
         print_json(rows)

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from xrv_node.db.store import Store
 from xrv_node.db.tables import AuditEvent, AuditHead, Study
+from xrv_node.errors import ConfigError
 from xrv_node.index import rows
 from xrv_node.index.index import Index
 from xrv_node.index.tables import State
@@ -91,11 +92,15 @@ def rebuild(index: Index, store: Store, spool: Spool, told: Told | None = None) 
 
 
 def forget(settings: Settings, store: Store, spool: Spool) -> None:
-    """Have an index that there is let go of what was purged: it holds patient data."""
-    if not settings.web.index_url and not (settings.data_dir / "index.sqlite").exists():
+    """Have an index that there is let go of what was purged: it holds patients' data. Where that fails, the
+    next search does it."""
+    if not settings.web.index_url and not settings.index_file.exists():
         return
-    with contextlib.closing(Index.open(settings)) as index:
-        catch_up(index, store, spool, seconds=_FORGETTING)
+    try:
+        with contextlib.closing(Index.open(settings)) as index, index.turn:
+            _events(index, store, spool, monotonic() + _FORGETTING)
+    except (ConfigError, DBAPIError) as error:
+        log.warning("the index still has what was purged", why=str(getattr(error, "orig", error)))
 
 
 def _is_up(index: Index, store: Store) -> bool:

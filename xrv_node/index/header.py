@@ -18,6 +18,7 @@ from xrv_node.index import dicom_json, levels
 from xrv_node.radiograph.elements import UNDEFINED
 from xrv_node.radiograph.header import read_header, transfer_syntax
 from xrv_node.radiograph.header_limits import LOOKED_AT, Limits, passed_over, pixels_at
+from xrv_node.reasons import Reason
 
 log = structlog.get_logger("index")
 
@@ -63,6 +64,8 @@ def read(path: Path, known: dict[str, str]) -> Header:
     """
     try:
         header = _whole(path)
+        if text(header, "SOPInstanceUID") != known["SOPInstanceUID"]:  # as of a file that breaks off
+            raise ImageError(Reason("not-parsable"))
         return _kept(header, known)
     except Exception as error:  # the parser meets bytes from outside; what it raises may quote them
         why = str(error) if isinstance(error, ImageError) else type(error).__name__

@@ -32,6 +32,7 @@ from xrv_node.db.tables import (
     StudyState,
 )
 from xrv_node.errors import XrvNodeError
+from xrv_node.index import follow
 from xrv_node.reasons import Reason
 from xrv_node.retention import orphans
 from xrv_node.settings import Settings
@@ -172,6 +173,8 @@ def expire(settings: Settings, store: Store, spool: Spool, *, whats: Iterable[Wh
             purged, size = purged + (outcome.held is None), size + outcome.size * (outcome.held is None)
             if done % 100 == 0 or done == len(due):
                 log.info("purging", what=what, looked_at=done, of=len(due), purged=purged, bytes=size)
+    if purged:
+        follow.forget(settings, store, spool)
     return purged
 
 

@@ -156,7 +156,12 @@ class Settings(BaseSettings):
     @property
     def index_url(self) -> str:
         """SQLAlchemy URL of the index."""
-        return self.web.index_url or f"sqlite:///{self.data_dir / 'index.sqlite'}"
+        return self.web.index_url or f"sqlite:///{self.index_file}"
+
+    @property
+    def index_file(self) -> Path:
+        """Where the index lies unless its URL says otherwise."""
+        return self.data_dir / "index.sqlite"
 
     @property
     def committing(self) -> tuple[DimseDestination, ...]:
