@@ -21,6 +21,7 @@ window.config = {
         thumbnailRendering: 'wadors',
         enableStudyLazyLoad: true,
         supportsFuzzyMatching: false,
+        supportsWildcard: true,  // of a name, its beginning is enough
         omitQuotationForMultipartRequest: true,
         bulkDataURI: { enabled: true, relativeResolution: 'studies' },
       },
