@@ -215,7 +215,7 @@ def test_the_query_s_accept_wins_over_the_header_s(site: WebSite) -> None:
 
 NOT_ACCEPTABLE = {
     "/studies/1.2.3.1": ("application/dicom", "image/jpeg", "multipart/related; type=image/jpeg"),
-    "/studies/1.2.3.1/metadata": ("application/xml", "text/html", DICOM),
+    "/studies/1.2.3.1/metadata": ("application/xml", "application/dicom+xml", "text/html", DICOM),
     path(IMAGES[0]): (f"{DICOM}; transfer-syntax={JPEGBaseline8Bit}", "image/png"),
     f"{path(IMAGES[0])}/frames/1": (
         "image/jpeg",

@@ -1,25 +1,30 @@
-"""WADO-RS: the headers of a study, series or instance as DICOM JSON (PS3.18 10.4.1.1.5, annex F)."""
+"""WADO-RS: the headers of a study, series or instance (PS3.18 10.4.1.1.5) as DICOM JSON, or as XML."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from itertools import zip_longest
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import chain, zip_longest
 
 from fastapi import APIRouter, Request, Response
 
 from xrv_node.index import find
 from xrv_node.index.entries import BULK, Entry
+from xrv_node.index.levels import LEVELS
 from xrv_node.web import node as nodes
 from xrv_node.web.dicomweb import accept, lookup
 from xrv_node.web.dicomweb.accept import Offer
 from xrv_node.web.dicomweb.address import service
-from xrv_node.web.dicomweb.body import CHUNK, Body
+from xrv_node.web.dicomweb.body import Body, of_bytes
+from xrv_node.web.dicomweb.multipart_out import related
+from xrv_node.web.dicomweb.native_model import MEDIA_TYPE, document
 from xrv_node.web.dicomweb.respond import etag, respond
 from xrv_node.web.dicomweb.wado_objects import METHODS
 
 router = APIRouter()
-_OFFERS = (Offer("application/dicom+json"), Offer("application/json"))
+_XML = Offer(MEDIA_TYPE, multipart=True)
+_OFFERS = (Offer("application/dicom+json"), Offer("application/json"), _XML)
 _MARK = f'"BulkDataURI":"{BULK}'
 
 
@@ -43,28 +48,32 @@ def of_instance(request: Request, study: str, series: str, instance: str) -> Res
 
 
 def _headers(request: Request, found: Sequence[Entry], uids: Sequence[str]) -> Response:
-    chosen = accept.negotiate(request, _OFFERS)
+    offers = (*_OFFERS, replace(_XML, multipart=False)) if len(uids) == len(LEVELS) else _OFFERS
+    chosen = accept.negotiate(request, offers)
     base = service(request)
-    tag = etag((chosen.media_type, base, *(entry.sha256 for entry in found)))
-    headers = find.metadata(nodes.of(request).index, *uids)
-    body = Body(chosen.media_type, lambda: _array(headers, found, base))
+    tag = etag((str(chosen), base, *(entry.sha256 for entry in found)))
+    # in one order, but for what came or went in between
+    both = zip_longest(find.metadata(nodes.of(request).index, *uids), found)
+    headers = (_addressed(header, entry, base) for header, entry in both if header is not None)
+    if chosen.media_type != MEDIA_TYPE:
+        body = Body(chosen.media_type, lambda: _array(headers))
+    elif chosen.multipart:
+        body = related(map(_document, headers), MEDIA_TYPE)
+    else:
+        body = Body(MEDIA_TYPE, lambda: chain.from_iterable(_document(one).chunks() for one in headers))
     return respond(request, body, tag, zipped=True)
 
 
-def _array(headers: Iterator[str], found: Sequence[Entry], base: str) -> Iterator[bytes]:
-    """A JSON array of all, some hundred kilobytes at a time: each step costs a change of threads."""
-    pieces: list[str] = ["["]
-    size = 0
-    # in one order, but for what came or went in between
-    for number, (header, entry) in enumerate(zip_longest(headers, found)):
-        if header is None:
-            break
-        pieces += ("," if number else "", _addressed(header, entry, base))
-        size += len(header)
-        if size > CHUNK:
-            yield "".join(pieces).encode()
-            pieces, size = [], 0
-    yield "".join([*pieces, "]"]).encode()
+def _array(headers: Iterable[str]) -> Iterator[bytes]:
+    before = "["
+    for header in headers:
+        yield f"{before}{header}".encode()
+        before = ","
+    yield b"[]" if before == "[" else b"]"
+
+
+def _document(header: str) -> Body:
+    return of_bytes(MEDIA_TYPE, document(json.loads(header)).encode())
 
 
 def _addressed(header: str, entry: Entry | None, base: str) -> str:
