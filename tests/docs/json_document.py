@@ -18,13 +18,18 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+import typing_extensions
+
 from xrv_node.analyse.benchmark import Timing
+from xrv_node.audit.verify import Verified
 from xrv_node.cli import documents, network_documents
 from xrv_node.db import rows
 from xrv_node.doctor.diagnosis import Diagnosis
+from xrv_node.doctor.status import Status
 from xrv_node.lab.datasets.catalog import DatasetEntry
 from xrv_node.lab.monitor.drift import Drift
 from xrv_node.lab.monitor.shadow import Comparison
+from xrv_node.models import listing
 from xrv_node.reasons import Reason
 from xrv_node.retention.purge import Purged
 from xrv_node.statistics.rows import Statistics
@@ -42,7 +47,7 @@ class Benchmark(typing.TypedDict):
 
 
 DOCUMENTS: dict[str, Any] = {
-    "status": documents.Status,
+    "status": Status,
     "doctor": list[Diagnosis],
     "jobs list": list[rows.JobRow],
     "jobs show": rows.JobHistory,
@@ -57,19 +62,19 @@ DOCUMENTS: dict[str, Any] = {
     "export": documents.Exported,
     "audit list": list[rows.EventRow],
     "audit show": list[rows.TimelineRow],
-    "audit verify": documents.Verified,
+    "audit verify": Verified,
     "destinations list": list[dict[str, Any]],
-    "destinations check": list[documents.Checked],
+    "destinations check": list[rows.Checked],
     "alerts list": list[dict[str, Any]],
-    "alerts test": list[documents.Checked],
+    "alerts test": list[rows.Checked],
     "send": list[documents.Sent],
     "users list": list[rows.WebUserRow],
     "tokens list": list[rows.WebTokenRow],
     "tokens add": documents.NewToken,
     "statistics": Statistics,
-    "models list": list[network_documents.ModelHere],
-    "models import": list[network_documents.ModelRow],
-    "models pull": list[network_documents.ModelRow],
+    "models list": list[listing.ModelHere],
+    "models import": list[listing.ModelRow],
+    "models pull": list[listing.ModelRow],
     "models verify": list[network_documents.VerifiedModel],
     "models fit-gate": network_documents.FittedGate,
     "models fit-mismatch": network_documents.FittedMismatch,
@@ -161,7 +166,7 @@ def _shown(of: Any, found: dict[type, None], *, top: bool = False) -> str:
         return "object" if inner == "anything" else f"object: {inner} by name"
     if isinstance(of, type) and issubclass(of, Enum):
         return ", ".join(f"`{one.value}`" for one in of)
-    assert typing.is_typeddict(of) or is_dataclass(of), of
+    assert typing_extensions.is_typeddict(of) or is_dataclass(of), of
     found[of] = None
     return f"[{of.__name__}](#{of.__name__.lower()})"
 

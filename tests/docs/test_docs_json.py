@@ -17,9 +17,10 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from xrv_node.cli import app
-from xrv_node.cli.console import JSON_VERSION, print_fields, print_json
+from xrv_node.cli.console import print_fields, print_json
 from xrv_node.db import queue
 from xrv_node.db.store import Store
+from xrv_node.documents import JSON_VERSION
 from xrv_node.receive import intake
 from xrv_node.settings import FrontalSection
 from xrv_node.spool import Spool

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from xrv_node.cli.console import ConfigOption, JsonOption, print_checked, print_json, print_table
-from xrv_node.cli.documents import Checked
+from xrv_node.db.rows import Checked
 
 app = typer.Typer(help="Look at alerts, and try them.", no_args_is_help=True)
 

@@ -20,7 +20,6 @@ from xrv_node.cli.console import (
     say,
     tell,
 )
-from xrv_node.cli.documents import Verified
 from xrv_node.cli.words import one_of
 
 app = typer.Typer(help="Read, verify and export the audit trail.", no_args_is_help=True)
@@ -87,34 +86,15 @@ def verify(
     as_json: JsonOption = False,
 ) -> None:
     """Check that no event was changed or removed; exit code 1 when one was."""
-    from xrv_node.db import trail
+    from xrv_node.audit import verify as chain
 
     with opened(config) as store, store.read() as db:
-        found, gone, newest = trail.verify(db), trail.beginning(db), trail.newest(db)
-        if last is not None and isinstance(found, int) and not trail.holds(db, last):
-            why = "no event has the hash of --last: the trail was put back to before it, or is another"
-            found = trail.Broken(found + 1, why)
-    broken = isinstance(found, trail.Broken)
+        found = chain.verify(db, last)
     if as_json:
-        print_json(
-            Verified(
-                whole=not broken,
-                events=found if isinstance(found, int) else None,
-                why=getattr(found, "why", None),
-                removed=gone,
-                last=newest,
-            )
-        )
-    elif isinstance(found, trail.Broken):
-        tell(f"the trail is broken: {found.why}")
+        print_json(found)
     else:
-        since = ""
-        if gone:
-            since = (
-                f", from number {gone['through'] + 1} on; those before are in files, the last {gone['file']}"
-            )
-        say(f"the trail is whole: {found} events{since}; the last has the hash {newest}")
-    raise typer.Exit(1 if broken else 0)
+        (say if found["whole"] else tell)(chain.in_words(found))
+    raise typer.Exit(0 if found["whole"] else 1)
 
 
 @app.command()

@@ -7,19 +7,19 @@ as anything but text: no markup, no escape sequence, no end of a line.
 from __future__ import annotations
 
 import csv
-import json
-import re
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Any, TextIO, TypeVar
 
 import typer
 
+from xrv_node import documents
+from xrv_node.documents import words as text
 from xrv_node.errors import ConfigError, XrvNodeError
 from xrv_node.visible import cells, visible
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, ProgressColumn
 
-    from xrv_node.cli.documents import Checked
+    from xrv_node.db.rows import Checked
     from xrv_node.db.store import Store
     from xrv_node.models.download import Progress as Download
 
@@ -37,16 +37,9 @@ ConfigOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON for programs.")]
 
-JSON_VERSION = 1
-"""Of the documents: another one where a field goes, or means something else; not where one comes."""
-
 MINUTE = 60
 
 T = TypeVar("T")
-
-_NOT_ESCAPED = re.compile(r"[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-"""Controls of terminals and of the direction of text, ends of lines, and bytes that are no text: `json` lets
-them pass."""
 
 
 @contextmanager
@@ -112,27 +105,17 @@ def _write(lines: Iterable[object], stream: TextIO) -> None:
 
 def print_json(value: Mapping[str, Any] | Sequence[Any]) -> None:
     """Print the JSON document of a command, as ``docs/json.md`` describes it; of a list the ``items``."""
-    whole = value if isinstance(value, Mapping) else {"items": value}
-    written = {"json_version": JSON_VERSION, **whole}
-    print_document(json.dumps(written, indent=2, ensure_ascii=False, default=_shown))
+    print(documents.dumps(documents.document(value), indent=2))
 
 
 def print_json_line(value: Mapping[str, Any]) -> None:
     """Print one of many things, each on a line of its own."""
-    print_document(json.dumps(value, ensure_ascii=False, default=_shown))
+    print(documents.dumps(value))
 
 
 def print_document(written: str) -> None:
     """Print what is JSON already."""
-    print(_NOT_ESCAPED.sub(lambda c: f"\\u{ord(c[0]):04x}", written))
-
-
-def _shown(value: Any) -> Any:
-    from xrv_node.reasons import Reason, explained
-
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat(timespec="microseconds")
-    return explained(value) if isinstance(value, Reason) else str(value)
+    print(documents.escaped(written))
 
 
 def print_csv(rows: Iterable[Iterable[object]]) -> None:
@@ -188,23 +171,6 @@ def print_fields(row: Mapping[str, Any], indent: int = 0) -> None:
 def in_zone(row: Mapping[str, Any]) -> dict[str, Any]:
     """An event's row for people: its time in this machine's zone."""
     return {**row, "at": datetime.fromisoformat(row["at"])}
-
-
-def text(value: Any) -> str:
-    """A value as a table cell."""
-    return visible(_text(value))
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, Mapping):
-        return " ".join(f"{k}:{text(v)}" for k, v in value.items())
-    if isinstance(value, (list, tuple)):
-        return "; ".join(text(v) for v in value)
-    if isinstance(value, datetime):  # of this machine's zone, which it says
-        return value.astimezone().isoformat(sep=" ", timespec="seconds")
-    return str(value)
 
 
 @contextmanager

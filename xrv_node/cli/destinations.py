@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from xrv_node.cli.console import ConfigOption, JsonOption, print_checked, print_json, print_table
-from xrv_node.cli.documents import Checked
 
 app = typer.Typer(help="Look at destinations, and try them.", no_args_is_help=True)
 
@@ -33,16 +32,8 @@ def check(
 ) -> None:
     """Connect to each destination as a delivery would, and say what it takes; exit code 1 when one fails."""
     from xrv_node import settings
-    from xrv_node.deliver.senders import sender
-    from xrv_node.errors import ConfigError, DestinationError
+    from xrv_node.deliver.senders import tried
 
     loaded = settings.load(config)
-    chosen = [loaded.destination(n) for n in names] if names else list(loaded.destinations)
-    rows: list[Checked] = []
-    for destination in chosen:
-        try:
-            lines, good = sender(destination, loaded.receive.ae_title).check(), True
-        except (ConfigError, DestinationError) as error:
-            lines, good = list(error.lines), False
-        rows.append({"name": destination.name, "good": good, "says": lines})
-    print_checked(rows, as_json=as_json)
+    chosen = [loaded.destination(n) for n in names] if names else loaded.destinations
+    print_checked([tried(one, loaded.receive.ae_title) for one in chosen], as_json=as_json)

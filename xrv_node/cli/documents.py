@@ -6,43 +6,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, TypedDict
+
+from typing_extensions import TypedDict
 
 from xrv_node.db.rows import QueuedResult
-from xrv_node.reasons import Reason
-
-
-class Status(TypedDict):
-    """What the node is doing."""
-
-    name: str
-    """``node.name``."""
-    version: str
-    """Of xrv-node."""
-    serving: bool
-    """Whether it runs here."""
-    receives: str
-    """AE title, host and port."""
-    commissioning: bool
-    """Whether it was last started to answer for phantoms alone."""
-    silent: list[str]
-    """Destinations to which nothing leaves."""
-    refuses: Reason | None
-    """Why objects are refused for lack of room."""
-    free_bytes: int
-    """Of the file system of ``node.data_dir``."""
-    studies: dict[str, int]
-    """How many there are, by state."""
-    instances: dict[str, int]
-    """The same of images."""
-    jobs: dict[str, int]
-    """By kind and state, e.g. ``deliver queued``."""
-    deliveries: dict[str, int]
-    """By destination and state, e.g. ``pacs: waiting``."""
-    audit_events: int
-    """Of the trail."""
-    amiss: list[dict[str, str]]
-    """What waits for a person: each with what it ``says`` and the ``remedy``."""
 
 
 class Sent(TypedDict):
@@ -61,17 +28,6 @@ class Rebuilt(TypedDict):
 
     objects: int
     """Received ones and results, purged ones too, that are in it."""
-
-
-class Checked(TypedDict):
-    """A destination or an alert that was tried."""
-
-    name: str
-    """Its name."""
-    good: bool
-    """Whether results would arrive, or the test did."""
-    says: list[str]
-    """What it says, or what is wrong, a line each."""
 
 
 class Retried(TypedDict):
@@ -113,21 +69,6 @@ class Reprocessed(TypedDict):
     """Those that were."""
     refused: dict[str, str]
     """Why others were not, by Study Instance UID."""
-
-
-class Verified(TypedDict):
-    """Whether the trail is whole."""
-
-    whole: bool
-    """Whether no event was changed or removed."""
-    events: int | None
-    """How many there are; null where it is broken."""
-    why: str | None
-    """Where it is broken."""
-    removed: dict[str, Any] | None
-    """What retention has removed: ``through`` which event, its ``hash``, the ``file`` that has them."""
-    last: str
-    """The hash of the newest event."""
 
 
 class NewToken(TypedDict):

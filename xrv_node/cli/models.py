@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,7 +19,6 @@ from xrv_node.cli.console import (
     tell,
 )
 from xrv_node.cli.fit import fit_gate, fit_mismatch
-from xrv_node.cli.network_documents import ModelHere, ModelRow, Weights
 from xrv_node.cli.networks import DirOption, model_directory
 from xrv_node.values import PHANTOM_WORDS
 
@@ -34,47 +33,12 @@ _OWN = "A network of your own"
 ForceOption = Annotated[bool, typer.Option(help="Replace weights that were imported from another file.")]
 
 
-def _row(entry: ModelEntry, record: Installed | None) -> ModelRow:
-    """One line of a table, one object of the JSON."""
-    return {
-        "name": entry.name,
-        "role": entry.role,
-        "aliases": entry.aliases,
-        "licence": entry.licence,
-        "labels": [label for label, _ in entry.trained_heads],
-        "training_data": entry.training_data,
-        "cautions": entry.cautions,
-        "status": entry.status,
-        "get": "pull" if entry.pullable else "import",
-        "digest": "published" if entry.sha256 else "kept at first import",
-        "source": entry.url,
-        "file": entry.file,
-        "sha256": entry.sha256,
-        "bytes": entry.bytes,
-        "weights": None if record is None else _weights(record),
-    }
-
-
-def _weights(record: Installed) -> Weights:
-    return cast("Weights", {key: value for key, value in asdict(record).items() if key != "name"})
-
-
 @app.command("list")
 def list_(config: ConfigOption = None, directory: DirOption = None, as_json: JsonOption = False) -> None:
     """The networks that the node can run, which of them are here, and how the others are got."""
-    from xrv_node.errors import WeightsError
-    from xrv_node.models import catalog, weights
+    from xrv_node.models.listing import listing
 
-    place = model_directory(directory, config)
-    rows: list[ModelHere] = []
-    for entry in catalog.entries(place):
-        try:
-            record = weights.installed(entry, place)
-        except WeightsError as error:
-            rows.append({**_row(entry, None), "here": "damaged", "damage": str(error)})
-        else:
-            here = f"since {record.imported_at[:10]}" if record else "no"
-            rows.append({**_row(entry, record), "here": here, "damage": None})
+    rows = listing(model_directory(directory, config))
     if as_json:
         print_json(rows)
         return
@@ -242,8 +206,10 @@ def benchmark(
 
 def _announce(records: list[tuple[ModelEntry, Installed]], as_json: bool) -> None:
     """Print what was imported, and what a user of it must know."""
+    from xrv_node.models.listing import row
+
     if as_json:
-        print_json([_row(entry, record) for entry, record in records])
+        print_json([row(entry, record) for entry, record in records])
         return
     for entry, record in records:
         known = "as published" if entry.sha256 else "not published: trusted and recorded on first use"

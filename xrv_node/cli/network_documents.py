@@ -6,74 +6,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
-
-class Weights(TypedDict):
-    """Weights that are here."""
-
-    path: Path
-    """Their file."""
-    source_file: str
-    """The file that they were converted from."""
-    source_sha256: str
-    """Of that."""
-    tensors_sha256: str
-    """Of the numbers."""
-    imported_at: str
-    """When, a time."""
-    xrv_node: str
-    """Version that converted them."""
-    settings: str
-    """The network's dimensions as JSON, where only the released file knows them."""
-    source_dtype: str
-    """The kinds of numbers that were converted to float32; mostly none."""
-    entry: str
-    """Of a network that was trained here: what the catalogue would say of it, as JSON."""
-
-
-class ModelRow(TypedDict):
-    """A network."""
-
-    name: str
-    """Its name."""
-    role: str
-    """What it is for."""
-    aliases: tuple[str, ...]
-    """Other names."""
-    licence: str
-    """Of its weights."""
-    labels: list[str]
-    """What it finds."""
-    training_data: tuple[str, ...]
-    """What it was trained on."""
-    cautions: tuple[str, ...]
-    """What to know before it is used."""
-    status: str
-    """Whether what it says was compared with what was published."""
-    get: str
-    """``pull`` or ``import``: how its weights are got."""
-    digest: str
-    """By what they are trusted."""
-    source: str
-    """Where they are."""
-    file: str
-    """The file's name there."""
-    sha256: str | None
-    """Of that file, as published."""
-    bytes: int | None
-    """Its size."""
-    weights: Weights | None
-    """What is here."""
-
-
-class ModelHere(ModelRow):
-    """A network, and whether it is here."""
-
-    here: str
-    """``no``, ``damaged``, or since when."""
-    damage: str | None
-    """What is wrong with its file."""
+from typing_extensions import TypedDict
 
 
 class VerifiedModel(TypedDict, total=False):

@@ -50,44 +50,22 @@ def serve(
 
 def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """What the node is doing, now; exit code 1 where something waits for a person."""
-    import shutil
+    from xrv_node import settings
+    from xrv_node.doctor.status import status as look
 
-    from xrv_node import disk, role_locks, settings
-    from xrv_node.db import queries
-    from xrv_node.doctor import jobs
-    from xrv_node.product import VERSION
-
-    loaded = settings.load(config)
-    with opened(config) as store, store.read() as db:
-        paused = disk.why_paused(loaded, store)
-        amiss = [{"says": says, "remedy": remedy} for _, says, remedy in jobs.look(db, loaded)]
-        if paused:
-            amiss.append(
-                {
-                    "says": f"nothing is received: {paused}",
-                    "remedy": "make room, or let [retention] keep less",
-                }
-            )
-        found = {
-            "name": loaded.node.name,
-            "version": VERSION,
-            "serving": role_locks.is_serving(loaded.data_dir),
-            "receives": f"{loaded.receive.ae_title} at {loaded.receive.host}:{loaded.receive.port}",
-            "commissioning": queries.commissioning(db),
-            "silent": [d.name for d in loaded.destinations if loaded.keeps_back(d)],
-            "refuses": paused,
-            "free_bytes": shutil.disk_usage(loaded.data_dir).free,
-        } | queries.counts(db)
+    with opened(config) as store:
+        found = look(settings.load(config), store)
     if as_json:
-        print_json(found | {"amiss": amiss})
+        print_json(found)
     else:
-        _print_status(found, amiss)
-    raise typer.Exit(1 if amiss else 0)
+        _print_status(dict(found))
+    raise typer.Exit(1 if found["amiss"] else 0)
 
 
-def _print_status(found: dict[str, Any], amiss: list[dict[str, str]]) -> None:
+def _print_status(found: dict[str, Any]) -> None:
+    amiss = found.pop("amiss")
     if found["commissioning"]:
-        found = found | {"commissioning": "True: last started to answer for phantoms alone"}
+        found["commissioning"] = "True: last started to answer for phantoms alone"
     print_fields({key: "none" if value in (None, [], {}) else value for key, value in found.items()})
     for one in amiss:
         say(f"amiss: {one['says']}; {one['remedy']}")

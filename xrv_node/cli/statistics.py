@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, get_type_hints
 
@@ -42,11 +42,10 @@ def statistics(
     from xrv_node.statistics import output, readers
     from xrv_node.statistics.collect import collect
     from xrv_node.statistics.rows import TABLES, TITLES
+    from xrv_node.statistics.span import of_days
 
     loaded = settings.load(config)
-    today = datetime.now().astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
-    begin = (since or (today - timedelta(days=30)).replace(tzinfo=None)).astimezone()
-    end = ((until or today.replace(tzinfo=None)) + timedelta(days=1)).astimezone()
+    begin, end = of_days(since, until)
     told = None if labels is None else readers.read(labels, codes.findings())
     with opened(config) as store, store.read() as db:
         found = collect(db, Spool(loaded.data_dir), loaded.node.name, begin, end)

@@ -179,20 +179,13 @@ def resend(
 ) -> None:
     """Send a study's newest results again, the same objects under the same UIDs."""
     from xrv_node import settings
-    from xrv_node.errors import ConfigError
     from xrv_node.jobs import rerun
     from xrv_node.result_kinds import KINDS
     from xrv_node.spool import Spool
 
     one_of("--kind", kind, KINDS)
     chosen = settings.load(config)
-    destinations = chosen.destinations if to is None else (chosen.destination(to),)
-    names = ", ".join(d.name for d in destinations)
-    destinations = tuple(d for d in destinations if not chosen.keeps_back(d))
-    if names and not destinations:
-        raise ConfigError(
-            f"nothing leaves for {names}: [node] silent, or active = false; change that, then send"
-        )
+    destinations = rerun.receivers(chosen, to)
     with opened(config) as store, store.begin() as db:
         queued = rerun.resend(
             db,

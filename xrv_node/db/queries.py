@@ -35,6 +35,9 @@ from xrv_node.reasons import Reason
 
 Row = dict[str, Any]
 
+_AT_ONCE = 1000
+"""Values in one query; SQLite takes 32766."""
+
 
 def jobs(
     db: Session, *, state: str | None = None, kind: str | None = None, limit: int | None = 100
@@ -82,27 +85,34 @@ def studies(
     query = select(Study).where(*which).order_by(Study.id.desc()).limit(limit)
     if state is not None:
         query = query.where(Study.state == state)
-    rows: list[StudyRow] = []
-    for row in db.scalars(query):
-        of_it = Instance.study_id == row.id
-        objects = select(Instance.state, func.count()).where(of_it)
-        verdicts = select(Instance.verdict, func.count()).where(of_it)
-        senders = select(Instance.calling_ae).where(of_it).distinct().order_by(Instance.calling_ae)
-        sent = (
-            select(Delivery.state, func.count())
-            .join(ResultRow, ResultRow.id == Delivery.result_id)
-            .where(ResultRow.study_id == row.id)
-        )
-        rows.append(
-            {
-                **_study(row),
-                "senders": list(db.scalars(senders)),
-                "verdicts": {v: n for v, n in db.execute(verdicts.group_by(Instance.verdict))},
-                "instances": {s: n for s, n in db.execute(objects.group_by(Instance.state))},
-                "deliveries": {s: n for s, n in db.execute(sent.group_by(Delivery.state))},
-            }
-        )
-    return rows
+    found = db.scalars(query).all()
+    ids = [row.id for row in found]
+    columns = (Instance.verdict, Instance.state, Instance.calling_ae, Delivery.state)
+    verdicts, states, senders, sent = (_counted(db, column, ids) for column in columns)
+    return [
+        {
+            **_study(row),
+            "senders": list(senders[row.id]),
+            "verdicts": verdicts[row.id],
+            "instances": states[row.id],
+            "deliveries": sent[row.id],
+        }
+        for row in found
+    ]
+
+
+def _counted(db: Session, column: Any, ids: Sequence[int]) -> dict[int, dict[str, int]]:
+    """Of each of these studies, how many of its images, or of the deliveries of its results, have which value
+    of a column: one query for as many as a database takes values in one."""
+    found: dict[int, dict[str, int]] = {number: {} for number in ids}
+    study = Instance.study_id if column.class_ is Instance else ResultRow.study_id
+    query = select(study, column, func.count()).group_by(study, column).order_by(study, column)
+    if column.class_ is Delivery:
+        query = query.join(ResultRow, ResultRow.id == Delivery.result_id)
+    for begin in range(0, len(ids), _AT_ONCE):
+        for number, value, count in db.execute(query.where(study.in_(ids[begin : begin + _AT_ONCE]))):
+            found[number][value] = count
+    return found
 
 
 def study(db: Session, uid: str) -> StudyShown:

@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, TypedDict
+from typing import Any
+
+from typing_extensions import TypedDict
 
 from xrv_node.reasons import Reason
 
@@ -318,3 +320,14 @@ class WebTokenRow(TypedDict):
     """When it was last shown, to within five minutes."""
     expires_at: datetime | None
     """When it ends; null: not of itself."""
+
+
+class Checked(TypedDict):
+    """A destination or an alert that was tried."""
+
+    name: str
+    """Its name."""
+    good: bool
+    """Whether results would arrive, or the test did."""
+    says: list[str]
+    """What it says, or what is wrong, a line each."""

@@ -34,6 +34,15 @@ class Away:
     """Of the last try."""
 
 
+def why_parked(db: Session) -> list[tuple[str, str | None, Reason | None, int]]:
+    """The same, parted by why."""
+    query = select(Job.kind, Delivery.destination, Job.error, func.count()).outerjoin(
+        Delivery, Delivery.id == Job.delivery_id
+    )
+    of_each = query.where(Job.state == JobState.PARKED).group_by(Job.kind, Delivery.destination, Job.error)
+    return [(kind, to, why, number) for kind, to, why, number in db.execute(of_each.order_by(Job.kind))]
+
+
 def parked(db: Session) -> list[tuple[str, str | None, int]]:
     """Kind, destination and number of the jobs that were given up until a person retries them."""
     query = select(Job.kind, Delivery.destination, func.count()).outerjoin(
@@ -107,6 +116,16 @@ def to(db: Session, destination: str) -> list[int]:
         others = ", ".join(sorted({name for name, _ in jobs})) or "none"
         raise QueueError(f"no job waits for a destination {destination!r}; there are jobs for: {others}")
     return found
+
+
+def alike(db: Session, job_id: int) -> list[int]:
+    """The ids of the jobs that are parked for the same reason as one, its own too."""
+    same = select(Job.kind, Job.error).where(Job.id == job_id)
+    found = db.execute(same).one_or_none()
+    if found is None:
+        raise QueueError(f"there is no job {job_id}; `xrv-node jobs list` shows them")
+    kind, error = found
+    return _ids(db, None, Job.state == JobState.PARKED, Job.kind == kind, Job.error == error)
 
 
 def parked_jobs(db: Session, destination: str | None = None) -> list[int]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
+from xrv_node.db.rows import Checked
 from xrv_node.deliver.attempt import Attempt
 from xrv_node.deliver.dimse import DimseSender
 from xrv_node.deliver.fhir import FhirSender
 from xrv_node.deliver.folder import FolderSender
 from xrv_node.deliver.hl7 import Hl7Sender
 from xrv_node.deliver.web import WebSender
+from xrv_node.errors import ConfigError, DestinationError
 from xrv_node.settings.destinations import (
     DestinationSection,
     DimseDestination,
@@ -61,3 +63,12 @@ def sender(destination: DestinationSection, calling_ae: str) -> Sender:
         When a file that the destination names is missing or wrong.
     """
     return SENDERS[type(destination)](destination, calling_ae)
+
+
+def tried(destination: DestinationSection, calling_ae: str) -> Checked:
+    """Connect to a destination as a delivery would: what it takes, or why nothing would arrive."""
+    try:
+        says, good = sender(destination, calling_ae).check(), True
+    except (ConfigError, DestinationError) as error:
+        says, good = list(error.lines), False
+    return {"name": destination.name, "good": good, "says": says}

@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
 from sqlalchemy.orm import Session
 
 from xrv_node.db import waiting
 from xrv_node.doctor.diagnosis import Examined, Found, State
 from xrv_node.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Amiss:
+    """One thing that waits for a person."""
+
+    what: Literal["parked", "strange", "away", "room"]
+    """Jobs that were given up; jobs that nobody will do; a destination that takes nothing; no room."""
+    says: str
+    remedy: str
+    """On the command line."""
+    kind: str = ""
+    """Of the jobs, where it is about some."""
+    destination: str = ""
+    """Where it is about one."""
 
 
 def jobs(node: Examined) -> Found:
@@ -15,21 +34,24 @@ def jobs(node: Examined) -> Found:
         return
     with node.store.read() as db:
         found = list(look(db, node.settings))
-    yield from found or [(State.OK, "no job waits for a person, no destination is away", "")]
+    wrong = [(State.FAIL, one.says, one.remedy) for one in found]
+    yield from wrong or [(State.OK, "no job waits for a person, no destination is away", "")]
 
 
-def look(db: Session, settings: Settings) -> Found:
+def look(db: Session, settings: Settings) -> Iterator[Amiss]:
     """Jobs that are parked or that nobody will do, and destinations that take nothing."""
     for kind, to, number in waiting.parked(db):
         remedy = "`xrv-node jobs list --state parked` says why; then `xrv-node jobs retry --parked`"
-        yield State.FAIL, f"{number} parked: {kind}" + (f" to {to}" if to else ""), remedy
+        says = f"{number} parked: {kind}" + (f" to {to}" if to else "")
+        yield Amiss("parked", says, remedy, kind, to or "")
     names = [destination.name for destination in settings.destinations]
     for name, number in waiting.strange(db, names).items():
         says = f"{number} jobs wait for {name}, which is not configured: nobody does them"
-        yield State.FAIL, says, f"configure it again, or `xrv-node jobs cancel --destination {name}`"
+        remedy = f"configure it again, or `xrv-node jobs cancel --destination {name}`"
+        yield Amiss("strange", says, remedy, "deliver", name)
     for one in waiting.away(db):
         if one.destination in names:
             since = f"{one.since:%Y-%m-%d %H:%M} UTC"
             says = f"{one.destination} takes nothing since {since}, {one.jobs} waiting: {one.why}"
             remedy = f"`xrv-node destinations check {one.destination}`; they are sent when it is back"
-            yield State.FAIL, says, remedy
+            yield Amiss("away", says, remedy, "deliver", one.destination)

@@ -83,7 +83,7 @@ def _report_study(settings: Settings, store: Store, spool: Spool, model_set: Mod
     styles = wanted([*destinations, *fetched])
     compared = bool(styles) and not model_set.phantom
     priors = _priors(settings, store, spool, closed) if compared else search.Found()
-    patients = results.by_patient(spool, model_set, closed, priors, _rates(settings, model_set))
+    patients = results.by_patient(spool, model_set, closed, priors, measured(settings, model_set))
     made = results.make(spool, closed, patients, styles)
     try:
         silent = [d.name for d in destinations if settings.keeps_back(d)]
@@ -177,7 +177,7 @@ def _priors(settings: Settings, store: Store, spool: Spool, closed: ClosedStudy)
     return search.find(settings, store, spool, closed.uid, closed.images)
 
 
-def _rates(settings: Settings, model_set: ModelSet) -> dict[str, tuple[float, float]]:
+def measured(settings: Settings, model_set: ModelSet) -> dict[str, tuple[float, float]]:
     """What the site has measured, of the networks for patients."""
     measured = {} if model_set.phantom else settings.models.measured
     return {label: (rate.sensitivity, rate.specificity) for label, rate in measured.items()}

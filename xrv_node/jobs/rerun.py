@@ -27,12 +27,31 @@ from xrv_node.db.tables import (
     Study,
     StudyState,
 )
-from xrv_node.errors import XrvNodeError
+from xrv_node.errors import ConfigError, XrvNodeError
 from xrv_node.phantom.recognition import NOT_A_PHANTOM
 from xrv_node.reasons import Reason
 from xrv_node.result_kinds import KINDS, variant
+from xrv_node.settings import Settings
 from xrv_node.settings.destinations import DestinationSection
 from xrv_node.spool import Spool
+
+
+def receivers(settings: Settings, to: str | None = None) -> tuple[DestinationSection, ...]:
+    """To which destinations results are sent again: one, or all, but for those to which nothing leaves.
+
+    Raises
+    ------
+    ConfigError
+        There is none of that name, or nothing leaves for any of them.
+    """
+    named = settings.destinations if to is None else (settings.destination(to),)
+    found = tuple(one for one in named if not settings.keeps_back(one))
+    if named and not found:
+        names = ", ".join(one.name for one in named)
+        raise ConfigError(
+            f"nothing leaves for {names}: [node] silent, or active = false; change that, then send"
+        )
+    return found
 
 
 def resend(

@@ -70,11 +70,23 @@ def blend(picture: Rgb, heat: NDArray[np.float32]) -> Rgb:
     ndarray of uint8
         ``[rows, columns, 3]``, RGB.
     """
+    color, opacity = _coloured(heat)
+    blended: Rgb = np.round(picture * (1 - opacity) + color * opacity).astype(np.uint8)
+    return blended
+
+
+def layer(heat: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return heat ``[rows, columns]`` in [0, 1] as a picture of its own to lay over another, uint8
+    ``[rows, columns, 4]``, RGB and opacity."""
+    color, opacity = _coloured(heat)
+    return np.dstack([color, np.round(255 * opacity).astype(np.uint8)])
+
+
+def _coloured(heat: NDArray[np.float32]) -> tuple[Rgb, NDArray[np.float32]]:
+    """Colour and opacity of heat."""
     import cv2
 
     above = np.clip((heat - _FROM) / (1 - _FROM), 0, 1)
     levels = np.round(255 * (_COLDEST + (_HOTTEST - _COLDEST) * above)).astype(np.uint8)
-    color = cv2.cvtColor(cv2.applyColorMap(levels, cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB)
-    opacity = (_OPACITY * above)[..., np.newaxis]
-    blended: Rgb = np.round(picture * (1 - opacity) + color * opacity).astype(np.uint8)
-    return blended
+    color: Rgb = cv2.cvtColor(cv2.applyColorMap(levels, cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB)
+    return color, (_OPACITY * above)[..., np.newaxis]

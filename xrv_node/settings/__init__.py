@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import tomllib
+from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError, model_validator
+from pydantic import PrivateAttr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -76,6 +77,13 @@ class Settings(BaseSettings):
     alerts: tuple[Alert, ...] = ()
     web: WebSection = WebSection()
     log: LogSection = LogSection()
+
+    _written: frozenset[tuple[str, ...]] = PrivateAttr(frozenset())
+
+    @property
+    def written(self) -> frozenset[tuple[str, ...]]:
+        """The keys that the file has, from the outermost table on; of several tables by number."""
+        return self._written
 
     @classmethod
     def settings_customise_sources(
@@ -282,12 +290,24 @@ def load(path: Path | None = None) -> Settings:
             says = 'a list or a table is needed here, in JSON, for example ["PACS"]'
             raise ConfigError(f"environment: {variable}: {says}") from error
         raise ConfigError(f"environment: {error}") from error
+    settings._written = frozenset(_leaves(table))
     found = _in_force(settings, file.resolve().parent if file else Path.cwd())
     try:
         _speak(found)
     except ConfigError as error:
         raise ConfigError(f"{file or 'environment'}: {error}") from error
     return found
+
+
+def _leaves(value: Any, *keys: str) -> Iterator[tuple[str, ...]]:
+    """The keys of a table that hold no table."""
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        value = dict(enumerate(value))
+    if isinstance(value, dict):
+        for key, one in value.items():
+            yield from _leaves(one, *keys, str(key))
+    else:
+        yield keys
 
 
 def _speak(settings: Settings) -> None:
