@@ -85,6 +85,11 @@ class Settings(BaseSettings):
         """The keys that the file has, from the outermost table on; of several tables by number."""
         return self._written
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Settings) and dict(self) == dict(other)  # whoever wrote what is in force
+
+    __hash__ = BaseSettings.__hash__
+
     @classmethod
     def settings_customise_sources(
         cls,

@@ -6,11 +6,14 @@ gave is an error.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from xrv_node.documents import words
 from xrv_node.product import NOTICE, VERSION
+from xrv_node.reasons import revived
 
 
 def render(name: str, **values: object) -> str:
@@ -40,7 +43,18 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"plain": _plain, "number": _number}
+    environment.filters |= {
+        "plain": _plain,
+        "number": _number,
+        "words": words,
+        "revived": revived,
+        "utc": _utc,
+        "moment": _moment,
+        "day": _day,
+        "day_before": _day_before,
+        "span": _span,
+        "size": _size,
+    }
     environment.globals |= {"notice": NOTICE, "version": VERSION}
     return environment
 
@@ -53,3 +67,34 @@ def _plain(label: str) -> str:
 def _number(value: float | None, form: str) -> str:
     """A number in a format of Python's, or nothing."""
     return "" if value is None else format(value, form)
+
+
+def _utc(at: datetime) -> str:
+    """A time as HTML has it."""
+    return at.astimezone(UTC).isoformat(timespec="seconds")
+
+
+def _moment(at: str) -> str:
+    """A time of the trail as the commands print it, in this machine's zone."""
+    return words(datetime.fromisoformat(at))
+
+
+def _day(at: datetime) -> str:
+    return f"{at:%Y-%m-%d}"
+
+
+def _day_before(at: datetime) -> str:
+    return f"{at - timedelta(days=1):%Y-%m-%d}"
+
+
+def _span(seconds: float) -> str:
+    """How long something takes, in the largest unit that it fills, e.g. ``3.2 min``."""
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds / length:.1f} {unit}"
+    return f"{seconds:.1f} s"
+
+
+def _size(number: float) -> str:
+    """Bytes, in GiB or MiB."""
+    return f"{number / 2**30:.1f} GiB" if number >= 2**30 else f"{number / 2**20:.1f} MiB"

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
+from pathlib import Path
 
 from sqlalchemy import ColumnElement, select
 from typing_extensions import TypedDict
 
 from xrv_node.db import queries
 from xrv_node.db.rows import QueuedResult, StudyRow, StudyShown
-from xrv_node.db.tables import AnalysisRow, Instance, Study, StudyState
+from xrv_node.db.tables import AnalysisRow, Instance, ResultRow, Study, StudyState
+from xrv_node.errors import XrvNodeError
 from xrv_node.jobs import lookup, rerun
 from xrv_node.report import codes
 from xrv_node.values import OPERATING_POINT, Verdict
@@ -96,3 +98,24 @@ def reprocess(node: WebNode, uid: str) -> Reanalysed:
     """Have a study analysed again."""
     with node.store.begin() as db:
         return {"study": uid, "images": rerun.reprocess(db, node.spool, uid)}
+
+
+def result(node: WebNode, uid: str, instance: str) -> Path:
+    """The file of a result.
+
+    Raises
+    ------
+    XrvNodeError
+        There is no such result, or its file is not here any more.
+    """
+    query = (
+        select(ResultRow.path)
+        .join(Study, Study.id == ResultRow.study_id)
+        .where(Study.study_instance_uid == uid, ResultRow.sop_instance_uid == instance)
+        .where(ResultRow.purged_at.is_(None))
+    )
+    with node.store.read() as db:
+        path = db.scalars(query).one_or_none()
+    if path is None or not node.spool.absolute(path).is_file():
+        raise XrvNodeError(f"result {instance} of study {uid} is not here")
+    return node.spool.absolute(path)
