@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from sqlalchemy import select
 
 from xrv_node.index import normal, query
 from xrv_node.index.index import Index
@@ -59,6 +62,13 @@ def studies(
     keys = {keyword: value for keyword, value in given.items() if value.strip()}
     found = query.page(index, Query("study", keys, limit, offset))
     return [_line(one.study) for one in found.found], found.total
+
+
+def lines(index: Index, study_instance_uids: Sequence[str]) -> dict[str, StudyLine]:
+    """Return those of these studies, at most some hundred, that are in the index."""
+    wanted = select(StudyRow).where(StudyRow.study_instance_uid.in_(study_instance_uids))
+    with index.read() as db:
+        return {row.study_instance_uid: _line(row) for row in db.scalars(wanted)}
 
 
 def _line(row: StudyRow) -> StudyLine:

@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from xrv_node.product import VERSION
-from xrv_node.web import health
+from xrv_node.web import api, health, pages
 from xrv_node.web.access import sign_in
 from xrv_node.web.access.guard import guarded
 from xrv_node.web.access.headers import SafeHeaders
@@ -51,6 +51,8 @@ def application(node: WebNode) -> FastAPI:
     app.include_router(sign_in.router)
     app.include_router(qido.router, prefix=PREFIX)
     app.include_router(wado.router, prefix=PREFIX)
+    app.include_router(api.router, prefix="/api/v1")
+    app.include_router(pages.router)
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _misunderstood)

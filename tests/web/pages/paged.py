@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import uvicorn
-from analysed import Networks, Site, image
-from fastapi import FastAPI, Request, Response
+from analysed import Networks, image
+from fastapi import FastAPI
+from made import incoming
 from report_cases import chest, maps, picture, polygon
 from sqlalchemy import select
 
 from xrv_node.db import progress, queue, trail
 from xrv_node.db.store import Store
-from xrv_node.db.tables import Delivery, Job
+from xrv_node.db.tables import Delivery, Job, Study
 from xrv_node.jobs import analyse, report
 from xrv_node.reasons import Reason
 from xrv_node.receive import intake
@@ -26,7 +29,6 @@ from xrv_node.report import codes
 from xrv_node.settings import Settings, load
 from xrv_node.spool import Spool
 from xrv_node.values import Analysis, Finding, Frame
-from xrv_node.web import api, pages
 from xrv_node.web.app import application
 from xrv_node.web.node import WebNode
 
@@ -96,8 +98,7 @@ def filled(folder: Path, store: Store) -> Settings:
     """A node's record: a reported study whose delivery is parked, one with hostile texts, one that is no chest."""
     file = folder / "node.toml"
     file.write_text(CONFIGURATION, encoding="utf-8")
-    settings, spool = load(file), Spool(folder)
-    site, networks = Site(store, spool), Drawn()
+    settings, spool, networks = load(file), Spool(folder), Drawn()
     with store.begin() as db:
         trail.record(db, "node.started", commissioning=False)
         trail.record(db, "machine.changed", machine={"device": "cpu", "torch": "2.6"}, owner="here/worker-0")
@@ -135,43 +136,20 @@ def filled(folder: Path, store: Store) -> Settings:
         delivery.state, delivery.error, delivery.status = "rejected", why, "0xA900"
         queue.close(job, "parked", why)
         trail.record(db, "job.parked", study="1.2.3.1", job=job.id, kind="deliver", error=why)
-    del site
     return settings
 
 
 def _studies(db: Any) -> Any:
-    from xrv_node.db.tables import Study
-
     return db.scalars(select(Study)).all()
 
 
 def _sent(dataset: Any) -> Any:
-    from made import incoming
-
     return incoming(dataset, calling_ae=MARKUP_AE if dataset.StudyInstanceUID == "1.2.3.2" else "PACS")
 
 
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'; require-trusted-types-for 'script'"
-)
-
-
 def app_of(settings: Settings, store: Store) -> FastAPI:
-    """The application with the rooms that this is about."""
-    app = application(WebNode(settings, store, Spool(settings.data_dir)))
-    paths = {getattr(route, "path", "") for route in app.routes}
-    if "/api/v1/overview" not in paths:
-        app.include_router(api.router, prefix="/api/v1")
-        app.include_router(pages.router)
-
-    @app.middleware("http")
-    async def guarded(request: Request, answer: Any) -> Response:
-        found: Response = await answer(request)
-        found.headers["Content-Security-Policy"] = POLICY
-        return found
-
-    return app
+    """The application."""
+    return application(WebNode(settings, store, Spool(settings.data_dir)))
 
 
 @contextmanager
@@ -186,3 +164,32 @@ def served(app: FastAPI) -> Iterator[str]:
     finally:
         server.should_exit = True
         thread.join(20)
+
+
+@dataclass(frozen=True)
+class Node:
+    """The node, and where it answers."""
+
+    address: str
+    settings: Settings
+    store: Store
+    folder: Path
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "node.toml"
+
+    @property
+    def spool(self) -> Spool:
+        return Spool(self.folder)
+
+
+@contextmanager
+def running(folder: Path, empty_database: Path) -> Iterator[Node]:
+    """The node with its record, served."""
+    shutil.copyfile(empty_database, folder / "xrv-node.sqlite")
+    store = Store(f"sqlite:///{folder / 'xrv-node.sqlite'}")
+    settings = filled(folder, store)
+    with served(app_of(settings, store)) as address:
+        yield Node(address, settings, store, folder)
+    store.close()

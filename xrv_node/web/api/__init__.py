@@ -13,15 +13,13 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, ConfigDict, Field
 
 from xrv_node.audit.verify import Verified
-from xrv_node.db import trail as record
 from xrv_node.db.queue import Kind
-from xrv_node.db.rows import Checked, EventRow, JobHistory, JobRow, StudyRow, StudyShown, TimelineRow
+from xrv_node.db.rows import Checked, EventRow, JobHistory, JobRow, StudyShown, TimelineRow
 from xrv_node.db.tables import JobState, StudyState
 from xrv_node.doctor.status import Status, status
 from xrv_node.settings import whence
 from xrv_node.statistics.rows import Statistics
 from xrv_node.values import Verdict
-from xrv_node.web import who
 from xrv_node.web.api import (
     connection,
     images,
@@ -67,13 +65,7 @@ class Jobs(BaseModel):
     """All for this destination that are parked or wait."""
 
 
-def by(request: Request) -> str:
-    """Who asks, as the trail names them."""
-    asks = who.of(request)
-    return asks.name or f"somebody at {asks.address}"
-
-
-def live(request: Request) -> Live:
+def reader(request: Request) -> Live:
     """What reads the trail for all who listen; one an application."""
     state = request.app.state
     if not hasattr(state, "live"):
@@ -93,9 +85,12 @@ def get_overview(request: Request) -> Any:
     return Answer(overview.overview(of(request)))
 
 
-@router.get("/studies", response_model=Items[StudyRow], summary="The studies, newest first")
+@router.get("/studies", response_model=Items[studies.StudyListed], summary="The studies, newest first")
 def get_studies(
     request: Request,
+    name: Text = None,
+    patient_id: Text = None,
+    accession: Text = None,
     since: date | None = None,
     until: date | None = None,
     sender: Text = None,
@@ -106,6 +101,7 @@ def get_studies(
 ) -> Any:
     found = studies.listed(
         of(request),
+        {"name": name or "", "patient_id": patient_id or "", "accession": accession or ""},
         since=since,
         until=until,
         sender=sender,
@@ -138,25 +134,23 @@ def get_story(request: Request, study: str) -> Any:
 
 @router.post("/studies/{study}/resend", response_model=studies.Queued, summary="Send its results again")
 def post_resend(request: Request, study: str, what: Resend) -> Any:
-    with record.asked_by(by(request)):
-        return Answer(studies.resend(of(request), study, what.to, what.kind))
+    return Answer(studies.resend(of(request), study, what.to, what.kind))
 
 
 @router.post(
     "/studies/{study}/reprocess", response_model=studies.Reanalysed, summary="Have it analysed again"
 )
 def post_reprocess(request: Request, study: str) -> Any:
-    with record.asked_by(by(request)):
-        return Answer(studies.reprocess(of(request), study))
+    return Answer(studies.reprocess(of(request), study))
 
 
 @router.get(
-    "/images/{instance}/anatomy",
+    "/studies/{study}/images/{instance}/anatomy",
     response_model=Items[images.Structure],
     summary="Outlines of what the anatomy network found in an image",
 )
-def get_anatomy(request: Request, instance: str) -> Any:
-    return Answer(images.anatomy(of(request), instance))
+def get_anatomy(request: Request, study: str, instance: str) -> Any:
+    return Answer(images.anatomy(of(request), study, instance))
 
 
 @router.get("/jobs", response_model=Items[JobRow], summary="The jobs, newest first")
@@ -176,16 +170,14 @@ def get_job(request: Request, job: Annotated[int, Field(ge=0, lt=2**63)]) -> Any
 )
 def post_retry(request: Request, which: Jobs) -> Any:
     node = of(request)
-    with record.asked_by(by(request)):
-        if which.jobs:
-            return Answer(jobs.retry(node, which.jobs))
-        return Answer(jobs.retry_parked(node, which.destination))
+    if which.jobs:
+        return Answer(jobs.retry(node, which.jobs))
+    return Answer(jobs.retry_parked(node, which.destination))
 
 
 @router.post("/jobs/cancel", response_model=jobs.Cancelled, summary="Give jobs up")
 def post_cancel(request: Request, which: Jobs) -> Any:
-    with record.asked_by(by(request)):
-        return Answer(jobs.cancel(of(request), which.jobs, which.destination))
+    return Answer(jobs.cancel(of(request), which.jobs, which.destination))
 
 
 @router.get("/trail", response_model=Items[EventRow], summary="The newest events, oldest of them first")
@@ -242,5 +234,5 @@ def post_check(request: Request, name: str) -> Any:
 async def get_events(
     request: Request, last_event_id: Annotated[int | None, Header(ge=0, lt=2**63)] = None
 ) -> AsyncIterator[ServerSentEvent]:
-    async for event in live(request).listen(last_event_id):
+    async for event in reader(request).listen(last_event_id):
         yield event

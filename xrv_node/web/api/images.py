@@ -13,7 +13,7 @@ from sqlalchemy import select
 from typing_extensions import TypedDict
 
 from xrv_node.analyse.analysis_file import load
-from xrv_node.db.tables import AnalysisRow, Instance
+from xrv_node.db.tables import AnalysisRow, Instance, Study
 from xrv_node.errors import XrvNodeError
 from xrv_node.radiograph.display import LONGEST, display
 from xrv_node.radiograph.image import Radiograph
@@ -55,30 +55,35 @@ class Grey:
     """Height of a pixel over its width."""
 
 
-def _row(node: WebNode, instance: str) -> Instance:
-    """The first object of that SOP Instance UID.
+def _row(node: WebNode, study: str, instance: str) -> Instance:
+    """The first object of a study with that SOP Instance UID.
 
     Raises
     ------
     XrvNodeError
         None came, or its file is not here any more.
     """
-    query = select(Instance).where(Instance.sop_instance_uid == instance).order_by(Instance.id).limit(1)
+    query = (
+        select(Instance)
+        .join(Study, Study.id == Instance.study_id)
+        .where(Study.study_instance_uid == study, Instance.sop_instance_uid == instance)
+        .order_by(Instance.id)
+    )
     with node.store.read() as db:
-        found = db.scalars(query).first()
+        found = db.scalars(query.limit(1)).first()
     if found is None or found.purged_at is not None:
         why = "its file is no longer here ([retention] inputs_days)" if found else "none such came here"
         raise XrvNodeError(f"no image {instance}: {why}")
     return found
 
 
-def _read(node: WebNode, instance: str) -> Radiograph:
-    return read(node.spool.absolute(_row(node, instance).path))
+def _read(node: WebNode, study: str, instance: str) -> Radiograph:
+    return read(node.spool.absolute(_row(node, study, instance).path))
 
 
-def pixels(node: WebNode, instance: str) -> Grey:
+def pixels(node: WebNode, study: str, instance: str) -> Grey:
     """An image as the radiologist would see it, on all its levels."""
-    shown = _read(node, instance)
+    shown = _read(node, study, instance)
     lowest, highest = float(shown.pixels.min()), float(shown.pixels.max())
     exact = np.issubdtype(shown.pixels.dtype, np.integer) and highest - lowest <= _WORDS
     scale = 1.0 if exact else _WORDS / ((highest - lowest) or 1.0)
@@ -93,12 +98,12 @@ def pixels(node: WebNode, instance: str) -> Grey:
     )
 
 
-def picture(node: WebNode, instance: str) -> bytes:
+def picture(node: WebNode, study: str, instance: str) -> bytes:
     """An image reduced to a screen's size, as PNG."""
     kept = None
     with suppress(XrvNodeError):  # it was not analysed, or no longer is: then from its file
-        kept = _analysis(node, instance).picture
-    return _png(display(_read(node, instance), LONGEST) if kept is None else kept)
+        kept = _analysis(node, study, instance).picture
+    return _png(display(_read(node, study, instance), LONGEST) if kept is None else kept)
 
 
 def overlay(node: WebNode, study: str, instance: str) -> bytes:
@@ -116,9 +121,9 @@ def overlay(node: WebNode, study: str, instance: str) -> bytes:
     raise XrvNodeError(f"nothing can be drawn over image {instance}: it has no analysis that is reported")
 
 
-def heat(node: WebNode, instance: str, label: str) -> bytes:
+def heat(node: WebNode, study: str, instance: str, label: str) -> bytes:
     """One finding's map over the whole image, transparent where it is cold, as PNG."""
-    analysis = _analysis(node, instance)
+    analysis = _analysis(node, study, instance)
     labels = [finding.label for finding in analysis.findings]
     if label not in labels:
         raise XrvNodeError(f"image {instance} has no finding {label}; there are: {', '.join(labels)}")
@@ -129,11 +134,11 @@ def heat(node: WebNode, instance: str, label: str) -> bytes:
     return _png(colours.layer(share)[..., [2, 1, 0, 3]])
 
 
-def anatomy(node: WebNode, instance: str) -> list[Structure]:
+def anatomy(node: WebNode, study: str, instance: str) -> list[Structure]:
     """The outlines of what the anatomy network found."""
     import cv2
 
-    analysis = _analysis(node, instance)
+    analysis = _analysis(node, study, instance)
     frame = analysis.frame
     rows: list[Structure] = []
     for name, mask in zip(analysis.structures, analysis.masks, strict=True):
@@ -151,9 +156,9 @@ def anatomy(node: WebNode, instance: str) -> list[Structure]:
     return rows
 
 
-def _analysis(node: WebNode, instance: str) -> Analysis:
+def _analysis(node: WebNode, study: str, instance: str) -> Analysis:
     """The newest analysis of an image that may be shown."""
-    row = _row(node, instance)
+    row = _row(node, study, instance)
     newest = (
         select(AnalysisRow.path)
         .where(AnalysisRow.instance_id == row.id, AnalysisRow.purged_at.is_(None))

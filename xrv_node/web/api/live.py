@@ -46,15 +46,17 @@ class Live:
         self._news = asyncio.Event()
         self._listeners = 0
         self._task: asyncio.Task[None] | None = None
+        self._start = asyncio.Lock()
 
     async def listen(self, after: int | None) -> AsyncIterator[ServerSentEvent]:
         """Yield the events behind one, by its number; None: what happens from now on."""
         self._listeners += 1
-        if self._task is None or self._task.done():
-            self._last = await run_in_threadpool(self._newest)
-            self._events.clear()
-            self._task = asyncio.create_task(self._look())
         try:
+            async with self._start:
+                if self._task is None or self._task.done():
+                    self._last = await run_in_threadpool(self._newest)
+                    self._events.clear()
+                    self._task = asyncio.create_task(self._look())
             seen = self._last if after is None else after
             yield ServerSentEvent(comment="listening", retry=2000)
             if after is not None:

@@ -12,10 +12,16 @@ from xrv_node.db import queries
 from xrv_node.db.rows import QueuedResult, StudyRow, StudyShown
 from xrv_node.db.tables import AnalysisRow, Instance, ResultRow, Study, StudyState
 from xrv_node.errors import XrvNodeError
+from xrv_node.index import search
+from xrv_node.index.follow import catch_up
+from xrv_node.index.search import StudyLine
 from xrv_node.jobs import lookup, rerun
 from xrv_node.report import codes
 from xrv_node.values import OPERATING_POINT, Verdict
 from xrv_node.web.node import WebNode
+
+MOST_FOUND = 1000
+"""Studies of the index that a search goes through; of more, the newest."""
 
 
 class Queued(TypedDict):
@@ -34,8 +40,44 @@ class Reanalysed(TypedDict):
     """That are queued."""
 
 
+class About(TypedDict):
+    """Whose a study is and what of, as its first image says; of the index."""
+
+    name: str
+    """Patient's Name."""
+    patient_id: str
+    """Patient ID."""
+    birth_date: str
+    """``YYYYMMDD``."""
+    accession: str
+    """Accession Number."""
+    study_date: str
+    """``YYYYMMDD``."""
+    description: str
+    """Study Description."""
+
+
+class StudyListed(StudyRow):
+    """A study of a list, and whose it is."""
+
+    about: About | None
+    """Null where the index has nothing of it."""
+
+
+class Person(TypedDict, total=False):
+    """Whose studies are looked for; each may have wildcards."""
+
+    name: str
+    """Any part of Patient's Name."""
+    patient_id: str
+    """Patient ID."""
+    accession: str
+    """Accession Number."""
+
+
 def listed(
     node: WebNode,
+    person: Person | None = None,
     *,
     since: date | None = None,
     until: date | None = None,
@@ -44,18 +86,41 @@ def listed(
     verdict: Verdict | None = None,
     finding: str | None = None,
     limit: int = 100,
-    which: tuple[ColumnElement[bool], ...] = (),
-) -> list[StudyRow]:
-    """The studies that match all that is given, newest first, as ``xrv-node studies list`` has them."""
+) -> list[StudyListed]:
+    """The studies that match all that is given, newest first, as ``xrv-node studies list`` has them, with
+    whose they are."""
+    catch_up(node.index, node.store, node.spool)
     first, end = (_midnight(day) for day in (since, until))
     with node.store.read() as db:
         wanted = [
-            *which,
+            *_of_person(node, person or {}),
             *lookup.came(first, None if end is None else end + timedelta(days=1)),
             *lookup.with_image(calling_ae=sender or None, verdict=verdict),
             *_with_finding(finding),
         ]
-        return queries.studies(db, *wanted, state=state, limit=limit)
+        rows = queries.studies(db, *wanted, state=state, limit=limit)
+    known = search.lines(node.index, [row["study"] for row in rows])
+    return [{**row, "about": _about(known.get(row["study"]))} for row in rows]
+
+
+def _of_person(node: WebNode, person: Person) -> list[ColumnElement[bool]]:
+    if not any(value.strip() for value in person.values()):  # type: ignore[attr-defined]
+        return []
+    found, _ = search.studies(node.index, **person, limit=MOST_FOUND)
+    return [Study.study_instance_uid.in_([line.study_instance_uid for line in found])]
+
+
+def _about(line: StudyLine | None) -> About | None:
+    if line is None:
+        return None
+    return {
+        "name": line.patient_name,
+        "patient_id": line.patient_id,
+        "birth_date": line.patient_birth_date,
+        "accession": line.accession_number,
+        "study_date": line.study_date,
+        "description": line.study_description,
+    }
 
 
 def _midnight(day: date | None) -> datetime | None:

@@ -7,7 +7,7 @@ import io
 import json
 from collections.abc import Iterator
 
-from xrv_node import documents
+from xrv_node import documents, reasons
 from xrv_node.audit import timeline, verify
 from xrv_node.audit.verify import Verified
 from xrv_node.db import queries
@@ -34,7 +34,8 @@ def events(
         if event and event not in EVENTS.keys() | queries.event_names(db):
             raise XrvNodeError(f"there is no event {event!r}; use one of {', '.join(names())}")
         queries.require_events(db, study or None)
-        return list(queries.events(db, study=study or None, event=event or None, limit=limit))
+        found = queries.events(db, study=study or None, event=event or None, limit=limit)
+        return [reasons.revived(row) for row in found]
 
 
 def story(node: WebNode, study: str) -> list[TimelineRow]:

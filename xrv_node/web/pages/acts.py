@@ -7,9 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
-from xrv_node.db import trail as record
 from xrv_node.errors import XrvNodeError
-from xrv_node.web.api import by, connection, jobs, studies
+from xrv_node.web.api import connection, jobs, studies
 from xrv_node.web.node import of
 from xrv_node.web.pages.frame import THEME, THEMES, PageRoute, own_address, page
 
@@ -45,13 +44,12 @@ def post_retry(
 ) -> Response:
     """Queue jobs again: these, all that failed as one did, all for a destination, or all that are parked."""
     node = of(request)
-    with record.asked_by(by(request)):
-        if alike is not None:
-            found = jobs.retry_alike(node, alike)
-        elif job:
-            found = jobs.retry(node, job)
-        else:
-            found = jobs.retry_parked(node, destination or None)
+    if alike is not None:
+        found = jobs.retry_alike(node, alike)
+    elif job:
+        found = jobs.retry(node, job)
+    else:
+        found = jobs.retry_parked(node, destination or None)
     return _done(request, f"queued again: {', '.join(map(str, found['retried'])) or 'none'}", "/jobs")
 
 
@@ -62,8 +60,7 @@ def post_cancel(
     destination: Text = "",
 ) -> Response:
     """Give jobs up."""
-    with record.asked_by(by(request)):
-        found = jobs.cancel(of(request), job, destination or None)
+    found = jobs.cancel(of(request), job, destination or None)
     return _done(request, f"cancelled: {', '.join(map(str, found['cancelled']))}", "/jobs")
 
 
@@ -73,8 +70,7 @@ def post_resend(request: Request, study: Names, to: Text = "", back: Text = "/st
     lines, queued = [], 0
     for uid in study:
         try:
-            with record.asked_by(by(request)):
-                queued += len(studies.resend(of(request), uid, to)["queued"])
+            queued += len(studies.resend(of(request), uid, to)["queued"])
         except XrvNodeError as error:
             lines.append(str(error))
     says = (
@@ -89,8 +85,7 @@ def post_reprocess(request: Request, study: Names, back: Text = "/studies") -> R
     lines, queued = [], 0
     for uid in study:
         try:
-            with record.asked_by(by(request)):
-                queued += studies.reprocess(of(request), uid)["images"]
+            queued += studies.reprocess(of(request), uid)["images"]
         except XrvNodeError as error:
             lines.append(str(error))
     return _done(request, f"{queued} images are analysed again", back, lines)

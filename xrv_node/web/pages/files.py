@@ -18,7 +18,6 @@ from xrv_node.web.problem import Problem
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 _KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
-_PRIVATE = {"Cache-Control": "no-store"}
 
 
 @cache
@@ -44,10 +43,10 @@ def static(request: Request, name: str) -> Response:
     return Response(data, media_type=f"{_KINDS[PurePath(name).suffix]}; charset=utf-8", headers=headers)
 
 
-@router.get("/images/{instance}/pixels")
-def pixels(request: Request, instance: str) -> Response:
+@router.get("/studies/{study}/images/{instance}/pixels")
+def pixels(request: Request, study: str, instance: str) -> Response:
     """All grey levels of an image, and what the viewer must know of them."""
-    grey = images.pixels(of(request), instance)
+    grey = images.pixels(of(request), study, instance)
     about = {
         "Image-Rows": str(grey.rows),
         "Image-Columns": str(grey.columns),
@@ -55,13 +54,13 @@ def pixels(request: Request, instance: str) -> Response:
         "Image-High": f"{grey.high:.6g}",
         "Image-Aspect": f"{grey.aspect:.6g}",
     }
-    return Response(grey.data, media_type="application/octet-stream", headers=about | _PRIVATE)
+    return Response(grey.data, media_type="application/octet-stream", headers=about)
 
 
-@router.get("/images/{instance}/picture.png")
-def picture(request: Request, instance: str) -> Response:
+@router.get("/studies/{study}/images/{instance}/picture.png")
+def picture(request: Request, study: str, instance: str) -> Response:
     """An image reduced to a screen's size."""
-    return _png(images.picture(of(request), instance))
+    return _png(images.picture(of(request), study, instance))
 
 
 @router.get("/studies/{study}/images/{instance}/overlay.png")
@@ -70,18 +69,18 @@ def overlay(request: Request, study: str, instance: str) -> Response:
     return _png(images.overlay(of(request), study, instance))
 
 
-@router.get("/images/{instance}/heat/{label}.png")
-def heat(request: Request, instance: str, label: str) -> Response:
+@router.get("/studies/{study}/images/{instance}/heat/{label}.png")
+def heat(request: Request, study: str, instance: str, label: str) -> Response:
     """Where one finding's score comes from."""
-    return _png(images.heat(of(request), instance, label))
+    return _png(images.heat(of(request), study, instance, label))
 
 
 @router.get("/studies/{study}/results/{instance}")
 def result(request: Request, study: str, instance: str) -> Response:
     """A result as the file that it is."""
     path = studies.result(of(request), study, instance)
-    return FileResponse(path, media_type="application/dicom", filename=f"{instance}.dcm", headers=_PRIVATE)
+    return FileResponse(path, media_type="application/dicom", filename=f"{instance}.dcm")
 
 
 def _png(data: bytes) -> Response:
-    return Response(data, media_type="image/png", headers=_PRIVATE)
+    return Response(data, media_type="image/png")

@@ -13,6 +13,7 @@ from xrv_node.db import queries
 from xrv_node.errors import XrvNodeError
 from xrv_node.templates import render
 from xrv_node.web import who
+from xrv_node.web.access.roles import RIGHTS, Right, needed
 from xrv_node.web.api.answer import wrong
 from xrv_node.web.node import of
 
@@ -45,19 +46,20 @@ def page(request: Request, name: str, title: str, code: int = 200, **values: obj
         Of the page: nothing of a patient, for titles are in the browser's history.
     """
     node, asks = of(request), who.of(request)
+    rights = RIGHTS[asks.role]
     with node.store.read() as db:
         commissioning = queries.commissioning(db)
     text = render(
         f"web/{name}.html",
         title=title,
         path=request.url.path,
-        navigation=NAVIGATION,
+        navigation=[one for one in NAVIGATION if needed("GET", one[0]) in rights],
         themes=THEMES,
         theme=theme(request),
         node_name=node.settings.node.name,
         who=asks,
-        may_act=asks.role != "viewer",
-        form_token=getattr(request.state, "form_token", ""),
+        may_act=Right.OPERATE in rights,
+        csrf=request.state.csrf,
         commissioning=commissioning,
         **values,
     )

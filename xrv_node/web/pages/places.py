@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date
 from itertools import groupby
-from typing import Annotated, TypeVar
+from typing import Annotated, TypeVar, get_args
 
 from fastapi import APIRouter, Query, Request, Response
 
 from xrv_node import documents
 from xrv_node.audit import verify
-from xrv_node.db.queue import POLICIES
+from xrv_node.db.queue import Kind
 from xrv_node.db.tables import JobState, StudyState
 from xrv_node.errors import XrvNodeError
 from xrv_node.report.phrases import named
@@ -37,6 +38,8 @@ router = APIRouter(route_class=PageRoute, include_in_schema=False)
 Text = Annotated[str, Query(max_length=200)]
 T = TypeVar("T", bound=str)
 
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
 SHOWN = 100
 """Rows of a page."""
 
@@ -48,11 +51,11 @@ def _day(name: str, given: str) -> date | None:
         raise Problem(400, f"{name}: a day is written as 2026-01-31") from None
 
 
-def _one_of(name: str, given: str, words: type[T] | dict[str, object]) -> T | None:
-    there = [str(word) for word in words]
+def _one_of(name: str, given: str, words: Iterable[T]) -> T | None:
+    there = {str(word): word for word in words}
     if given and given not in there:
         raise Problem(400, f"{name}: there is no such; use one of {', '.join(there)}")
-    return given or None  # type: ignore[return-value]
+    return there.get(given)
 
 
 @router.get("/")
@@ -63,6 +66,9 @@ def get_overview(request: Request) -> Response:
 @router.get("/studies")
 def get_studies(
     request: Request,
+    name: Text = "",
+    patient_id: Text = "",
+    accession: Text = "",
     since: Text = "",
     until: Text = "",
     sender: Text = "",
@@ -72,15 +78,19 @@ def get_studies(
 ) -> Response:
     rows = studies.listed(
         of(request),
+        {"name": name, "patient_id": patient_id, "accession": accession},
         since=_day("since", since),
         until=_day("until", until),
         sender=sender or None,
         state=_one_of("state", state, StudyState),
         verdict=_one_of("verdict", verdict, Verdict),
-        finding=_one_of("finding", finding, dict.fromkeys(studies.findings())),
+        finding=_one_of("finding", finding, studies.findings()),
         limit=SHOWN,
     )
     asked = {
+        "name": name,
+        "patient_id": patient_id,
+        "accession": accession,
         "since": since,
         "until": until,
         "sender": sender,
@@ -129,7 +139,7 @@ def get_jobs(request: Request, state: Text = "", kind: Text = "") -> Response:
     rows = jobs.listed(
         of(request),
         _one_of("state", state, JobState),
-        _one_of("kind", kind, dict.fromkeys(POLICIES)),
+        _one_of("kind", kind, KINDS),
         SHOWN,
     )
     return page(
@@ -140,7 +150,7 @@ def get_jobs(request: Request, state: Text = "", kind: Text = "") -> Response:
         shown=SHOWN,
         asked={"state": state, "kind": kind},
         states=list(JobState),
-        kinds=list(POLICIES),
+        kinds=KINDS,
     )
 
 

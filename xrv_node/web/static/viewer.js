@@ -222,7 +222,7 @@ class Viewer {
 }
 
 async function open(box) {
-  const answer = await fetch(`/images/${encodeURIComponent(box.dataset.instance)}/pixels`);
+  const answer = await fetch(box.dataset.pixels);
   if (!answer.ok) return;
   const number = name => Number(answer.headers.get(`Image-${name}`));
   const data = await answer.arrayBuffer();
