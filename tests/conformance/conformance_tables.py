@@ -25,6 +25,8 @@ from worded import said
 from xrv_node.deliver.attempt import Outcome, from_status
 from xrv_node.deliver.dimse import SYNTAXES
 from xrv_node.frontal.rules import load_rules
+from xrv_node.index import levels, matching
+from xrv_node.index.query import KEYS
 from xrv_node.radiograph.syntaxes import decodes
 from xrv_node.report import codes, source
 from xrv_node.result_kinds import KINDS
@@ -163,6 +165,44 @@ def priors() -> str:
     )
 
 
+def searched_by() -> str:
+    """Keys of QIDO-RS, by the level that they are of."""
+    rows = (
+        (
+            dictionary_description(keyword),
+            f"`{Tag(tag_for_keyword(keyword) or 0)}`",
+            key.level,
+            _matching(key.match),
+        )
+        for keyword, key in KEYS.items()
+    )
+    return table(("attribute", "tag", "level", "matching"), rows)
+
+
+_MATCHING = {
+    matching.uids: "list of UIDs, by commas or backslashes",
+    matching.date: "single value, range, open at either end",
+    matching.time: "single value, range, open at either end",
+    matching.codes: "single value, wildcards",
+    matching.name: "single value, wildcards; without regard to case and accents, in all component groups",
+    matching.text: "single value, wildcards; without regard to case and accents",
+    matching.number: "single value, as a number",
+}
+
+
+def _matching(how: Callable[..., object]) -> str:
+    return _MATCHING[how]
+
+
+def search_answers() -> str:
+    """What QIDO-RS always answers with."""
+    rows = [
+        (level, ", ".join(dictionary_description(keyword) for keyword in keywords))
+        for level, keywords in levels.ANSWERS.items()
+    ]
+    return table(("level", "attributes, with Specific Character Set and Retrieve URL"), rows)
+
+
 def character_sets() -> str:
     """Specific Character Sets that are read."""
     return ", ".join(f"`{term}`" for term in python_encoding if term.startswith(("ISO_IR", "ISO 2022", "GB")))
@@ -216,8 +256,8 @@ def concepts() -> str:
 
 
 TABLES: tuple[Callable[[], str], ...] = (
-    parameters, analysed, syntaxes, answers, refusals, kinds, proposed, statuses, priors, character_sets, attributes, findings, structures,
-    measurements, concepts,
+    parameters, analysed, syntaxes, answers, refusals, kinds, proposed, statuses, priors, searched_by, search_answers, character_sets,
+    attributes, findings, structures, measurements, concepts,
 )  # fmt: skip
 MARKED = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
