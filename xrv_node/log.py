@@ -14,7 +14,7 @@ from xrv_node.visible import visible
 
 _LIBRARIES = (
     *("pydicom", "pynetdicom", "highdicom", "apscheduler", "py.warnings"),
-    *("dicomweb_client", "retrying", "urllib3"),
+    *("dicomweb_client", "retrying", "urllib3", "python_multipart"),
 )
 
 

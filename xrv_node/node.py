@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -167,10 +167,15 @@ def run_web(settings: Settings, stop: threading.Event) -> None:
     from xrv_node.web.node import WebNode
 
     store, spool = _state(settings)
-    node = WebNode(settings, store, spool, views_from_pixels(settings))
-    with web.start(node) as server:
-        log.info("listening", host=settings.web.host, port=server.server_port)
-        stop.wait()
+    with hold_role(settings.data_dir, "web") as owner:
+        spool = replace(spool, desk=owner.rpartition("/")[2])
+        spool.clear_drafts()
+        node = WebNode(settings, store, spool, views_from_pixels(settings))
+        with web.start(node) as server:
+            log.info("listening", host=settings.web.host, port=server.server_port)
+            stop.wait()
+        with suppress(Exception):  # the database is away: the rest of a minute's counts is lost
+            node.repeats.flush()
     store.close()
 
 

@@ -20,11 +20,13 @@ WATCHED = (
     "xrv_node.frontal",
     "xrv_node.radiograph",
     "xrv_node.attributes",
+    "xrv_node.web.dicomweb",
 )
 """Whose branches count as coverage, beside the parsers of the libraries."""
 PARSERS = (
     *("pydicom.filereader", "pydicom.values", "pydicom.charset", "pydicom.encaps", "pydicom.sequence"),
     "pynetdicom.presentation",
+    "python_multipart.multipart",
 )
 LIMITS = ("-timeout=10", "-rss_limit_mb=2048", "-max_len=8192")
 """Seconds an input may take, and megabytes that all of them together may come to hold."""

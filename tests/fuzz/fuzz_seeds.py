@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 CORPUS = Path(__file__).parent / "corpus"
-ENTRIES = ("archive", "association", "dataset", "pixels")
+ENTRIES = ("archive", "association", "dataset", "pixels", "stow")
 """The ways in: each has a harness ``fuzz_<entry>.py`` with ``entry`` and ``seeds``."""
 
 Run = Callable[[bytes], None]

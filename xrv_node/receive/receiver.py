@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import structlog
 
@@ -20,6 +20,34 @@ from xrv_node.spool import Spool
 log = structlog.get_logger("receive")
 
 T = TypeVar("T")
+
+
+class Rooms(Protocol):
+    """What is needed of a node to take an object, whoever brings it."""
+
+    @property
+    def settings(self) -> Settings:
+        """The configuration."""
+
+    @property
+    def store(self) -> Store:
+        """The audit database."""
+
+    @property
+    def spool(self) -> Spool:
+        """Where files lie."""
+
+    @property
+    def views_from_pixels(self) -> bool:
+        """As ``intake.accept`` takes it."""
+
+    @property
+    def gate(self) -> Gate:
+        """Whether there is room for more."""
+
+    @property
+    def repeats(self) -> Repeats:
+        """Where refusals are put on record."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +98,7 @@ class Caller:
         return neighbourhood(self.address)
 
 
-def refused(receiver: Receiver, address: str, remedy: Reason, calling: str = "", called: str = "") -> None:
+def refused(rooms: Rooms, address: str, remedy: Reason, calling: str = "", called: str = "") -> None:
     """Put it on record that a peer was not let in, or not any longer.
 
     Parameters
@@ -87,7 +115,7 @@ def refused(receiver: Receiver, address: str, remedy: Reason, calling: str = "",
         "remedy": remedy,
     }
     peer = neighbourhood(address)
-    record = partial(receiver.repeats.record, "association.refused", peer=peer, key=remedy, **about)
+    record = partial(rooms.repeats.record, "association.refused", peer=peer, key=remedy, **about)
     if guarded(record) is not False:
         log.warning("association refused", **(about | {"remedy": str(remedy)}))
 

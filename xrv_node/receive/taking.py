@@ -4,57 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Protocol
 
 import structlog
 from sqlalchemy import select
 
 from xrv_node import reasons
 from xrv_node.db import progress
-from xrv_node.db.repeats import Repeats
 from xrv_node.db.store import Store, is_busy
 from xrv_node.db.tables import Study
-from xrv_node.disk import Gate
 from xrv_node.errors import RefusedError
 from xrv_node.network.wire import BrokenOffError
 from xrv_node.reasons import Reason
 from xrv_node.receive import intake
 from xrv_node.receive.instance_rows import Accepted, Incoming
 from xrv_node.receive.peer_limits import neighbourhood
-from xrv_node.receive.receiver import guarded
+from xrv_node.receive.receiver import Rooms, guarded
 from xrv_node.receive.statuses import PROCESSING_FAILURE, SUCCESS
-from xrv_node.settings import Settings
-from xrv_node.spool import Spool
 
 log = structlog.get_logger("receive")
-
-
-class Rooms(Protocol):
-    """What is needed of a node, as `receiver.Receiver` has it."""
-
-    @property
-    def settings(self) -> Settings:
-        """The configuration."""
-
-    @property
-    def store(self) -> Store:
-        """The audit database."""
-
-    @property
-    def spool(self) -> Spool:
-        """Where files lie."""
-
-    @property
-    def views_from_pixels(self) -> bool:
-        """As ``intake.accept`` takes it."""
-
-    @property
-    def gate(self) -> Gate:
-        """Whether there is room for more."""
-
-    @property
-    def repeats(self) -> Repeats:
-        """Where refusals are put on record."""
 
 
 @dataclass(frozen=True, slots=True)

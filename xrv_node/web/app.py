@@ -19,7 +19,7 @@ from xrv_node.web.access import sign_in
 from xrv_node.web.access.guard import guarded
 from xrv_node.web.access.headers import SafeHeaders
 from xrv_node.web.connection import MAX_HEADER_BYTES
-from xrv_node.web.dicomweb import qido, wado
+from xrv_node.web.dicomweb import qido, stow, wado
 from xrv_node.web.dicomweb.address import PREFIX
 from xrv_node.web.node import WebNode
 from xrv_node.web.problem import Problem
@@ -53,6 +53,7 @@ def application(node: WebNode) -> FastAPI:
     app.include_router(wado.router, prefix=PREFIX)
     app.include_router(api.router, prefix="/api/v1")
     app.include_router(pages.router)
+    app.include_router(stow.router, prefix=PREFIX)
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _misunderstood)
