@@ -126,7 +126,9 @@ class Site:
         connection = socket.create_connection(("127.0.0.1", self.port), 60)
         size = f"Content-Length: {length}" if length else "Transfer-Encoding: chunked"
         kind = RELATED.format("edge")
-        head = f"POST /dicom-web/studies HTTP/1.1\r\nHost: x\r\nContent-Type: {kind}\r\n{size}\r\n\r\n"
+        head = (
+            f"POST /dicom-web/studies HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\n{size}\r\n\r\n"
+        )
         connection.sendall(head.encode() + body)
         return connection
 
