@@ -54,6 +54,8 @@ def _environment() -> Environment:
         "day_before": _day_before,
         "span": _span,
         "size": _size,
+        "person": _person,
+        "dicom_day": _dicom_day,
     }
     environment.globals |= {"notice": NOTICE, "version": VERSION}
     return environment
@@ -98,3 +100,14 @@ def _span(seconds: float) -> str:
 def _size(number: float) -> str:
     """Bytes, in GiB or MiB."""
     return f"{number / 2**30:.1f} GiB" if number >= 2**30 else f"{number / 2**20:.1f} MiB"
+
+
+def _person(name: str) -> str:
+    """A Patient's Name (PS3.5 6.2, VR PN) as people write it."""
+    family, _, given = name.partition("=")[0].partition("^")
+    return ", ".join(part for part in (family.strip(), given.replace("^", " ").strip()) if part)
+
+
+def _dicom_day(day: str) -> str:
+    """A date (PS3.5 6.2, VR DA) with dashes; anything else as it is."""
+    return f"{day[:4]}-{day[4:6]}-{day[6:]}" if len(day) == 8 and day.isdecimal() else day

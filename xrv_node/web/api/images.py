@@ -26,6 +26,8 @@ from xrv_node.values import Analysis, Frame, Point
 from xrv_node.web.api import report
 from xrv_node.web.node import WebNode
 
+_TOLERANCE = 1.0
+"""Pixels of the networks' square by which a simplified outline may leave the exact one."""
 _WORDS = (1 << 16) - 1
 """The highest of 16 bits."""
 
@@ -144,12 +146,13 @@ def anatomy(node: WebNode, study: str, instance: str) -> list[Structure]:
     for name, mask in zip(analysis.structures, analysis.masks, strict=True):
         down, across = (length / side for length, side in zip(frame.extent, mask.shape, strict=True))
         found, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+        smooth = [cv2.approxPolyDP(one, _TOLERANCE, closed=True) for one in found]
         outlines = [
             [
                 (frame.left + (x + 0.5) * across, frame.top + (y + 0.5) * down)
                 for x, y in one[:, 0, :].tolist()
             ]
-            for one in found
+            for one in smooth
         ]
         if outlines:
             rows.append({"name": name, "outlines": outlines})

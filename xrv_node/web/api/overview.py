@@ -163,13 +163,14 @@ def _attention(db: Session, node: WebNode, found: Status) -> list[Attention]:
             _said("stopped", "the node does not run: nothing is received or analysed", "`xrv-node serve`")
         )
     models = node.settings.models
-    if missing := weights.missing(models.needed, node.settings.models_dir):
-        rows.append(_said("weights", f"no weights of {', '.join(missing)}", "`xrv-node models pull`"))
+    missing = weights.missing(models.needed, node.settings.models_dir)
     if found["commissioning"]:
         says = f"COMMISSIONING: it was last started to answer for phantoms alone. {PHANTOM_WORDS}"
-        rows.append(
-            _said("commissioning", says, "`xrv-node serve` without --commissioning answers for patients")
-        )
+        get = "`xrv-node models pull`, then " if missing else ""
+        remedy = f"{get}`xrv-node serve` without --commissioning answers for patients"
+        rows.append(_said("commissioning", says, remedy))
+    elif missing:
+        rows.append(_said("weights", f"no weights of {', '.join(missing)}", "`xrv-node models pull`"))
     return rows
 
 

@@ -128,7 +128,9 @@ class Viewer {
     context.setTransform(this.zoom, 0, 0, this.zoom * this.aspect, this.left, this.top);
     context.drawImage(this.whole, 0, 0);
     this.group.setAttribute('transform', `matrix(${this.zoom} 0 0 ${this.zoom * this.aspect} ${this.left} ${this.top})`);
-    const text = `Window ${Math.round(this.width)}, centre ${Math.round(this.centre)}, ${Math.round(100 * this.zoom)} %${this.inverted ? ', inverted' : ''}`;
+    const range = Math.max(this.high - this.low, 1);
+    const share = value => Math.round(100 * value / range);
+    const text = `Window ${share(this.width)} % around ${share(this.centre - this.low)} %, zoom ${Math.round(100 * this.zoom)} %${this.inverted ? ', inverted' : ''}`;
     if (this.told.textContent !== text) this.told.textContent = text;
     this.box.dataset.window = `${Math.round(this.centre)} ${Math.round(this.width)} ${this.inverted}`;
     this.box.dataset.zoom = this.zoom.toFixed(4);
