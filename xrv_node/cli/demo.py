@@ -77,6 +77,10 @@ def _show(outcome: Shown) -> None:
     say(f"objects:   {outcome.directory / 'archive'} ({len(outcome.objects)} files)")
     if outcome.page:
         say(f"protocol:  {outcome.page}")
+    if analysed:
+        options = "--commissioning " if outcome.commissioning else ""
+        say(f"pages:     `xrv-node serve {options}--config {outcome.config}`, then")
+        say(f"           {outcome.address}/studies/{analysed[0].study}")
     skipped = [i for i in outcome.images if not i.findings]
     why = "; ".join(f"{i.view or i.verdict}: {i.why}" for i in skipped)
     say(

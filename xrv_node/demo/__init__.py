@@ -7,6 +7,7 @@ objects that came back to the archive. Without files of the user's own it is the
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -54,6 +55,10 @@ class Shown:
     """Of the phantoms that were sent; None where files of the user's own were."""
     page: Path | None
     """The protocol, to be read."""
+    config: Path
+    """Of the node: ``serve`` goes on with it."""
+    address: str
+    """Of the node's pages, while it is served."""
     seconds: float
 
 
@@ -109,6 +114,8 @@ def run(directory: Path, images: Sequence[Path] = (), say: Callable[[str], None]
         reports=back.reports,
         protocol=protocol,
         page=output.write(protocol, directory)[0] if protocol else None,
+        config=config,
+        address=f"http://{loaded.web.host}:{loaded.web.port}",
         seconds=monotonic() - began,
     )
 
@@ -146,6 +153,10 @@ unknown = "{unknown}"
 [models]
 dir = {json.dumps(str(settings.load().models_dir))}
 
+[web]
+enabled = true
+port = {_free_port()}
+
 [[destinations]]
 name = "archive"
 kind = "dimse"
@@ -156,6 +167,12 @@ port = {archive_port}
         encoding="utf-8",
     )
     return path
+
+
+def _free_port() -> int:
+    """One that nobody listens on now, so that the pages have an address that can be told."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return int(taken.getsockname()[1])
 
 
 def _wait(loaded: Settings) -> None:
