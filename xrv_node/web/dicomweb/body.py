@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-CHUNK = 1 << 19
+CHUNK = 1 << 18
 """Bytes that are in memory at once for a request. Each is a step of a thread of its own."""
 
 

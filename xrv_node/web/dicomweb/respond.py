@@ -93,17 +93,17 @@ def respond(request: Request, body: Body, tag: str, status: int = 200, *, zipped
 def _begun(chunks: Iterator[bytes], status: int, headers: dict[str, str]) -> Response:
     """Begin to read, so that what is gone is said; what is short goes at once, without a step of a thread."""
     try:
-        first, second = next(chunks, b""), next(chunks, None)
+        first = next(chunks, b"")
     except BrokenOffError as error:
         gone = isinstance(error.__cause__, FileNotFoundError)
         raise Problem(410 if gone else 404, f"this was here, and cannot be read: {error}") from error
-    if second is None:
+    if len(first) < _LEAST:  # then it is all
         return Response(first, status, headers)
-    return _Stream(chain((first, second), chunks), status, headers)
+    return _Stream(chain((first,), chunks), status, headers)
 
 
 def _gathered(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """The same bytes, in pieces that are not short: each is a change of threads."""
+    """The same bytes, in pieces of which only the last is short: each is a change of threads."""
     held: list[bytes] = []
     size = 0
     for chunk in chunks:
