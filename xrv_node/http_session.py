@@ -11,7 +11,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import IO, Any
 
 import requests
 import urllib3
@@ -29,7 +29,12 @@ class AnswerError(requests.RequestException):
 
 
 def session(
-    context: ssl.SSLContext, *, seconds: float, most: Callable[[], int], proxy: str | None = None
+    context: ssl.SSLContext,
+    *,
+    seconds: float,
+    most: Callable[[], int],
+    proxy: str | None = None,
+    keep: Callable[[], IO[bytes]] = io.BytesIO,
 ) -> requests.Session:
     """Make a session for one thread and one service.
 
@@ -44,6 +49,8 @@ def session(
         How many bytes of body the next answer may have.
     proxy
         URL of the proxy that the site wants used.
+    keep
+        Makes what the body of an answer is kept in: a file, where it may be large.
 
     Returns
     -------
@@ -56,7 +63,7 @@ def session(
     made.max_redirects = 0  # to the configured address and to no other
     made.headers["Accept-Encoding"] = "identity"
     made.proxies = {"http": proxy, "https": proxy} if proxy else {}
-    adapter = _Bounded(context, seconds, most)
+    adapter = _Bounded(context, seconds, most, keep)
     made.mount("https://", adapter)
     made.mount("http://", adapter)
     return made
@@ -65,8 +72,10 @@ def session(
 class _Bounded(HTTPAdapter):
     """Requests with an end, and answers of a size, over connections with our own context."""
 
-    def __init__(self, context: ssl.SSLContext, seconds: float, most: Callable[[], int]) -> None:
-        self._context, self._seconds, self._most = context, seconds, most
+    def __init__(
+        self, context: ssl.SSLContext, seconds: float, most: Callable[[], int], keep: Callable[[], IO[bytes]]
+    ) -> None:
+        self._context, self._seconds, self._most, self._keep = context, seconds, most, keep
         self._handles = _Handles()
         super().__init__()
 
@@ -87,7 +96,7 @@ class _Bounded(HTTPAdapter):
         body = request.body if isinstance(request.body, bytes) else b""
         with self._within(self._seconds + len(body) / SLOWEST):
             response = super().send(request, *arguments, **options)
-            response.raw = io.BytesIO(self._body(response))
+            response.raw = self._body(response)
         return response
 
     def close(self) -> None:
@@ -99,19 +108,22 @@ class _Bounded(HTTPAdapter):
         own = {} if self._context.check_hostname else {"assert_hostname": False}
         return options | {"ssl_context": self._context} | own
 
-    def _body(self, response: requests.Response) -> bytes:
-        raw, most, data = response.raw, self._most(), bytearray()
+    def _body(self, response: requests.Response) -> IO[bytes]:
+        raw, most, kept, size = response.raw, self._most(), self._keep(), 0
         try:
             if response.headers.get("Content-Encoding", "identity") != "identity":
                 raise AnswerError("packed", response=response)
             while piece := raw.read(_CHUNK, decode_content=False):
-                data += piece
-                if len(data) > most:
+                kept.write(piece)
+                size += len(piece)
+                if size > most:
                     raise AnswerError("too large", response=response)
         except BaseException:
             raw.close()  # the rest of it is not waited for
+            kept.close()
             raise
-        return bytes(data)
+        kept.seek(0)
+        return kept
 
     @contextmanager
     def _within(self, seconds: float) -> Iterator[None]:

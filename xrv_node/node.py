@@ -141,14 +141,21 @@ def run_worker(settings: Settings, stop: threading.Event, *, commissioning: bool
 
 
 def run_courier(settings: Settings, stop: threading.Event) -> None:
-    """Deliver results, send the trail on and mind the clock until told to stop."""
+    """Deliver results, fetch studies, send the trail on and mind the clock until told to stop."""
     from xrv_node.alerts import telling
     from xrv_node.audit import forwarder as forward
     from xrv_node.db import queue
+    from xrv_node.fetch import run as fetching
     from xrv_node.jobs import outbox, schedule
 
     store, spool = _state(settings)
-    with hold_role(settings.data_dir, "courier") as owner, telling.running(settings, store, spool, stop):
+    with (
+        hold_role(settings.data_dir, "courier") as owner,
+        telling.running(settings, store, spool, stop),
+        fetching.running(
+            settings, store, spool, owner=owner, stop=stop, views_from_pixels=views_from_pixels(settings)
+        ),
+    ):
         queue.recover(store, owner)
         scheduler = schedule.start(settings, store, spool, stop)
         if settings.audit.host:

@@ -21,8 +21,19 @@ READS: dict[str, tuple[str, ...]] = {
         *("destinations", "peers", "priority", "priors", "log"),
     ),
     "courier": (
-        *("node", "receive", "study", "destinations", "peers"),
-        *("audit", "alerts", "retention", "constancy", "log"),
+        *("node", "receive", "study", "destinations", "peers", "frontal", "priority"),
+        *(
+            "models.view",
+            "models.dir",
+            "archives",
+            "fetch",
+            "priors",
+            "audit",
+            "alerts",
+            "retention",
+            "constancy",
+            "log",
+        ),
     ),
     "web": ("node", "receive", "destinations", "peers", "audit", "web", "log"),
 }

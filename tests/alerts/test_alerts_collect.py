@@ -49,6 +49,7 @@ def test_there_is_a_rule_for_all_that_can_be_asked_for() -> None:
 EVENTS: list[tuple[str, str, dict[str, Any], str | None]] = [
     ("parked", "job.parked", PARKED, "job 7 (analyse) waits for a person: the peer did not answer"),
     ("parked", "job.parked", PARKED | {"destination": "pacs"}, "job 7 to pacs waits for a person: the peer did not answer"),
+    ("parked", "fetch.parked", {"fetch": "0a1b", "archive": "pacs", "error": as_is("x")}, "fetch 0a1b from pacs waits for a person: x"),
     ("parked", "job.postponed", PARKED, None),
     ("away", "destination.away", {"destination": "pacs", "error": as_is("no route")}, "destination pacs is away: no route"),
     ("away", "destination.back", {"destination": "pacs"}, "destination pacs takes results again"),

@@ -23,6 +23,7 @@ CLOSED: dict[tuple[str, str], tuple[str, str]] = {
     ("jobs list", "--kind"): ("jobs list", "deliver"),
     ("jobs retry", "--destination"): ("jobs retry", "out"),
     ("studies list", "--state"): ("studies list", "reported"),
+    ("fetch list", "--state"): ("fetch list", "parked"),
     ("studies list", "--verdict"): ("studies list", "frontal"),
     ("studies resend", "--kind"): ("studies resend 1.2", "report"),
     ("studies resend", "--to"): ("studies resend 1.2", "out"),
@@ -65,13 +66,14 @@ CLOSED: dict[tuple[str, str], tuple[str, str]] = {
 NAMES = {
     "validate dataset", "train datasets", "datasets list name", "datasets stats name", "datasets verify name",
     "datasets sample name", "datasets to-dicom name", "models pull names", "destinations check names", "alerts test names",
+    "archives check names",
     "users passwd name", "users role name", "users remove name", "tokens revoke name",
     "embed --weights", "reconstruct --weights", "validate --weights", "monitor shadow --weights",
 }  # fmt: skip
 """Names of a catalogue or the configuration: what is none is refused with those that there are, as ever."""
 
 OPEN = {
-    "paths", "study_instance_uid", "study_instance_uids", "--study", "--last", "--tester", "--reason", "--node",
+    "paths", "identifier", "study_instance_uid", "study_instance_uids", "--study", "--last", "--tester", "--reason", "--node",
     "--through", "--archive", "--archive-pdf", "--through-node", "--receive-host", "--to", "--calling-ae",
     "--thresholds", "--labels", "init --report-skipped", "--name", "--init", "--destination",
     "--accession", "--patient", "--station", "studies list --sender", "export --sender", "users add name", "tokens add name", "--ae-title",

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pynetdicom.sop_class import (
     StudyRootQueryRetrieveInformationModelFind,
     StudyRootQueryRetrieveInformationModelGet,
+    StudyRootQueryRetrieveInformationModelMove,
 )
 
 from xrv_node.deliver.attempt import Outcome
 from xrv_node.receive import association, statuses
 from xrv_node.result_kinds import KINDS
+from xrv_node.settings.archives import Archive
 from xrv_node.settings.destinations import Destination
 from xrv_node.settings.priors import Priors
 from xrv_node.settings.receive import ReceiveSection
@@ -88,6 +90,14 @@ PARAMETERS = (
     ("priors", "port", "its port"),
     ("priors", "url", "its DICOMweb service"),
     ("priors", "timeout_seconds", "how long it is waited for"),
+    ("archives", "name", "archive that studies are fetched from"),
+    ("archives", "kind", "how it is asked"),
+    ("archives", "ae_title", "its AE title"),
+    ("archives", "host", "its address"),
+    ("archives", "port", "its port"),
+    ("archives", "move", "`get` for C-GET, `move` for C-MOVE"),
+    ("archives", "url", "its DICOMweb service"),
+    ("archives", "timeout_seconds", "how long an answer, or an object, may take"),
 )
 """Settings that concern the network: table and key of ``node.toml``, meaning."""
 
@@ -95,6 +105,7 @@ SECTIONS: dict[str, dict[str, type[Section]]] = {
     "receive": {"": ReceiveSection},
     "destinations": kinds(Destination),
     "priors": kinds(Priors),
+    "archives": kinds(Archive),
 }
 """The section classes of each of these tables, by kind where it has kinds."""
 
@@ -112,4 +123,10 @@ PRIORS_CLASSES = (
     (str(StudyRootQueryRetrieveInformationModelFind), "SCU"),
     (str(StudyRootQueryRetrieveInformationModelGet), "SCU"),
     (KINDS["report"].sop_classes[0], "SCP, by role selection"),
+)
+
+FETCH_CLASSES = (
+    (str(StudyRootQueryRetrieveInformationModelFind), "SCU"),
+    (str(StudyRootQueryRetrieveInformationModelGet), "SCU"),
+    (str(StudyRootQueryRetrieveInformationModelMove), "SCU"),
 )

@@ -13,7 +13,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from conformance_facts import ANSWERS, NEXT, PARAMETERS, PRIORS_CLASSES, REFUSALS, SECTIONS, YOUNG
+from conformance_facts import (
+    ANSWERS,
+    FETCH_CLASSES,
+    NEXT,
+    PARAMETERS,
+    PRIORS_CLASSES,
+    REFUSALS,
+    SECTIONS,
+    YOUNG,
+)
 from pydantic_core import PydanticUndefined
 from pydicom.charset import python_encoding
 from pydicom.datadict import dictionary_description, tag_for_keyword
@@ -157,6 +166,14 @@ def statuses() -> str:
     return table(("status", "taken as", "what follows"), [*named, ("any other", *other)])
 
 
+def fetch() -> str:
+    """What a fetch proposes to an archive, beside what comes."""
+    return table(
+        ("SOP class", "UID", "role", "transfer syntaxes"),
+        ((_name(uid), f"`{uid}`", role, _names(SYNTAXES)) for uid, role in FETCH_CLASSES),
+    )
+
+
 def priors() -> str:
     """Presentation contexts that are proposed to the archive of earlier reports."""
     return table(
@@ -256,7 +273,7 @@ def concepts() -> str:
 
 
 TABLES: tuple[Callable[[], str], ...] = (
-    parameters, analysed, syntaxes, answers, refusals, kinds, proposed, statuses, priors, searched_by, search_answers, character_sets,
+    parameters, analysed, syntaxes, answers, refusals, kinds, proposed, statuses, priors, fetch, searched_by, search_answers, character_sets,
     attributes, findings, structures, measurements, concepts,
 )  # fmt: skip
 MARKED = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)

@@ -23,7 +23,7 @@ import typing_extensions
 from xrv_node.analyse.benchmark import Timing
 from xrv_node.audit.verify import Verified
 from xrv_node.cli import documents, network_documents
-from xrv_node.db import rows
+from xrv_node.db import fetch_rows, rows
 from xrv_node.doctor.diagnosis import Diagnosis
 from xrv_node.doctor.status import Status
 from xrv_node.lab.datasets.catalog import DatasetEntry
@@ -65,6 +65,13 @@ DOCUMENTS: dict[str, Any] = {
     "audit verify": Verified,
     "destinations list": list[dict[str, Any]],
     "destinations check": list[rows.Checked],
+    "archives list": list[dict[str, Any]],
+    "archives check": list[rows.Checked],
+    "fetch studies": fetch_rows.FetchRow | fetch_rows.FetchPreview,
+    "fetch list": list[fetch_rows.FetchRow],
+    "fetch show": fetch_rows.FetchHistory,
+    "fetch retry": fetch_rows.FetchRow,
+    "fetch cancel": fetch_rows.FetchRow,
     "alerts list": list[dict[str, Any]],
     "alerts test": list[rows.Checked],
     "send": list[documents.Sent],

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from datetime import date
 from pathlib import Path
+from time import time
 
 import pytest
 
@@ -82,6 +84,14 @@ def test_patient_data_are_in_a_private_file_alone(settings: Settings, store: Sto
     assert not place.exists()
     with pytest.raises(QueueError, match="is cancelled"):
         ask.retry(store, identifier)
+
+
+def test_files_that_no_fetch_is_of_are_removed(store: Store, spool: Spool) -> None:
+    for name, age in (("old", keys.SETTLED_SECONDS + 60), ("known", keys.SETTLED_SECONDS + 60), ("young", 0)):
+        keys.write(spool, name, [Key(patient="P")])
+        os.utime(keys.place(spool, name), (time() - age,) * 2)
+    keys.sweep(spool, {"known"})
+    assert sorted(path.stem for path in (spool.root / "spool" / "fetches").iterdir()) == ["known", "young"]
 
 
 def test_studies_that_are_named_need_no_file(settings: Settings, store: Store, tmp_path: Path) -> None:

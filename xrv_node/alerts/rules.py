@@ -53,6 +53,8 @@ def events(alert: AlertSection) -> tuple[str, ...]:
 def _parked(alert: AlertSection, event: EventRow, db: Session) -> Reason:
     detail = event["detail"]
     why = _reason(detail.get("error"))
+    if fetch := detail.get("fetch"):
+        return Reason("alert-parked-fetch", fetch=str(fetch), archive=str(detail["archive"]), why=why)
     if to := detail.get("destination"):
         return Reason("alert-parked-to", job=detail["job"], destination=str(to), why=why)
     return Reason("alert-parked", job=detail["job"], kind=str(detail.get("kind")), why=why)
@@ -130,7 +132,7 @@ def _reason(stored: object) -> Reason:
 
 
 RULES: dict[What, Rule] = {
-    "parked": Rule(("job.parked",), _parked),
+    "parked": Rule(("job.parked", "fetch.parked"), _parked),
     "away": Rule((AWAY, BACK), _away),
     "disk": Rule((disk.PAUSED, disk.RESUMED), _disk),
     "constancy": Rule((constancy.CHECKED,), _constancy),

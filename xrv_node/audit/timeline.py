@@ -91,6 +91,12 @@ def _exported(detail: Row) -> str:
     return f"exported {how}: {detail.get('images')} images, {detail.get('results')} results"
 
 
+def _fetched(detail: Row) -> str:
+    failed = f", {detail['failed']} did not come: {detail.get('error')}" if detail.get("failed") else ""
+    came = f"{detail.get('fetched')} of {detail.get('objects')} objects came"
+    return f"fetched from {detail.get('archive')}: {came}, {detail.get('present')} were here{failed}"
+
+
 def _sent(how: str) -> Callable[[Row], str]:
     def sentence(detail: Row) -> str:
         more = detail.get("status"), detail.get("remark"), detail.get("why")
@@ -124,6 +130,7 @@ _SAYS: dict[str, str | Callable[[Row], str]] = {
     "instance.view_decided": lambda d: f"seen in the pixels: {d.get('verdict')}, {_listed(d.get('reasons'))}",
     "instance.analysed": _analysed,
     "instance.set_aside": lambda d: f"analysed and not reported: {d.get('why')}",
+    "fetch.study": _fetched,
     "study.closed": lambda d: f"complete, revision {d.get('revision')}: {d.get('why')}",
     "study.reopened": "opened again: more of it came",
     "study.reported": _reported,

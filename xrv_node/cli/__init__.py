@@ -13,10 +13,12 @@ import typer
 
 from xrv_node.cli import (
     alerts,
+    archives,
     audit,
     config,
     datasets,
     destinations,
+    fetch,
     index,
     jobs,
     models,
@@ -63,8 +65,8 @@ app.command()(export)
 for command in (classify, segment, explain, embed, reconstruct, validate, train):
     app.command()(command)
 for group in (
-    *(config, jobs, studies, index, audit, models, destinations, alerts, datasets, monitor, phantom),
-    *(users, tokens),
+    *(config, jobs, studies, index, audit, models, destinations, archives, fetch),
+    *(alerts, datasets, monitor, phantom, users, tokens),
 ):
     app.add_typer(group.app, name=group.__name__.rpartition(".")[2])
 

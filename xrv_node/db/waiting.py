@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from xrv_node.db.fetch_tables import Fetch
 from xrv_node.db.tables import Delivery, DeliveryState, Job, JobState
 from xrv_node.errors import QueueError
 from xrv_node.reasons import Reason
@@ -50,6 +51,13 @@ def parked(db: Session) -> list[tuple[str, str | None, int]]:
     )
     of_each = query.where(Job.state == JobState.PARKED).group_by(Job.kind, Delivery.destination)
     return [(kind, to, number) for kind, to, number in db.execute(of_each.order_by(Job.kind))]
+
+
+def fetches(db: Session) -> list[tuple[str, str, int]]:
+    """Archive, state and number of the fetches that wait: for their turn, or for a person."""
+    query = select(Fetch.archive, Fetch.state, func.count()).group_by(Fetch.archive, Fetch.state)
+    waits = Fetch.state.in_((*_WAITS, JobState.PARKED))
+    return [(name, state, n) for name, state, n in db.execute(query.where(waits).order_by(Fetch.archive))]
 
 
 def away(db: Session) -> list[Away]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http.client import responses
+from typing import IO
 from urllib.parse import urlsplit
 
 import requests
@@ -71,7 +73,12 @@ def trouble(error: requests.RequestException, most: int) -> tuple[Outcome, Reaso
     return Outcome.TRANSIENT, Reason("web-no-answer", error=type(error).__name__)
 
 
-def session(destination: HttpService, accept: str, most: int) -> requests.Session:
+def session(
+    destination: HttpService,
+    accept: str,
+    most: int | Callable[[], int],
+    keep: Callable[[], IO[bytes]] = io.BytesIO,
+) -> requests.Session:
     """Open a session with one service; what is in files is read anew.
 
     Parameters
@@ -79,7 +86,9 @@ def session(destination: HttpService, accept: str, most: int) -> requests.Sessio
     accept
         Media type of its answers.
     most
-        Bytes that an answer may have.
+        Bytes that an answer may have; or what tells how many the next one may.
+    keep
+        As ``http_session.session`` has it.
 
     Raises
     ------
@@ -89,8 +98,9 @@ def session(destination: HttpService, accept: str, most: int) -> requests.Sessio
     made = http_session.session(
         tls_context(destination) or tls.client_context(None),
         seconds=destination.timeout_seconds,
-        most=lambda: most,
+        most=most if callable(most) else lambda: most,
         proxy=destination.proxy,
+        keep=keep,
     )
     made.headers["Accept"] = accept
     made.auth = _login(destination)

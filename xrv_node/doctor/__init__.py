@@ -13,6 +13,7 @@ import structlog
 
 from xrv_node.db.store import Store
 from xrv_node.doctor import (
+    archives,
     configuration,
     constancy,
     database,
@@ -46,6 +47,7 @@ CHECKS: dict[str, Callable[[Examined], Found | OfStudies]] = {
     "constancy": constancy.constancy,
     "jobs": jobs.jobs,
     "priors": priors.priors,
+    "archives": archives.archives,
     "destinations": peers.destinations,
 }
 """What is looked at, in this order."""

@@ -9,6 +9,7 @@ from typing import Literal
 from sqlalchemy.orm import Session
 
 from xrv_node.db import waiting
+from xrv_node.db.tables import JobState
 from xrv_node.doctor.diagnosis import Examined, Found, State
 from xrv_node.settings import Settings
 
@@ -17,8 +18,9 @@ from xrv_node.settings import Settings
 class Amiss:
     """One thing that waits for a person."""
 
-    what: Literal["parked", "strange", "away", "room"]
-    """Jobs that were given up; jobs that nobody will do; a destination that takes nothing; no room."""
+    what: Literal["parked", "fetch", "strange", "away", "room"]
+    """Jobs that were given up; fetches that were, or that nobody will do; jobs that nobody will do; a
+    destination that takes nothing; no room."""
     says: str
     remedy: str
     """On the command line."""
@@ -44,6 +46,7 @@ def look(db: Session, settings: Settings) -> Iterator[Amiss]:
         remedy = "`xrv-node jobs list --state parked` says why; then `xrv-node jobs retry --parked`"
         says = f"{number} parked: {kind}" + (f" to {to}" if to else "")
         yield Amiss("parked", says, remedy, kind, to or "")
+    yield from _fetches(db, [archive.name for archive in settings.all_archives])
     names = [destination.name for destination in settings.destinations]
     for name, number in waiting.strange(db, names).items():
         says = f"{number} jobs wait for {name}, which is not configured: nobody does them"
@@ -55,3 +58,14 @@ def look(db: Session, settings: Settings) -> Iterator[Amiss]:
             says = f"{one.destination} takes nothing since {since}, {one.jobs} waiting: {one.why}"
             remedy = f"`xrv-node destinations check {one.destination}`; they are sent when it is back"
             yield Amiss("away", says, remedy, "deliver", one.destination)
+
+
+def _fetches(db: Session, archives: list[str]) -> Iterator[Amiss]:
+    """Fetches that are parked or that nobody will do."""
+    for archive, state, number in waiting.fetches(db):
+        if state == JobState.PARKED:
+            remedy = "`xrv-node fetch list --state parked` says why; then `xrv-node fetch retry ID`"
+            yield Amiss("fetch", f"{number} parked: fetch from {archive}", remedy)
+        elif archive not in archives:
+            says = f"{number} fetches wait for {archive}, which is not configured: nobody does them"
+            yield Amiss("fetch", says, "configure it again, or `xrv-node fetch cancel ID`")

@@ -11,9 +11,9 @@ from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
 from xrv_node.db import trail
+from xrv_node.db.fetch_rows import FetchHistory, FetchRow
 from xrv_node.db.fetch_tables import Fetch, FetchedState, FetchStudy
 from xrv_node.db.queries import event_row
-from xrv_node.db.rows import FetchHistory, FetchRow
 from xrv_node.db.store import Store
 from xrv_node.db.tables import AuditEvent, JobState
 from xrv_node.errors import QueueError, XrvNodeError
@@ -107,6 +107,17 @@ def fetches(db: Session, *, state: str | None = None, limit: int | None = 100) -
     if state is not None:
         query = query.where(Fetch.state == state)
     return [_row(db, fetch) for fetch in db.scalars(query)]
+
+
+def progress(db: Session, identifier: str) -> FetchRow:
+    """How far one fetch is.
+
+    Raises
+    ------
+    QueueError
+        When there is no such fetch.
+    """
+    return _row(db, _found(db, identifier))
 
 
 def show(db: Session, identifier: str) -> FetchHistory:

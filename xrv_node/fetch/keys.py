@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
+from time import time
 
 from xrv_node import durable
 from xrv_node.errors import XrvNodeError
@@ -21,6 +22,8 @@ MOST = 100_000
 """Things that one fetch asks for."""
 LONGEST = 64
 """Characters of an identifier (PS3.5 6.2, LO)."""
+SETTLED_SECONDS = 600
+"""Far beyond the time between a file and its row."""
 _MEANT_OTHERWISE = frozenset("*?\\")
 """In a query they ask for others too (PS3.4 C.2.2.2)."""
 
@@ -146,6 +149,14 @@ def read(spool: Spool, fetch: str) -> tuple[Key, ...] | None:
         return tuple(Key(**one) for one in json.loads(place(spool, fetch).read_bytes()))
     except (OSError, ValueError, TypeError, XrvNodeError):
         return None
+
+
+def sweep(spool: Spool, known: Collection[str]) -> None:
+    """Remove the files of fetches that are not known, as a crash before their row leaves them; young ones may
+    be about to have one."""
+    for path in place(spool, "").parent.glob("*.json"):
+        if path.stem not in known and path.stat().st_mtime < time() - SETTLED_SECONDS:
+            path.unlink(missing_ok=True)
 
 
 def forget(spool: Spool, fetch: str) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 from pydicom import Dataset
 from pynetdicom import dsutils
 
-C_STORE, C_GET, C_FIND, C_ECHO, N_EVENT_REPORT, N_ACTION = 0x0001, 0x0010, 0x0020, 0x0030, 0x0100, 0x0130
+C_STORE, C_GET, C_FIND, C_MOVE, C_ECHO = 0x0001, 0x0010, 0x0020, 0x0021, 0x0030
+N_EVENT_REPORT, N_ACTION = 0x0100, 0x0130
 """Command Fields (PS3.7 E.1)."""
 MEDIUM = 0
 """Priority (PS3.7 9.1.1.1.4)."""

@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 
 import requests
 import structlog
-from dicomweb_client.web import DICOMwebClient
 from pydicom import Dataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
-from xrv_node import http_session, tls
-from xrv_node.errors import DestinationError
+from xrv_node import http_session, reasons, tls
+from xrv_node.deliver.web_query import NotUnderstoodError, WebQuery
 from xrv_node.priors.answers import MAX_ANSWERS, MAX_BYTES, MAX_REPORT, NOBODY, report_series
-from xrv_node.reasons import Reason
 from xrv_node.settings.priors import WebPriors
 
 log = structlog.get_logger("priors")
+
+T = TypeVar("T")
 
 
 class WebArchive:
     """A DICOMweb service, for all that is asked of it."""
 
     def __init__(self, section: WebPriors) -> None:
-        url = section.url.rstrip("/")
-        self._who = url
         self._bytes, self._most = 0, MAX_BYTES
         # A Patient ID goes to the configured address and to no other.
         session = http_session.session(
@@ -37,9 +34,8 @@ class WebArchive:
         )
         if token := section.token.get_secret_value():
             session.headers["Authorization"] = f"Bearer {token}"
-        self._client = DICOMwebClient(url, session, callback=self._checked, timeout=section.timeout_seconds)
-        self._client.set_http_retry_params(retry=False)
-        self._session = session
+        self._archive = WebQuery(section.url, session, section.timeout_seconds, self._checked)
+        self._client = self._archive.client
 
     def studies(self, patient_id: str, until: str) -> Iterator[Dataset]:
         """QIDO-RS for the patient's studies with structured reports, up to a Study Date."""
@@ -65,11 +61,11 @@ class WebArchive:
         try:
             self._client.search_for_studies(search_filters=filters, limit=1)
         except Exception as error:  # from outside: a page of HTML, no JSON
-            raise self._failure(error) from None
+            raise self._archive.failure(error) from None
 
     def close(self) -> None:
         """Close the connections."""
-        self._session.close()
+        self._archive.session.close()
 
     def _search(self, request: Callable[[], list[dict[str, Any]]]) -> Iterator[Dataset]:
         for item in self._answer(request)[:MAX_ANSWERS]:
@@ -86,25 +82,12 @@ class WebArchive:
         finally:
             self._most = MAX_BYTES
 
-    def _answer(self, request: Callable[[], list[Any]]) -> list[Any]:
-        """Make a request; its errors are told without their texts, which quote the Patient ID in the URL."""
+    def _answer(self, request: Callable[[], list[T]]) -> list[T]:
         try:
-            return request()
-        except requests.RequestException as error:
-            if _status(error) == HTTPStatus.NOT_FOUND:
-                return []
-            raise self._failure(error) from None
-        except Exception as error:  # from outside: no DICOM, no parts
-            log.warning("an answer of the archive cannot be read", why=type(error).__name__)
+            return self._archive.answer(request)
+        except NotUnderstoodError as error:
+            log.warning("an answer of the archive cannot be read", why=reasons.of(error).values["error"])
             return []
-
-    def _failure(self, error: Exception) -> DestinationError:
-        """Why there is no answer, without the error's text."""
-        if status := _status(error):
-            return DestinationError(Reason("archive-http", archive=self._who, status=status))
-        if isinstance(error, http_session.AnswerError):
-            return DestinationError(Reason("archive-says-too-much", archive=self._who))
-        return DestinationError(Reason("archive-not-asked", archive=self._who, error=type(error).__name__))
 
     def _checked(self, response: requests.Response, **_: Any) -> requests.Response:
         """Count an answer, and take nothing that grows when it is unpacked."""
@@ -112,9 +95,3 @@ class WebArchive:
         if str(DeflatedExplicitVRLittleEndian).encode() in response.content:
             raise ValueError("deflated")
         return response
-
-
-def _status(error: Exception) -> int:
-    """The status of an answer that is an error; 0 where there was none."""
-    response = error.response if isinstance(error, requests.HTTPError) else None
-    return 0 if response is None else response.status_code

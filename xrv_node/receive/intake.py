@@ -57,6 +57,7 @@ def accept(
     classes: Collection[str] | None = None,
     priorities: Sequence[PrioritySection] = (),
     study: str | None = None,
+    patient_id: str | None = None,
 ) -> Accepted:
     """Take one object: when this returns, its bytes and its row are on disk.
 
@@ -74,6 +75,8 @@ def accept(
         The rules by which a study goes before its turn.
     study
         The Study Instance UID that was announced; without it any.
+    patient_id
+        The same of Patient ID.
 
     Raises
     ------
@@ -84,7 +87,7 @@ def accept(
     _admit(incoming, gate, classes)
     undecided = views_from_pixels or rules.unknown == "analyse"
     with _no_room(), _drafted(spool, incoming, max_bytes) as (draft, digest):
-        facts = header_facts.read(draft, rules, _announced(incoming, study))
+        facts = header_facts.read(draft, rules, _announced(incoming, study, patient_id))
         digests = {c: keyed.attribute(spool.root, c, value) for c, value in facts.known_by.items()}
         caller, now = incoming.calling_ae[:16], datetime.now(UTC)
         known = priority.Known(caller, facts.known_by["station"], facts.study_priority, now)
@@ -118,10 +121,11 @@ def refused(repeats: Repeats, incoming: Incoming, error: RefusedError, address: 
     )
 
 
-def _announced(incoming: Incoming, study: str | None) -> dict[str, str]:
+def _announced(incoming: Incoming, study: str | None, patient_id: str | None) -> dict[str, str]:
     """What the request says of the object, by keyword."""
     said = {"SOPClassUID": incoming.sop_class_uid, "SOPInstanceUID": incoming.sop_instance_uid}
-    return said if study is None else said | {"StudyInstanceUID": study}
+    more = {"StudyInstanceUID": study, "PatientID": patient_id}
+    return said | {keyword: value for keyword, value in more.items() if value is not None}
 
 
 def _admit(incoming: Incoming, gate: Gate | None, classes: Collection[str] | None) -> None:

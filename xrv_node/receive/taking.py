@@ -37,7 +37,14 @@ class Taken:
     """Of what is stored."""
 
 
-def take(rooms: Rooms, incoming: Incoming, address: str, *, study: str | None = None) -> Taken:
+def take(
+    rooms: Rooms,
+    incoming: Incoming,
+    address: str,
+    *,
+    study: str | None = None,
+    patient_id: str | None = None,
+) -> Taken:
     """Take one object, and tell log and trail of it. Stored means: file and row are on disk.
 
     Parameters
@@ -46,6 +53,8 @@ def take(rooms: Rooms, incoming: Incoming, address: str, *, study: str | None = 
         The peer's.
     study
         The Study Instance UID that it has to have; None: any.
+    patient_id
+        The same of Patient ID.
 
     Raises
     ------
@@ -65,6 +74,7 @@ def take(rooms: Rooms, incoming: Incoming, address: str, *, study: str | None = 
             classes=intake.classes(receive),
             priorities=rooms.settings.priority,
             study=study,
+            patient_id=patient_id,
         )
     except BrokenOffError:
         raise
