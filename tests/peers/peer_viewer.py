@@ -123,13 +123,25 @@ def ohif() -> Path:
 
 
 @contextmanager
-def viewer(directory: Path, pages: Path, *, orthanc: int | None = None, node: int = 9) -> Iterator[str]:
+def viewer(
+    directory: Path,
+    pages: Path,
+    *,
+    orthanc: int | None = None,
+    node: int = 9,
+    port: int = 0,
+    config: Path = CONFIGURATION,
+) -> Iterator[str]:
     """Serve a viewer's pages beside a DICOMweb, on this machine only.
 
     Parameters
     ----------
     orthanc, node
         The port of the one that is shown.
+    port
+        Where it is served; 0: anywhere.
+    config
+        The folder with the viewer's ``app-config.js``.
 
     Yields
     ------
@@ -138,8 +150,8 @@ def viewer(directory: Path, pages: Path, *, orthanc: int | None = None, node: in
     """
     nginx = program("nginx")
     directory.mkdir(exist_ok=True)
-    port, other = free_port(), free_port()
-    config, log = directory / "nginx.conf", directory / "nginx.log"
+    port, other = port or free_port(), free_port()
+    settings, log = directory / "nginx.conf", directory / "nginx.log"
     text = (CONFIGURATION / "nginx.conf").read_text()
     for there, here in {
         " /tmp/": f" {directory}/",
@@ -148,14 +160,14 @@ def viewer(directory: Path, pages: Path, *, orthanc: int | None = None, node: in
         "http://orthanc:8042": f"http://{HOST}:{orthanc or 9}",
         "http://node:8080": f"http://{HOST}:{node}",
         "/usr/share/nginx/html": str(pages),
-        "/etc/ohif/": f"{CONFIGURATION}/",
+        "/etc/ohif/": f"{config}/",
     }.items():
         assert there in text
         text = text.replace(there, here)
-    config.write_text(text)
+    settings.write_text(text)
     address = f"http://{HOST}:{port}"
     # Its workers may read what only the tests' user may.
-    with running([nginx, "-c", str(config), "-g", "daemon off; user root;"], log) as process:
+    with running([nginx, "-c", str(settings), "-g", "daemon off; user root;"], log) as process:
 
         def look() -> bool:
             alive(process, log)
@@ -172,12 +184,18 @@ def viewer(directory: Path, pages: Path, *, orthanc: int | None = None, node: in
 class Browser:
     """Chromium with the viewer in it."""
 
-    def __init__(self, page: Any, address: str, pictures: Path, also: str = "") -> None:
-        self._page, self._address, self._pictures, self._also = page, address, pictures, also
+    def __init__(self, page: Any, address: str, pictures: Path, also: str = "", token: str = "") -> None:
+        self._page, self._address, self._pictures = page, address, pictures
+        self._also, self._token = also, token
         self.strangers: list[str] = []
         """What the viewer asked of anyone but its own server."""
         page.on("request", self._note)
         page.add_init_script(f"({_BEFORE})()")
+
+    def another(self, address: str, also: str, token: str) -> Browser:
+        """The same program at another viewer, which asks one more address and shows it a token."""
+        context = self._page.context.browser.new_context(service_workers="block")
+        return Browser(context.new_page(), address, self._pictures, also, f"&token={token}")
 
     def list_studies(self, picture: str, **wanted: str) -> str:
         """Open the study list with these parameters of its address; what it says."""
@@ -188,7 +206,7 @@ class Browser:
 
     def open_study(self, uid: str, picture: str) -> Seen:
         """Open a study and look at what stands there first."""
-        self._page.goto(f"{self._address}/viewer?StudyInstanceUIDs={uid}")
+        self._page.goto(f"{self._address}/viewer?StudyInstanceUIDs={uid}{self._token}")
         self._settle()
         self._page.wait_for_selector(_THUMBNAIL, timeout=30_000)
         return self._look(picture)
@@ -258,14 +276,8 @@ class Browser:
 
 
 @contextmanager
-def browsing(address: str, pictures: Path, also: str = "") -> Iterator[Browser]:
-    """Run Chromium without a window; pictures of what it shows go below `pictures`.
-
-    Parameters
-    ----------
-    also
-        Another address that the viewer may ask.
-    """
+def browsing(address: str, pictures: Path) -> Iterator[Browser]:
+    """Run Chromium without a window; pictures of what it shows go below `pictures`."""
     from playwright.sync_api import sync_playwright
 
     pictures.mkdir(parents=True, exist_ok=True)
@@ -274,5 +286,5 @@ def browsing(address: str, pictures: Path, also: str = "") -> Iterator[Browser]:
         page = chromium.new_context(
             viewport={"width": 1600, "height": 1000}, service_workers="block"
         ).new_page()
-        yield Browser(page, address, pictures, also)
+        yield Browser(page, address, pictures)
         chromium.close()

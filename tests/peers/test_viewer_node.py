@@ -13,6 +13,7 @@ import peer_worked
 import pytest
 from dicomweb_client import DICOMwebClient
 from peer_programs import HOST, program
+from ports import free_port
 from sqlalchemy import select
 from test_viewer import ALL, OPENS, ORDINARY
 
@@ -26,6 +27,7 @@ from xrv_node.settings import Settings
 from xrv_node.spool import Spool
 from xrv_node.values import DEFAULT_STYLE
 from xrv_node.web import server as web
+from xrv_node.web.access import tokens
 from xrv_node.web.node import WebNode
 
 pytestmark = [pytest.mark.peers, pytest.mark.slow]
@@ -36,7 +38,11 @@ class Shown:
     """Two studies in a node, and a viewer on it."""
 
     results: list[report.Result]
-    port: int
+    address: str
+    """Of the node itself."""
+    token: str
+    elsewhere: int
+    """The port from which another viewer may read."""
     browser: peer_viewer.Browser
 
 
@@ -65,14 +71,22 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
     with ExitStack() as stack:
         data = directory / "node"
         # As docker/node.toml has it, with nginx on this machine.
-        keys = {"trusted_proxies": [HOST], "proxy_user_header": "X-Remote-User"}
+        elsewhere = free_port()
+        keys = {
+            "trusted_proxies": [HOST],
+            "proxy_user_header": "X-Remote-User",
+            "allowed_origins": [f"http://{HOST}:{elsewhere}"],
+        }
         settings = Settings(node={"data_dir": data}, web={"enabled": True, "port": 0} | keys)
         data.mkdir()
         store = Store(settings.database_url)
         stack.callback(store.close)
         store.migrate()
         node = stack.enter_context(web.start(WebNode(settings, store, Spool(data))))
-        client = DICOMwebClient(f"http://{HOST}:{node.server_port}/dicom-web")
+        with store.begin() as db:
+            token = tokens.add(db, "pacs", "operator", "PACS")
+        own = f"http://{HOST}:{node.server_port}"
+        client = DICOMwebClient(f"{own}/dicom-web", headers={"Authorization": f"Bearer {token}"})
         for number in (ALL, ORDINARY):
             client.store_instances([peer_worked.study(number)[0]])
         reported(store, Spool(data), made)
@@ -80,7 +94,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
             peer_viewer.viewer(directory / "nginx", peer_viewer.ohif(), node=node.server_port)
         )
         browser = stack.enter_context(peer_viewer.browsing(address, pictures))
-        yield Shown(made, node.server_port, browser)
+        yield Shown(made, own, token, elsewhere, browser)
 
 
 def test_studies_are_listed_and_found(shown: Shown) -> None:
@@ -125,3 +139,24 @@ def test_a_result_opens_and_shows_what_it_says(kind: str, shown: Shown) -> None:
 
 def test_the_viewer_asked_nobody_else(shown: Shown) -> None:
     assert shown.browser.strangers == []
+
+
+def test_a_viewer_elsewhere_reads_with_a_token(shown: Shown, tmp_path: Path) -> None:
+    """On another origin, as [web] allowed_origins lets it."""
+    text = (peer_viewer.CONFIGURATION / "app-config.js").read_text()
+    text = text.replace("'/dicom-web'", f"'{shown.address}/dicom-web'")
+    (tmp_path / "app-config.js").write_text(text)
+    (made,) = [r.dataset for r in shown.results if r.kind == "seg"]
+    there = peer_viewer.viewer(tmp_path / "nginx", peer_viewer.ohif(), port=shown.elsewhere, config=tmp_path)
+    with there as address:
+        browser = shown.browser.another(address, shown.address, shown.token)
+        seen = browser.open_series(
+            made.StudyInstanceUID,
+            made.SeriesDescription,
+            made.SeriesInstanceUID,
+            "elsewhere-seg",
+            OPENS["seg"],
+        )
+        assert seen.fine, seen
+        assert OPENS["seg"](seen), seen
+        assert browser.strangers == []
