@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, Select, exists, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from xrv_node.index import matching
 from xrv_node.index.index import Index
-from xrv_node.index.levels import LEVELS, Level
+from xrv_node.index.levels import Level
 from xrv_node.index.matching import Condition, QueryError
 from xrv_node.index.rows import unpacked
 from xrv_node.index.tables import HeaderRow, InstanceRow, SeriesRow, StudyRow, TextRow
@@ -96,14 +96,14 @@ def page(index: Index, query: Query) -> Page:
     QueryError
         When a value cannot be understood; it names the attribute.
     """
-    wanted = _matching(query)
+    parts = _parts(query)
     with index.read() as db:
+        often = bool(parts) and all(part.is_frequent(db) for part in parts)
+        wanted = _matching(query.level, [part.walked if often else part.searched for part in parts])
         ids: list[int] = list(db.scalars(wanted.limit(query.limit + 1).offset(query.offset)))
-        more = len(ids) > query.limit
         total = query.offset + len(ids)
-        if more or (query.offset and not ids):
-            everything = wanted.order_by(None).subquery()
-            total = db.scalar(select(func.count()).select_from(everything)) or 0
+        if len(ids) > query.limit or (query.offset and not ids):
+            total = _count(db, query.level, parts)
         return Page(_rows(db, query.level, ids[: query.limit]), total)
 
 
@@ -124,52 +124,91 @@ def series_of(index: Index, studies: Sequence[int]) -> dict[int, list[dict[str, 
     return found
 
 
-def _matching(query: Query) -> Select[Any]:
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A condition: of the rows that are looked for, or of others, by which they are linked."""
+
+    searched: ColumnElement[bool]
+    """From its index to the rows: for what few rows meet."""
+    walked: ColumnElement[bool]
+    """From row to row in their order, whether it holds: for what many meet, of which a page is soon full."""
+    source: Select[Any]
+    """The ids of the rows, from its index alone; some may be there several times."""
+
+    def is_frequent(self, db: Session) -> bool:
+        """Whether many rows meet it, which so many steps tell."""
+        return db.scalar(self.source.limit(1).offset(_MANY)) is not None
+
+
+_MANY = 1000
+
+
+def _matching(level: Level, conditions: Sequence[ColumnElement[bool]]) -> Select[Any]:
     """The ids that match, in their order."""
-    table = _TABLES[query.level]
-    conditions = list(_conditions(query))
-    if query.level == "instance":
-        conditions.append(InstanceRow.listed.is_(True))
+    table = _TABLES[level]
     chosen = select(table.id).where(*conditions)
-    if query.level == "study":
+    if level == "study":
         return chosen.order_by(StudyRow.id.desc())
+    if level == "instance":
+        chosen = chosen.where(InstanceRow.listed.is_(True))
     return chosen.order_by(table.study_id.desc(), table.id)
 
 
-def _conditions(query: Query) -> list[ColumnElement[bool]]:
-    """Those of one level hold for one row of it."""
-    of_level: dict[Level, list[ColumnElement[bool]]] = {level: [] for level in LEVELS}
+def _count(db: Session, level: Level, parts: Sequence[_Part]) -> int:
+    if len(parts) == 1 and level == "study":
+        ids = parts[0].source.distinct()
+    else:
+        ids = _matching(level, [part.searched for part in parts]).order_by(None)
+    return db.scalar(select(func.count()).select_from(ids.subquery())) or 0
+
+
+def _parts(query: Query) -> list[_Part]:
+    """The conditions; those on rows of one other level hold for one row of it."""
+    own: list[_Part] = []
+    others: dict[Level, list[ColumnElement[bool]]] = {}
     for keyword, value in query.keys.items():
         wanted = KEYS[keyword]
         try:
-            of_level[wanted.level] += _of_key(keyword, wanted, value)
+            if wanted.level == query.level:
+                own += _of_key(keyword, wanted, value)
+            else:
+                found = others.setdefault(wanted.level, [])
+                found += [part.searched for part in _of_key(keyword, wanted, value)]
         except QueryError as error:
             raise QueryError(f"{keyword}: {error}") from None
-    found = []
-    for level, conditions in of_level.items():
-        if conditions and level == query.level:
-            found += conditions
-        elif conditions:
-            found.append(_linked(query.level, level, conditions))
-    return found
+    return own + [
+        _of_level(query.level, level, conditions) for level, conditions in others.items() if conditions
+    ]
 
 
-def _of_key(keyword: str, wanted: Key, value: str) -> list[ColumnElement[bool]]:
+def _of_key(keyword: str, wanted: Key, value: str) -> list[_Part]:
+    """What a key asks of rows of its level."""
+    own = _TABLES[wanted.level].id
     if keyword == "ModalitiesInStudy":
         one = wanted.match(SeriesRow.modality, value)
-        return [] if one is None else [StudyRow.id.in_(select(SeriesRow.study_id).where(one))]
+        return [] if one is None else [_linked(own, SeriesRow.study_id, [one])]
     if wanted.column is not None:
         one = wanted.match(wanted.column, value)
-        return [] if one is None else [one]
-    own, of = (
-        (StudyRow.id, TextRow.study_id) if wanted.level == "study" else (SeriesRow.id, TextRow.series_id)
-    )
+        if one is None:
+            return []
+        if wanted.match is matching.number:
+            return [_Part(one, one, select(own).where(one))]
+        unaided = wanted.match(wanted.column.concat(""), value)  # no index knows this expression
+        return [_Part(one, one if unaided is None else unaided, select(own).where(one))]
+    of = TextRow.study_id if wanted.level == "study" else TextRow.series_id
     groups = value.split("=") if wanted.match is matching.name else [value]
     matches = [wanted.match(TextRow.text, group) for group in groups]
-    return [own.in_(select(of).where(TextRow.keyword == keyword, one)) for one in matches if one is not None]
+    return [_linked(own, of, [TextRow.keyword == keyword, one]) for one in matches if one is not None]
 
 
-def _linked(of: Level, other: Level, conditions: Sequence[ColumnElement[bool]]) -> ColumnElement[bool]:
+def _linked(
+    own: InstrumentedAttribute[Any], of: InstrumentedAttribute[Any], conditions: Sequence[ColumnElement[bool]]
+) -> _Part:
+    ids = select(of).where(*conditions)
+    return _Part(own.in_(ids), exists().where(of == own, *conditions), ids)
+
+
+def _of_level(of: Level, other: Level, conditions: Sequence[ColumnElement[bool]]) -> _Part:
     """What is in, or has in it, a row of another level that meets conditions."""
     table, own = _TABLES[other], _TABLES[of]
     listed = [InstanceRow.listed.is_(True)] if other == "instance" else []
@@ -179,8 +218,7 @@ def _linked(of: Level, other: Level, conditions: Sequence[ColumnElement[bool]]) 
     else:
         here = own.id if of == "series" else own.series_id
         there = table.id if other == "series" else table.series_id
-    found: ColumnElement[bool] = here.in_(select(there).where(*conditions, *listed))
-    return found
+    return _linked(here, there, [*conditions, *listed])
 
 
 def _rows(db: Session, level: Level, ids: Sequence[int]) -> list[Found]:

@@ -47,8 +47,9 @@ class StudyRow(Base):
 
     __tablename__ = "index_study"
 
-    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    """The audit database's: an index that is made anew has the same order."""
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False, index=True)
+    """The audit database's: an index that is made anew has the same order. It has an index of its own, which
+    is walked to a page far down without what the rows hold."""
     study_instance_uid: Mapped[str] = mapped_column(String(64), unique=True)
     study_date: Mapped[str | None] = mapped_column(index=True)
     study_time: Mapped[str | None] = mapped_column(index=True)

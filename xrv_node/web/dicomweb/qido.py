@@ -18,14 +18,14 @@ from xrv_node.index.query import Found, Page, Query
 from xrv_node.spool import is_uid
 from xrv_node.web import node
 from xrv_node.web.dicomweb import address, parameters
+from xrv_node.web.dicomweb.accept import Offer, negotiate
 from xrv_node.web.dicomweb.extra import Extra
 from xrv_node.web.dicomweb.parameters import Parameters
 from xrv_node.web.problem import Problem
 
 router = APIRouter()
 
-JSON = "application/dicom+json"
-MEDIA_TYPES = (JSON, "application/json")
+_OFFERS = (Offer("application/dicom+json"), Offer("application/json"))
 
 _RETRIEVE = f'"{RETRIEVE_URL}":{{"vr":"UR","Value":["'
 """What stands before each Retrieve URL; no text of an object can hold its quotes."""
@@ -72,7 +72,7 @@ def instances_of_series(request: Request, study: str, series: str) -> Response:
 def _answer(request: Request, level: Level, within: dict[str, str]) -> Response:
     if not all(map(is_uid, within.values())):
         raise Problem(HTTPStatus.BAD_REQUEST, "the address holds what is no UID (PS3.5 section 9.1)")
-    media_type = _acceptable(request)
+    media_type = negotiate(request, _OFFERS).media_type
     asked = parameters.read(request.query_params.multi_items())
     if any(keyword in asked.keys for keyword in within):
         raise Problem(HTTPStatus.BAD_REQUEST, "the address names the study or series already")
@@ -90,31 +90,6 @@ def _answer(request: Request, level: Level, within: dict[str, str]) -> Response:
         raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, says, after) from error
     service = address.service(request)
     return _response(text.replace(_RETRIEVE, _RETRIEVE + _quoted(service)), media_type, page, asked, service)
-
-
-def _acceptable(request: Request) -> str:
-    """The media type to answer with, by the query parameter or the header (PS3.18 8.7.5)."""
-    asked = request.query_params.getlist("accept") or request.headers.getlist("accept") or ["*/*"]
-    wanted: dict[str, float] = {}
-    for part in ",".join(asked).split(","):
-        name, *options = (piece.strip().lower() for piece in part.split(";"))
-        weight = next((option[2:] for option in options if option.startswith("q=")), "1")
-        wanted[name] = max(_weight(weight), wanted.get(name, 0.0))
-    best = {
-        media: next((wanted[r] for r in (media, "application/*", "*/*") if r in wanted), 0.0)
-        for media in MEDIA_TYPES
-    }
-    chosen = max(MEDIA_TYPES, key=lambda media: best[media])
-    if not best[chosen]:
-        raise Problem(HTTPStatus.NOT_ACCEPTABLE, f"searches are answered as {' or '.join(MEDIA_TYPES)}")
-    return chosen
-
-
-def _weight(text: str) -> float:
-    try:
-        return min(max(float(text), 0.0), 1.0)
-    except ValueError:
-        return 0.0
 
 
 def _response(text: str, media_type: str, page: Page, asked: Parameters, service: str) -> Response:

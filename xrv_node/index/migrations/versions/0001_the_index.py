@@ -87,6 +87,7 @@ UNIQUE: dict[str, list[tuple[str, ...]]] = {
 
 INDEXES: dict[str, list[tuple[str, ...]]] = {
     "study": [
+        ("id",),
         ("study_date",),
         ("study_time",),
         ("accession_number",),
