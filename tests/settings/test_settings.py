@@ -11,6 +11,7 @@ import pytest
 from xrv_node import settings
 from xrv_node.errors import ConfigError
 from xrv_node.result_kinds import KINDS
+from xrv_node.settings.access import OidcSection
 from xrv_node.settings.alerts import Alert
 from xrv_node.settings.destinations import (
     Destination,
@@ -49,7 +50,7 @@ def test_the_default_file_names_every_key() -> None:
         if name in ("destinations", "peers", "archives", "alerts", "priority"):
             continue
         # A table that is not there by default is an example in the comments.
-        keys = {f.alias or k for k, f in type(section).model_fields.items() if k != "tls"}
+        keys = {f.alias or k for k, f in type(section).model_fields.items() if k not in ("tls", "oidc")}
         assert set(table[name]) == keys, name
 
 
@@ -81,6 +82,15 @@ def test_the_example_of_tls_in_the_default_file_is_good(tmp_path: Path) -> None:
     tls = load(tmp_path, "[receive.tls]" + text).receive.tls
     assert tls is not None
     assert (tls.certificate, tls.ca) == (tmp_path / "node.crt", tmp_path / "senders.crt")
+
+
+def test_the_example_of_a_sign_in_in_the_default_file_is_good(tmp_path: Path) -> None:
+    example = settings.default_text().split("# [web.oidc]")[1].split("\n\n")[0]
+    text = "\n".join(line.removeprefix("#").strip() for line in example.splitlines())
+    oidc = load(tmp_path, "[web.oidc]" + text).web.oidc
+    assert oidc is not None
+    assert set(oidc.model_fields_set) == set(OidcSection.model_fields)
+    assert oidc.client_secret_file == tmp_path / "secret.txt"
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -65,14 +66,21 @@ def _certificates(settings: Settings) -> Found:
 def _tls_tables(settings: Settings) -> Iterator[tuple[str, TlsSection | TlsClientSection]]:
     peers = ((one.key, one) for one in (*settings.destinations, *settings.archives))
     alerts = ((f"alerts.{a.name}", a) for a in settings.alerts)
-    for table, section in (("receive", settings.receive), ("audit", settings.audit), *peers, *alerts):
+    for table, section in (
+        *(("receive", settings.receive), ("audit", settings.audit), ("web", settings.web)),
+        *((("web.oidc", settings.web.oidc),) if settings.web.oidc else ()),
+        *peers,
+        *alerts,
+    ):
         for key, value in section:
             if isinstance(value, TlsSection | TlsClientSection):
                 yield f"{table}.{key}", value
 
 
 def _secrets(settings: Settings) -> Found:
-    files = [("web.token_file", settings.web.token_file)]
+    web = settings.web
+    files = [("web.token_file", web.token_file)]
+    files += [("web.oidc.client_secret_file", web.oidc.client_secret_file)] if web.oidc else []
     for one in (*settings.destinations, *settings.archives):
         if not isinstance(one, HttpService):
             continue
@@ -114,6 +122,9 @@ def _extras(settings: Settings) -> Found:
     for one in settings.destinations:
         if isinstance(one, FhirDestination) and not fhir.installed():
             yield State.FAIL, f"destinations.{one.name}.kind: {fhir.MISSING}", fhir.REMEDY
+
+    if settings.web.oidc and find_spec("authlib") is None:
+        yield State.FAIL, "web.oidc: the package authlib is not installed", "pip install 'xrv-node[oidc]'"
 
 
 def _private(key: str, file: Path) -> Found:

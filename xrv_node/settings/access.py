@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, IPvAnyNetwork, model_validator
 
-from xrv_node.settings.section import Section
+from xrv_node.settings.section import PathOrEmpty, ProxyUrl, Section, is_loopback
+from xrv_node.settings.tls import TlsClientSection
 
 Role = Literal["sender", "viewer", "operator", "admin"]
 """What somebody may: a sender stores, a viewer reads, an operator does both and acts, an admin all."""
@@ -39,6 +41,32 @@ HostName = Annotated[str, AfterValidator(_host_name)]
 HeaderName = Annotated[str, AfterValidator(_header_name)]
 
 
+class OidcSection(Section):
+    """The site's own sign-in (OpenID Connect); that the table is there turns it on."""
+
+    issuer: str = Field(pattern=r"^https?://[^\s?#]+$")
+    client_id: str = Field(min_length=1)
+    client_secret_file: PathOrEmpty = None
+    """None: a public client, which shows a code verifier alone."""
+    scope: str = "openid profile"
+    name_claim: str = Field(default="preferred_username", min_length=1)
+    role_claim: str = "roles"
+    """Claims may lie within others, as ``realm_access.roles``."""
+    roles: dict[str, Role] = Field(default_factory=dict)
+    """What the words of that claim mean, beside the roles' own names."""
+    role: Role | Literal[""] = ""
+    """Of whom the claim gives none; empty: not let in."""
+    proxy: ProxyUrl | None = None
+    tls: TlsClientSection | None = None
+
+    @model_validator(mode="after")
+    def _secret(self) -> OidcSection:
+        host = urlsplit(self.issuer).hostname or ""
+        if self.issuer.startswith("http:") and not is_loopback(host):
+            raise ValueError("issuer: it vouches for people, so its address begins with https://")
+        return self
+
+
 class AccessSection(Section):
     """Who may come over HTTP. Nothing here opens anything but to this machine."""
 
@@ -58,6 +86,7 @@ class AccessSection(Section):
     """What the words of that header mean, groups for example; beside the roles' own names."""
     idle_minutes: int = Field(default=30, ge=1, le=1440)
     session_hours: int = Field(default=12, ge=1, le=720)
+    oidc: OidcSection | None = None
 
     @model_validator(mode="after")
     def _a_proxy_says_so(self) -> AccessSection:

@@ -15,9 +15,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from xrv_node.product import VERSION
 from xrv_node.web import api, health, pages
-from xrv_node.web.access import sign_in
+from xrv_node.web.access import oidc, sign_in
 from xrv_node.web.access.guard import guarded
 from xrv_node.web.access.headers import SafeHeaders
+from xrv_node.web.access.provider import Provider
 from xrv_node.web.connection import MAX_HEADER_BYTES
 from xrv_node.web.dicomweb import qido, stow, wado
 from xrv_node.web.dicomweb.address import PREFIX
@@ -49,6 +50,9 @@ def application(node: WebNode) -> FastAPI:
     app.state.registry = health.registry(node.settings, node.store)
     app.include_router(health.router)
     app.include_router(sign_in.router)
+    app.include_router(oidc.router)
+    app.state.ways = oidc.Ways()
+    app.state.provider = Provider(node.settings.web.oidc) if node.settings.web.oidc else None
     app.include_router(qido.router, prefix=PREFIX)
     app.include_router(wado.router, prefix=PREFIX)
     app.include_router(api.router, prefix="/api/v1")

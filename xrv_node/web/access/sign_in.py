@@ -53,8 +53,8 @@ def page(request: Request, next: Annotated[str, Query(max_length=2048)] = "/") -
     if cookie:
         with node.store.read() as db:
             if sessions.find(db, node.settings.web, cookie):
-                return RedirectResponse(_within(next), HTTPStatus.SEE_OTHER)
-    return _page(request, next, "")
+                return RedirectResponse(within(next), HTTPStatus.SEE_OTHER)
+    return page_with(request, next, "")
 
 
 @router.get("/sign-in/style.css")
@@ -70,7 +70,7 @@ async def sign_in(request: Request) -> Response:
     onward = given.get("next", "/")
     shown, known = given.get("form", ""), request.cookies.get(_form_cookie(request), "")
     if not known or not hmac.compare_digest(shown.encode(), known.encode()):
-        return _page(request, onward, STALE, HTTPStatus.FORBIDDEN)
+        return page_with(request, onward, STALE, HTTPStatus.FORBIDDEN)
     return await run_in_threadpool(_sign_in, request, given, onward)
 
 
@@ -84,26 +84,26 @@ def sign_out(request: Request) -> Response:
             where = identity.address(request)
             trail.record(db, "user.signed_out", name=request.state.who.name, address=where)
     answer = RedirectResponse("/sign-in", HTTPStatus.SEE_OTHER)
-    secure = _is_secure(request)
+    secure = is_secure(request)
     answer.delete_cookie(_session_cookie(request), secure=secure, httponly=True, samesite="strict")
     return answer
 
 
 def _sign_in(request: Request, given: dict[str, str], onward: str) -> Response:
     node, where = nodes.of(request), identity.address(request)
-    if not _may_ask(request):
-        return _page(request, onward, NO_TLS, HTTPStatus.FORBIDDEN)
+    if not may_ask(request):
+        return page_with(request, onward, NO_TLS, HTTPStatus.FORBIDDEN)
     name = given.get("name", "").strip().lower()[: users.MOST_LETTERS]
     throttles = _throttles(request)
     if wait := throttles.wait(where, name):
         says = f"Too many tries: wait {round(wait / 60) or 1} minutes."
-        answer = _page(request, onward, says, HTTPStatus.TOO_MANY_REQUESTS)
+        answer = page_with(request, onward, says, HTTPStatus.TOO_MANY_REQUESTS)
         answer.headers["Retry-After"] = str(round(wait) + 1)
         return answer
     user = users.check(node.store, name, given.get("password", ""))
     if user is None:
         _record_failure(node, where, name)
-        return _page(request, onward, WRONG, HTTPStatus.UNAUTHORIZED)
+        return page_with(request, onward, WRONG, HTTPStatus.UNAUTHORIZED)
     throttles.name.forget(name)
     return _welcome(request, node, user, given["password"], onward)
 
@@ -114,8 +114,8 @@ def _welcome(request: Request, node: WebNode, user: WebUser, password: str, onwa
         made = sessions.begin(db, node.settings.web, user.name, user.role, user.id)  # type: ignore[arg-type]
         where = identity.address(request)
         trail.record(db, "user.signed_in", by=user.name, name=user.name, role=user.role, address=where)
-    answer = RedirectResponse(_within(onward), HTTPStatus.SEE_OTHER)
-    _set(answer, request, _session_cookie(request), made)
+    answer = RedirectResponse(within(onward), HTTPStatus.SEE_OTHER)
+    set_session(answer, request, made)
     return answer
 
 
@@ -127,11 +127,17 @@ def _record_failure(node: WebNode, where: str, name: str) -> None:
     node.repeats.record("user.refused", peer=where, key=why, address=where, way="password", **known)
 
 
-def _page(request: Request, onward: str, says: str, status: HTTPStatus = HTTPStatus.OK) -> Response:
+def page_with(request: Request, onward: str, says: str, status: HTTPStatus = HTTPStatus.OK) -> Response:
+    """The page, with what went wrong, if anything did."""
     form = secrets.token_urlsafe(16)
-    may = _may_ask(request)
+    may = may_ask(request)
     text = render(
-        "access/sign_in.html", says=says if may else NO_TLS, open=may, form=form, next=_within(onward)
+        "access/sign_in.html",
+        says=says if may else NO_TLS,
+        open=may,
+        elsewhere=request.app.state.provider is not None,
+        form=form,
+        next=within(onward),
     )
     answer = HTMLResponse(text, status)
     if status is HTTPStatus.UNAUTHORIZED:
@@ -140,30 +146,36 @@ def _page(request: Request, onward: str, says: str, status: HTTPStatus = HTTPSta
     return answer
 
 
+def set_session(answer: Response, request: Request, made: str) -> None:
+    """Let the browser keep the cookie of a session."""
+    _set(answer, request, _session_cookie(request), made)
+
+
 def _set(answer: Response, request: Request, name: str, value: str, seconds: int | None = None) -> None:
     answer.set_cookie(
-        name, value, seconds, secure=_is_secure(request), httponly=True, samesite="strict", path="/"
+        name, value, seconds, secure=is_secure(request), httponly=True, samesite="strict", path="/"
     )
 
 
-def _within(onward: str) -> str:
+def within(onward: str) -> str:
     """A path of ours; anything else, which may lead to another host, is the first page."""
     good = onward.startswith("/") and not onward.startswith(("//", "/\\")) and onward.isprintable()
     return onward if good and "\\" not in onward and "?" not in onward else "/"
 
 
-def _may_ask(request: Request) -> bool:
+def may_ask(request: Request) -> bool:
     """Whether a password crosses no network in clear; from a browser to its own machine it does not."""
     asked = request.url.hostname or ""
-    return _is_secure(request) or is_loopback(identity.address(request)) or is_loopback(asked)
+    return is_secure(request) or is_loopback(identity.address(request)) or is_loopback(asked)
 
 
-def _is_secure(request: Request) -> bool:
+def is_secure(request: Request) -> bool:
+    """Whether it came by TLS, to us or to a trusted proxy."""
     return bool(request.scope["scheme"] == "https")
 
 
 def _session_cookie(request: Request) -> str:
-    return sessions.SECURE if _is_secure(request) else sessions.PLAIN
+    return sessions.SECURE if is_secure(request) else sessions.PLAIN
 
 
 def _form_cookie(request: Request) -> str:
