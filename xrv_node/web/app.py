@@ -8,7 +8,6 @@ from typing import cast
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import PlainTextResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -22,12 +21,13 @@ from xrv_node.web.access.provider import Provider
 from xrv_node.web.connection import MAX_HEADER_BYTES
 from xrv_node.web.dicomweb import qido, stow, wado
 from xrv_node.web.dicomweb.address import PREFIX
+from xrv_node.web.document import Described
 from xrv_node.web.node import WebNode
-from xrv_node.web.problem import Problem
+from xrv_node.web.problem import Problem, refusal
 
 log = structlog.get_logger("web")
 
-_BROKEN = "the node could not answer; see the log\n"
+_BROKEN = "the node could not answer; see the log"
 
 
 def application(node: WebNode) -> FastAPI:
@@ -38,7 +38,7 @@ def application(node: WebNode) -> FastAPI:
     ConfigError
         When the file of ``[web] token_file`` cannot be read or is empty.
     """
-    app = FastAPI(
+    app = Described(
         title="xrv-node",
         version=VERSION,
         openapi_url="/api/v1/openapi.json",
@@ -53,11 +53,11 @@ def application(node: WebNode) -> FastAPI:
     app.include_router(oidc.router)
     app.state.ways = oidc.Ways()
     app.state.provider = Provider(node.settings.web.oidc) if node.settings.web.oidc else None
-    app.include_router(qido.router, prefix=PREFIX)
-    app.include_router(wado.router, prefix=PREFIX)
+    app.include_router(qido.router, prefix=PREFIX, include_in_schema=False)
+    app.include_router(wado.router, prefix=PREFIX, include_in_schema=False)
     app.include_router(api.router, prefix="/api/v1")
     app.include_router(pages.router)
-    app.include_router(stow.router, prefix=PREFIX)
+    app.include_router(stow.router, prefix=PREFIX, include_in_schema=False)
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _misunderstood)
@@ -82,7 +82,7 @@ class _Bounded:
         size += sum(len(name) + len(value) for name, value in scope["headers"])
         if size > MAX_HEADER_BYTES:
             status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
-            answer = PlainTextResponse(f"a header has at most {MAX_HEADER_BYTES >> 10} KB\n", status)
+            answer = refusal(scope["path"], status, f"a header has at most {MAX_HEADER_BYTES >> 10} KB")
             await answer(scope, receive, send)
             return
         if scope["path"] != "/" and scope["path"].endswith("/"):
@@ -102,22 +102,22 @@ class _Bounded:
             log.exception("could not answer", path=scope["path"])
             if begun:
                 raise  # the server cuts what was begun, so that no half looks whole
-            answer = PlainTextResponse(_BROKEN, HTTPStatus.SERVICE_UNAVAILABLE)
+            answer = refusal(scope["path"], HTTPStatus.SERVICE_UNAVAILABLE, _BROKEN)
             await answer(scope, receive, send)
 
 
-def _problem(_request: Request, error: Exception) -> Response:
+def _problem(request: Request, error: Exception) -> Response:
     problem = cast(Problem, error)
-    return PlainTextResponse(problem.text + "\n", problem.status, problem.headers)
+    return refusal(request.url.path, problem.status, problem.text, problem.headers)
 
 
-def _refused(_request: Request, error: Exception) -> Response:
-    refusal = cast(HTTPException, error)
-    return PlainTextResponse(f"{refusal.detail}\n", refusal.status_code, refusal.headers)
+def _refused(request: Request, error: Exception) -> Response:
+    refused = cast(HTTPException, error)
+    return refusal(request.url.path, refused.status_code, str(refused.detail), refused.headers)
 
 
-def _misunderstood(_request: Request, error: Exception) -> Response:
+def _misunderstood(request: Request, error: Exception) -> Response:
     """Which parameters are wrong and how, without what was sent."""
     wrong = cast(RequestValidationError, error).errors()
     says = "; ".join(f"{'.'.join(map(str, one['loc'][1:]))}: {one['msg']}" for one in wrong)
-    return PlainTextResponse(f"{says}\n", HTTPStatus.BAD_REQUEST)
+    return refusal(request.url.path, HTTPStatus.BAD_REQUEST, says)

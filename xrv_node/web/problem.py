@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from fastapi import Response
+from fastapi.responses import JSONResponse, PlainTextResponse
+
 
 class Problem(Exception):  # noqa: N818  # the word of RFC 9457
     """Ends a request with a status and a sentence.
@@ -24,3 +27,10 @@ class Problem(Exception):  # noqa: N818  # the word of RFC 9457
         self.status = status
         self.text = text
         self.headers = dict(headers or {})
+
+
+def refusal(path: str, status: int, text: str, headers: Mapping[str, str] | None = None) -> Response:
+    """Say why a request is not met: to programs of ``/api`` as a document, else as a line of text."""
+    if path.startswith("/api/"):
+        return JSONResponse({"detail": text}, status, headers)
+    return PlainTextResponse(f"{text}\n", status, headers)

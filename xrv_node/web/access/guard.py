@@ -13,7 +13,7 @@ import structlog
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import HTTPConnection
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from xrv_node.db import trail
@@ -24,6 +24,7 @@ from xrv_node.web.access.origins import is_foreign, known_host
 from xrv_node.web.access.roles import READING, RIGHTS, Right, least, needed
 from xrv_node.web.access.sightings import Sightings
 from xrv_node.web.node import WebNode
+from xrv_node.web.problem import refusal as refused
 from xrv_node.web.who import Who
 
 log = structlog.get_logger("web")
@@ -111,10 +112,10 @@ class _Meant:
             request.headers.get("host", ""), self._names
         ):
             says = "the address names another host: add the name to web.names if it is this node's"
-            return _answer(HTTPStatus.MISDIRECTED_REQUEST, says)
+            return refused(scope["path"], HTTPStatus.MISDIRECTED_REQUEST, says)
         if is_foreign(scope["method"], scope["scheme"], request.headers, self._origins):
             says = "a page of another site asks: add its origin to web.allowed_origins if it may"
-            return _answer(HTTPStatus.FORBIDDEN, says)
+            return refused(scope["path"], HTTPStatus.FORBIDDEN, says)
         return None
 
 
@@ -140,11 +141,12 @@ class Guard:
         if found is None:
             refusal = _unknown(request)
         elif right not in RIGHTS[found.who.role]:
-            refusal = _answer(HTTPStatus.FORBIDDEN, f"this needs the role {least(right)}")
+            refusal = refused(scope["path"], HTTPStatus.FORBIDDEN, f"this needs the role {least(right)}")
         elif found.cookie and scope["method"] not in READING:
             shown, receive = await _form_token(request, receive)
             if not hmac.compare_digest(shown.encode(), sessions.form_token(found.cookie).encode()):
-                refusal = _answer(HTTPStatus.FORBIDDEN, "the page is of another session: load it again")
+                says = "the page is of another session: load it again"
+                refusal = refused(scope["path"], HTTPStatus.FORBIDDEN, says)
         if found is None or refusal is not None:
             await (refusal or _unknown(request))(scope, receive, send)
             return
@@ -199,8 +201,4 @@ def _unknown(request: HTTPConnection) -> Response:
         return Response(headers={"Refresh": f"0; url={there}"}, media_type="text/html")
     wrong = ', error="invalid_token"' if identity.bearer(request) is not None else ""
     says = {"WWW-Authenticate": f'Bearer realm="xrv-node"{wrong}'}
-    return _answer(HTTPStatus.UNAUTHORIZED, "sign in, or show a token (Authorization: Bearer)", says)
-
-
-def _answer(status: HTTPStatus, says: str, headers: dict[str, str] | None = None) -> Response:
-    return PlainTextResponse(says + "\n", status, headers)
+    return refused(path, HTTPStatus.UNAUTHORIZED, "sign in, or show a token (Authorization: Bearer)", says)

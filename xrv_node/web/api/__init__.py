@@ -31,11 +31,11 @@ from xrv_node.web.api import (
     studies,
     trail,
 )
-from xrv_node.web.api.answer import ERRORS, Answer, ApiRoute, Items
+from xrv_node.web.api.answer import Answer, ApiRoute, Items
 from xrv_node.web.api.live import Live
 from xrv_node.web.node import of
 
-router = APIRouter(route_class=ApiRoute, responses=ERRORS, tags=["node"])
+router = APIRouter(route_class=ApiRoute, tags=["node"])
 
 MOST = 1000
 """Rows of one answer."""

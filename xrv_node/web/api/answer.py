@@ -25,13 +25,6 @@ class Items(TypedDict, Generic[T]):
     """What is in it."""
 
 
-class Wrong(TypedDict):
-    """Why something was not answered, or not done."""
-
-    detail: str
-    """In words."""
-
-
 class Answer(JSONResponse):
     """A document with a version, with times and reasons as the commands print them."""
 
@@ -61,12 +54,3 @@ class ApiRoute(APIRoute):
                 return JSONResponse({"detail": says}, status)
 
         return guarded
-
-
-ERRORS: dict[int | str, dict[str, Any]] = {
-    401: {"model": Wrong, "description": "Nobody is signed in"},
-    403: {"model": Wrong, "description": "Another role is needed"},
-    404: {"model": Wrong, "description": "There is none"},
-    409: {"model": Wrong, "description": "It cannot be done as things are"},
-}
-"""What every address may answer beside what was asked for."""
