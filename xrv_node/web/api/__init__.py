@@ -59,7 +59,7 @@ class Jobs(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    jobs: list[Annotated[int, Field(ge=0, lt=2**63)]] = Field(default_factory=list, max_length=MOST)
+    jobs: list[Annotated[int, Field(ge=0, lt=2**53)]] = Field(default_factory=list, max_length=MOST)
     """By number."""
     destination: str | None = Field(default=None, max_length=64)
     """All for this destination that are parked or wait."""
@@ -161,7 +161,7 @@ def get_jobs(
 
 
 @router.get("/jobs/{job}", response_model=JobHistory, summary="A job, with all that happened to it")
-def get_job(request: Request, job: Annotated[int, Field(ge=0, lt=2**63)]) -> Any:
+def get_job(request: Request, job: Annotated[int, Field(ge=0, lt=2**53)]) -> Any:
     return Answer(jobs.shown(of(request), job))
 
 
@@ -232,7 +232,7 @@ def post_check(request: Request, name: str) -> Any:
 
 @router.get("/events", response_class=EventSourceResponse, summary="The trail as it grows")
 async def get_events(
-    request: Request, last_event_id: Annotated[int | None, Header(ge=0, lt=2**63)] = None
+    request: Request, last_event_id: Annotated[int | None, Header(ge=0, lt=2**53)] = None
 ) -> AsyncIterator[ServerSentEvent]:
     async for event in reader(request).listen(last_event_id):
         yield event
