@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from analysed import Networks, Site, image
+from in_process import told
 from made import SECRET, incoming, radiograph
 from pydicom import Dataset
 from retained import age, done
@@ -298,8 +299,7 @@ def test_a_trail_that_was_cut_behind_the_index_is_no_hole(site: Site, index: Ind
 def test_doctor_compares_and_a_rebuild_settles_it(site: Site, index: Index, spool: Spool) -> None:
     take(site, small(1), small(2))
     catch_up(index, site)
-    (_, uri) = ("", f"sqlite:///{spool.root / 'audit.sqlite'}")
-    node = Examined(Settings(node={"data_dir": spool.root}, database={"url": uri}), site.store, fix=False)
+    node = Examined(Settings(node={"data_dir": spool.root}), site.store, fix=False)
     ((state, says, _),) = checked.index(node)
     assert (state, says) == ("ok", "the index has all 2 objects of the record")
     with site.store.begin() as db:  # behind the trail's back
@@ -307,13 +307,26 @@ def test_doctor_compares_and_a_rebuild_settles_it(site: Site, index: Index, spoo
     ((state, says, remedy),) = checked.index(node)
     assert (state, says) == ("fail", "the index lacks 1 objects of the record and has 1 that are not in it")
     assert "index rebuild" in remedy
-    told: list[tuple[int, int]] = []
-    follow.rebuild(index, site.store, spool, lambda *done: told.append(done))
-    assert told == [(1, 1)]
+    seen: list[tuple[int, int]] = []
+    follow.rebuild(index, site.store, spool, lambda *done: seen.append(done))
+    assert seen == [(1, 1)]
     assert next(checked.index(node))[0] == "ok"
     index.close()
     (spool.root / "index.sqlite").write_bytes(b"nonsense" * 999)
     assert next(checked.index(node))[0] == "warn"
+
+
+def test_the_command_makes_it_anew(site: Site, spool: Spool) -> None:
+    take(site, small(1), small(1, 2))
+    config = spool.root / "node.toml"
+    config.write_text(
+        f'[node]\ndata_dir = "."\n[database]\nurl = "sqlite:///{spool.root / "audit.sqlite"}"\n'
+    )
+    assert json.loads(told("index", "rebuild", "--config", config, "--json"))["objects"] == 2
+    assert told("index", "rebuild", "--config", config) == "2 objects are in the index\n"
+    index = opened(spool)
+    assert uids(index, 2) == ["1.2.3.2.1.1"]
+    index.close()
 
 
 def test_a_page_of_studies(site: Site, index: Index) -> None:

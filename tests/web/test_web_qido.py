@@ -5,7 +5,9 @@ from __future__ import annotations
 import http.client
 import json
 import shutil
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from pydicom import Dataset
 from pydicom.datadict import tag_for_keyword
 
 from xrv_node.db.store import Store
+from xrv_node.index import index as index_module
 from xrv_node.index.levels import ANSWERS
 from xrv_node.index.query import KEYS
 from xrv_node.receive import intake
@@ -62,6 +65,7 @@ class Client:
     """A node over HTTP, and what it is asked."""
 
     port: int
+    node: WebNode
 
     @property
     def service(self) -> str:
@@ -114,7 +118,7 @@ def client(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> It
     settings = Settings(node={"data_dir": root}, web={"port": 0})
     node = WebNode(settings, store, spool)
     with web.start(node) as server:
-        yield Client(server.server_port)
+        yield Client(server.server_port, node)
     node.index.close()
     store.close()
 
@@ -348,6 +352,25 @@ def test_every_key_can_be_asked_for_by_keyword_and_by_tag(client: Client) -> Non
         for names in (KEYS, [f"{tag_for_keyword(keyword):08X}" for keyword in KEYS]):
             status, body, headers = client.ask(f"{path}?" + "&".join(f"{name}=" for name in names))
             assert (status, "warning" in dict(headers)) == (200, False), body
+
+
+def test_an_index_that_is_removed_is_made_anew_and_one_that_is_locked_is_503(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = client.node
+    file = node.settings.index_file
+    for path in file.parent.glob("index.sqlite*"):
+        path.unlink()
+    assert client.studies() == [4, 3, 2, 1]
+
+    monkeypatch.setattr(index_module, "BUSY_SECONDS", 0)
+    node.index.renew()
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        status, body, headers = client.ask("/studies")
+    assert (status, body) == (503, b"the database is locked at present\n")
+    assert dict(headers)["retry-after"] == "5"
+    assert client.studies() == [4, 3, 2, 1]
 
 
 def test_dicomweb_client_searches(client: Client) -> None:

@@ -17,8 +17,21 @@ from xrv_node.web.dicomweb.parameters import Parameters
 
 Answer = dict[str, Any]
 
+MOST_READ = 200
+"""Objects in one answer whose whole headers are read for it: one may have megabytes."""
 _MOST_VALUES = 100
 """Of a series' attribute that is asked for of its study."""
+
+
+def reads_headers(level: Level, asked: Parameters) -> bool:
+    """Whether what is asked for stands in the headers of the objects alone."""
+    named = {*asked.fields, *asked.matched} - _always(level)
+    of_objects = any(levels.level_of(tag) == "instance" for tag in named)
+    return level == "instance" and (asked.everything or of_objects)
+
+
+def _always(level: Level) -> set[str]:
+    return {RETRIEVE_URL, CHARACTER_SET, *map(levels.key, ANSWERS[level])}
 
 
 class Extra:
@@ -27,17 +40,16 @@ class Extra:
 
     def __init__(self, index: Index, page: Page, level: Level, asked: Parameters) -> None:
         self._level, self._everything = level, asked.everything
-        always = {RETRIEVE_URL, CHARACTER_SET, *map(levels.key, ANSWERS[level])}
+        always = _always(level)
         named = [tag for tag in dict.fromkeys(asked.fields) if tag not in always]
         asked.ignored += [keyword_for_tag(tag) or tag for tag in named if not self._has(tag)]
         matched = [tag for tag in asked.matched if tag not in always]
         self._tags = [tag for tag in (*named, *matched) if self._has(tag)]
-        below = {levels.level_of(tag) for tag in self._tags}
         self._headers: Mapping[int, Answer] = {}
         self._series: Mapping[int, Sequence[Answer]] = {}
-        if level == "instance" and (self._everything or "instance" in below):
+        if reads_headers(level, asked):
             self._headers = query.headers(index, [one.instance.id for one in page.found if one.instance])
-        if level == "study" and "series" in below:
+        if level == "study" and any(levels.level_of(tag) == "series" for tag in self._tags):
             self._series = query.series_of(index, [one.study.id for one in page.found])
 
     def __bool__(self) -> bool:

@@ -19,7 +19,7 @@ from xrv_node.spool import is_uid
 from xrv_node.web import node
 from xrv_node.web.dicomweb import address, parameters
 from xrv_node.web.dicomweb.accept import Offer, negotiate
-from xrv_node.web.dicomweb.extra import Extra
+from xrv_node.web.dicomweb.extra import MOST_READ, Extra, reads_headers
 from xrv_node.web.dicomweb.parameters import Parameters
 from xrv_node.web.problem import Problem
 
@@ -76,7 +76,8 @@ def _answer(request: Request, level: Level, within: dict[str, str]) -> Response:
     asked = parameters.read(request.query_params.multi_items())
     if any(keyword in asked.keys for keyword in within):
         raise Problem(HTTPStatus.BAD_REQUEST, "the address names the study or series already")
-    here, wanted = node.of(request), Query(level, asked.keys | within, asked.limit, asked.offset)
+    most = MOST_READ if reads_headers(level, asked) else asked.limit
+    here, wanted = node.of(request), Query(level, asked.keys | within, min(asked.limit, most), asked.offset)
     try:
         follow.catch_up(here.index, here.store, here.spool)
         page = query.page(here.index, wanted)
