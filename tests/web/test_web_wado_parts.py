@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from email import message_from_bytes
 from email.policy import HTTP
 from io import BytesIO
@@ -16,19 +18,24 @@ from hypothesis import strategies as st
 from pydicom import Dataset, dcmread, dcmwrite
 from pydicom.dataset import FileMetaDataset
 from pydicom.encaps import encapsulate, encapsulate_extended
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import (
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    RLELossless,
 )
-from wado_site import CODED, scene, small
+from wado_site import CODED, NATIVE, as_bytes, scene, small
 
 from xrv_node.errors import ImageError
-from xrv_node.web.dicomweb import frames, picture, recode
+from xrv_node.web.dicomweb import bulk, document, frames, picture, recode, segmented
 from xrv_node.web.dicomweb.accept import ranges
-from xrv_node.web.dicomweb.body import Body, of_bytes
+from xrv_node.web.dicomweb.body import Body, BrokenOffError, of_bytes
 from xrv_node.web.dicomweb.multipart_out import quoted, related
 
 FRAMES = np.stack([scene(), scene()[::-1], scene()[:, ::-1]])
@@ -222,3 +229,53 @@ def test_what_is_no_picture_is_said(tmp_path: Path) -> None:
         picture.picture(frames.locate(kept(made, tmp_path, ExplicitVRLittleEndian), "short"), 0)
     with pytest.raises(ImageError):
         frames.native(frames.locate(kept(made, tmp_path, ExplicitVRLittleEndian), "short"), 0, "")
+
+
+EDITS = st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=6)
+SYNTAXES = (*NATIVE, JPEG2000Lossless, JPEGLosslessSV1, JPEGLSLossless, RLELossless)
+
+
+def whole(syntax: str) -> tuple[bytes, bytes]:
+    """Meta information and data set."""
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID, meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = (
+        syntax,
+        "1.2",
+        "1.2",
+    )
+    buffer = DicomBytesIO()
+    write_file_meta_info(buffer, meta)
+    return bytes(128) + b"DICM" + buffer.getvalue(), as_bytes(rich(), syntax)
+
+
+WHOLE = {syntax: whole(syntax) for syntax in SYNTAXES}
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.sampled_from(SYNTAXES), EDITS, st.floats(0.5, 1), st.booleans())
+def test_a_damaged_file_is_said_to_be_one(
+    tmp_path_factory: pytest.TempPathFactory,
+    syntax: str,
+    edits: list[tuple[float, int]],
+    left: float,
+    header: bool,
+) -> None:
+    meta, data = WHOLE[syntax][0], bytearray(WHOLE[syntax][1])
+    for where, value in edits:  # more of them in the header, where more depends on each
+        data[int(where * min(len(data), 900 if header else len(data)))] = value
+    file = tmp_path_factory.getbasetemp() / "damaged.dcm"
+    file.write_bytes(meta + data[: int(len(data) * left)])
+    frames.locate.cache_clear()
+    steps: tuple[Callable[[], object], ...] = (
+        lambda: b"".join(recode.recoded(file, "", syntax).chunks()),
+        lambda: document.page(file, syntax),
+        lambda: document.pdf(file, syntax),
+        lambda: bulk.element(file, syntax, "00281201"),
+        lambda: b"".join(frames.native(frames.locate(file, ""), 0, "").chunks()),
+        lambda: frames.stored(frames.locate(file, ""), 0),
+        lambda: picture.picture(frames.locate(file, ""), 0),
+        lambda: segmented.read(frames.locate(file, "")),
+    )
+    for step in steps:
+        with suppress(ImageError, BrokenOffError):
+            step()

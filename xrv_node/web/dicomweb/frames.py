@@ -36,6 +36,8 @@ PIXEL_DATA = 0x7FE00010
 _KEPT = 512
 """Files whose frames are remembered: a viewer asks for those of one file one by one."""
 _MOST_FRAMES = 1 << 20
+_CELLS = (1, 2, 4, 8)
+"""Bytes of a sample."""
 
 at_once = threading.BoundedSemaphore(max(os.cpu_count() or 1, 2))
 """Of images that are decoded: each takes several times its pixels."""
@@ -111,7 +113,7 @@ def locate(path: Path, _sha256: str) -> Frames:
         pixels.offset is not None,
         pixels.length,
         _samples(header) * allocated,
-        max(allocated // 8, 2 if pixels.vr == "OW" else 1),
+        max(allocated // 8 if allocated // 8 in _CELLS else 1, 2 if pixels.vr == "OW" else 1),
         tables if isinstance(tables[0], bytes) and isinstance(tables[1], bytes) else None,
     )
 
@@ -179,13 +181,7 @@ def native(frames: Frames, index: int, media_type: str) -> Body:
 
 
 def value(frames: Frames) -> Iterator[bytes]:
-    """Yield uncompressed pixel data as a whole, little endian.
-
-    Raises
-    ------
-    BrokenOffError
-        If the file is gone, or ends before they do.
-    """
+    """Yield uncompressed pixel data as a whole, little endian; BrokenOffError where they end too early."""
     left = frames.length
     try:
         with _value(frames) as file:
@@ -221,7 +217,8 @@ def decoded(frames: Frames, index: int) -> tuple[NDArray[np.integer], coded.Deco
     samples, bits = found.samples, found.stored
     if bits.lossy and bits.high_bit == bits.bits_stored - 1:
         samples = np.clip(samples, bits.low, bits.high)  # a mask would turn what rings over white into black
-    size = max(said.stored.bits_allocated // 8, samples.dtype.itemsize)
+    allocated = said.stored.bits_allocated // 8
+    size = max(allocated if allocated in _CELLS else 1, samples.dtype.itemsize)
     return np.ascontiguousarray(samples, f"<{samples.dtype.kind}{size}"), found
 
 

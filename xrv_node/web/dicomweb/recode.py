@@ -22,6 +22,7 @@ from pydicom.uid import (
 
 from xrv_node.errors import ImageError
 from xrv_node.radiograph.elements import HEAD, PIXELS, UNDEFINED
+from xrv_node.radiograph.extent import Encoding, StrayError, walk
 from xrv_node.radiograph.header import MAX_INFLATED_OBJECT, data_set, read_header
 from xrv_node.reasons import Reason
 from xrv_node.web.dicomweb import frames as located
@@ -30,6 +31,8 @@ from xrv_node.web.dicomweb.explicit import encoded
 from xrv_node.web.dicomweb.frames import Frames, swapped
 
 _MEDIA_TYPE = f"application/dicom; transfer-syntax={ExplicitVRLittleEndian}"
+_SIGNATURES = 0xFFFAFFFA
+_MOST_FRAGMENTS = 1 << 20
 _TABLES = ("ExtendedOffsetTable", "ExtendedOffsetTableLengths")
 
 
@@ -48,8 +51,8 @@ def recoded(path: Path, sha256: str, syntax: str) -> Body:
     Returns
     -------
     Body
-        Inflated, or its pixel data decoded, a frame at a time. What stood behind compressed pixel data is
-        left out: padding, or a signature that is none any more.
+        Inflated, or its pixel data decoded, a frame at a time. Of decoded ones signatures are left out, which
+        would be none any more.
 
     Raises
     ------
@@ -58,7 +61,10 @@ def recoded(path: Path, sha256: str, syntax: str) -> Body:
         a later one cannot.
     """
     header = read_header(path)
-    prefix = _prefix(header.file_meta)
+    try:
+        prefix = _prefix(header.file_meta)
+    except Exception as error:  # bytes from outside: the parser has no error class of its own
+        raise ImageError(Reason("not-parsable")) from error
     if syntax == DeflatedExplicitVRLittleEndian:
         return Body(_MEDIA_TYPE, lambda: _inflated(path, prefix))
     try:
@@ -134,14 +140,14 @@ def _rewritten(path: Path, prefix: bytes, syntax: str, frames: Frames | None) ->
             yield encoded(_read(file, syntax))
     except BrokenOffError:
         raise
-    except Exception as error:  # bytes from outside: the parser has no error class of its own
+    except Exception as error:  # as above
         raise BrokenOffError(type(error).__name__) from error
 
 
 def _decoded(path: Path, prefix: bytes, syntax: str, frames: Frames) -> Body:
     samples, found = located.decoded(frames, 0)
     try:
-        header = whole_header(path, syntax)
+        header, behind = _around(path, syntax)
         for keyword in _TABLES:
             header.pop(keyword, None)
         if samples.ndim == 3:
@@ -160,11 +166,25 @@ def _decoded(path: Path, prefix: bytes, syntax: str, frames: Frames) -> Body:
         raise ImageError(Reason("too-many-pixels", size=f"{length} bytes", most="4 GiB"))
     first = samples.tobytes()
     head = _head(frames.tag, samples.dtype.itemsize, length)
-    size = len(start) + len(head) + length
-    return Body(_MEDIA_TYPE, lambda: _frames(start + head, first, frames), size)
+    size = len(start) + len(head) + length + len(behind)
+    return Body(_MEDIA_TYPE, lambda: _frames(start + head, first, frames, behind), size)
 
 
-def _frames(start: bytes, first: bytes, frames: Frames) -> Iterator[bytes]:
+def _around(path: Path, syntax: str) -> tuple[Dataset, bytes]:
+    """The header, and what is behind compressed pixel data, as it is sent."""
+    with data_set(path) as file:
+        header = _read(file, syntax)
+        file.read(HEAD)
+        try:
+            walk(file, UNDEFINED, "OB", Encoding(implicit=False, little=True), _MOST_FRAGMENTS)
+        except StrayError:  # it has no end
+            return header, b""
+        behind = _read(file, syntax)
+    behind.pop(_SIGNATURES, None)
+    return header, encoded(behind)
+
+
+def _frames(start: bytes, first: bytes, frames: Frames, behind: bytes) -> Iterator[bytes]:
     yield start
     yield first
     try:
@@ -175,7 +195,7 @@ def _frames(start: bytes, first: bytes, frames: Frames) -> Iterator[bytes]:
             yield data
     except ImageError as error:
         raise BrokenOffError(str(error)) from error
-    yield bytes(len(first) * frames.count % 2)
+    yield bytes(len(first) * frames.count % 2) + behind
 
 
 def _head(tag: int, word: int, length: int) -> bytes:
