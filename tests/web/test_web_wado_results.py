@@ -30,6 +30,7 @@ from xrv_node.result_kinds import KINDS
 from xrv_node.retention import purge
 from xrv_node.settings.web import WebSection
 from xrv_node.values import Analysis, AnalysisInput
+from xrv_node.web.dicomweb import frames as located
 
 MADE = sorted(set(KINDS) - {"gsps"})
 MARKUP = "<script>alert(1)</script>"
@@ -218,6 +219,32 @@ def test_where_a_file_ends_too_early_the_answer_has_no_end(site: WebSite) -> Non
     file.write_bytes(file.read_bytes()[:-300])
     with pytest.raises(http.client.IncompleteRead):
         site.ask("/studies/1.2.3.42")
+
+
+def test_a_file_that_goes_while_it_is_asked_for_is_gone(
+    site: WebSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = site.keep(small(1, 43, scene()), JPEG2000Lossless)
+    document = site.keep(small(1, 44, scene(), SOPClassUID="1.2.840.10008.5.1.4.1.1.88.22"))
+    site.ask(path(dataset))
+    site.ask(path(document))
+    looked = Path.exists
+    for study in ("1.2.3.43", "1.2.3.44"):
+        for file in (site.spool.root / "spool" / "inputs" / study).iterdir():
+            file.unlink()
+    located.locate.cache_clear()
+    for address in ("", "/frames/1", "/rendered", "/thumbnail", "/bulkdata/7FE00010", "/bulkdata/00080018"):
+        # it was there when it was looked up, and is not any more when it is opened
+        seen: list[Path] = []
+        monkeypatch.setattr(
+            Path, "exists", lambda file, seen=seen: looked(file) or bool(seen.append(file) or len(seen) == 1)
+        )
+        assert site.ask(f"{path(dataset)}{address}").status == 410, address
+    seen = []
+    monkeypatch.setattr(
+        Path, "exists", lambda file: looked(file) or bool(seen.append(file) or len(seen) == 1)
+    )
+    assert site.ask(f"{path(document)}/rendered").status == 410
 
 
 def test_what_retention_removed_is_gone(site: WebSite, results: dict[str, Dataset]) -> None:

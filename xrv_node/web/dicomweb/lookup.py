@@ -20,6 +20,7 @@ from xrv_node.web.node import WebNode
 from xrv_node.web.problem import Problem
 
 _BUSY_SECONDS = 5
+_GONE = "this instance was here and is no more: its file was removed"
 
 
 def entries(request: Request, study: str, series: str | None = None) -> list[Entry]:
@@ -57,7 +58,7 @@ def entry(request: Request, study: str, series: str, instance: str) -> Entry:
     if found is None:
         raise Problem(404, "no such instance")
     if found.purged or not found.path.exists():
-        raise Problem(410, "this instance was here and is no more: its file was removed")
+        raise Problem(410, _GONE)
     return found
 
 
@@ -67,12 +68,17 @@ def frames_of(found: Entry) -> Frames:
     Raises
     ------
     Problem
-        404 where it has none that can be found, with the reason.
+        404 where it has none that can be found, with the reason; 410 where the file is gone.
     """
     try:
         return located.locate(found.path, found.sha256)
     except ImageError as error:
-        raise Problem(404, f"no frames: {error}") from error
+        raise unreadable(found, 404, f"no frames: {error}") from error
+
+
+def unreadable(found: Entry, status: int, text: str) -> Problem:
+    """What to say of an object that could not be read: 410 where its file was removed meanwhile."""
+    return Problem(status, text) if found.path.exists() else Problem(410, _GONE)
 
 
 @contextmanager

@@ -26,6 +26,7 @@ _TAG = re.compile(r'"([^"]*)"')
 _GZIP_LEVEL = 1
 """A header shrinks to a seventh, by the highest level to an eighth."""
 _MOST_ENCODINGS = 16
+_VARY = "Accept, Accept-Encoding"
 _LEAST = 1 << 16
 
 
@@ -67,10 +68,9 @@ def respond(request: Request, body: Body, tag: str, status: int = 200, *, zipped
     Problem
         404 where its first bytes cannot be read, 410 where they are gone.
     """
-    headers = {"ETag": tag, "Vary": "Accept, Accept-Encoding"}
-    if _is_known(request, tag):
-        return Response(status_code=304, headers=headers)
-    headers["Content-Type"] = body.media_type
+    if known := unchanged(request, tag):
+        return known
+    headers = {"ETag": tag, "Vary": _VARY, "Content-Type": body.media_type}
     if body.part is not None and body.size is not None:
         headers["Accept-Ranges"] = "bytes"
         if asked := _range(request, body.size):
@@ -120,10 +120,12 @@ def _cut(body: Body, part: Callable[[int, int], Iterator[bytes]], begin: int, si
     return Body(body.media_type, lambda: part(begin, size), size)
 
 
-def _is_known(request: Request, tag: str) -> bool:
-    """Whether the client has it already, by the weak comparison (RFC 9110 13.1.2)."""
+def unchanged(request: Request, tag: str) -> Response | None:
+    """Return the answer to a client that has it already, by the weak comparison (RFC 9110 13.1.2)."""
     named = request.headers.get("if-none-match", "")
-    return named.strip() == "*" or tag[3:-1] in _TAG.findall(named)
+    if named.strip() != "*" and tag[3:-1] not in _TAG.findall(named):
+        return None
+    return Response(status_code=304, headers={"ETag": tag, "Vary": _VARY})
 
 
 def _range(request: Request, size: int) -> tuple[int, int] | None:

@@ -25,6 +25,7 @@ from pydicom.uid import (
 )
 
 from xrv_node.errors import ImageError
+from xrv_node.index.entries import Entry
 from xrv_node.radiograph.syntaxes import LOSSY, decodes
 from xrv_node.web.dicomweb import accept, bulk, lookup
 from xrv_node.web.dicomweb import frames as located
@@ -64,7 +65,7 @@ def frames(request: Request, study: str, series: str, instance: str, numbers: st
     found = lookup.entry(request, study, series, instance)
     there = lookup.frames_of(found)
     wanted = indices(numbers, there.count)
-    return _frames(request, there, wanted, (found.sha256, numbers))
+    return _frames(request, found, there, wanted, numbers)
 
 
 @router.api_route(_INSTANCE + "/bulkdata/{place:path}", methods=METHODS)
@@ -77,14 +78,14 @@ def bulkdata(request: Request, study: str, series: str, instance: str, place: st
         try:
             body = bulk.element(found.path, found.transfer_syntax_uid, place)
         except ImageError as error:
-            raise Problem(404, f"no such bulk data: {error}") from error
+            raise lookup.unreadable(found, 404, f"no such bulk data: {error}") from error
         if body is None:
             raise Problem(404, "no such bulk data")
         return _octets(request, body, (found.sha256, place))
     there = lookup.frames_of(found)
     if there.native:
         return _octets(request, bulk.pixels(there), (found.sha256, place))
-    return _frames(request, there, range(there.count), (found.sha256, place))
+    return _frames(request, found, there, range(there.count), place)
 
 
 def indices(numbers: str, count: int) -> list[int]:
@@ -116,18 +117,18 @@ def _octets(request: Request, body: Body, made_of: tuple[str, ...]) -> Response:
     return respond(request, body, etag((*made_of, str(chosen))))
 
 
-def _frames(request: Request, there: Frames, wanted: Sequence[int], made_of: tuple[str, ...]) -> Response:
+def _frames(request: Request, found: Entry, there: Frames, wanted: Sequence[int], named: str) -> Response:
     offers = _offers(there)
     if len(wanted) == 1:
         offers += [replace(offer, multipart=False) for offer in offers]
     chosen = accept.negotiate(request, offers)
-    tag = etag((*made_of, str(chosen)))
+    tag = etag((found.sha256, named, str(chosen)))
     # what is only pointed at is told at once, so that its length is known; of others one, to see that it can
     at_once = wanted if there.as_is and there.bits % 8 == 0 else wanted[:1]
     try:
         bodies = [_frame(there, index, chosen) for index in at_once]
     except ImageError as error:
-        raise Problem(404, f"the frame cannot be read: {error}") from error
+        raise lookup.unreadable(found, 404, f"the frame cannot be read: {error}") from error
     if not chosen.multipart:
         return respond(request, bodies[0], tag)
     rest = wanted[len(bodies) :]

@@ -49,7 +49,8 @@ def instance(request: Request, study: str, series: str, instance: str) -> Respon
     try:
         body = _body(found, chosen)
     except ImageError as error:
-        raise Problem(406, f"it cannot be decoded, only be sent as it is stored: {error}") from error
+        says = f"it cannot be decoded, only be sent as it is stored: {error}"
+        raise lookup.unreadable(found, 406, says) from error
     if chosen.multipart:
         body = related((body,), DICOM)
     return respond(request, body, etag((found.sha256, str(chosen))))

@@ -19,7 +19,7 @@ from xrv_node.web.dicomweb.accept import Offer
 from xrv_node.web.dicomweb.body import of_bytes
 from xrv_node.web.dicomweb.bulk import PDF
 from xrv_node.web.dicomweb.picture import Picture
-from xrv_node.web.dicomweb.respond import etag, respond
+from xrv_node.web.dicomweb.respond import etag, respond, unchanged
 from xrv_node.web.dicomweb.view import View, view
 from xrv_node.web.dicomweb.wado_frames import indices
 from xrv_node.web.dicomweb.wado_objects import METHODS
@@ -107,7 +107,7 @@ def _first(request: Request, found: Sequence[Entry], *, thumbnail: bool) -> Resp
     for entry in images[:_TRIED]:
         try:
             return _image(request, entry, 0, asked)
-        except _NotShownError as problem:
+        except Problem as problem:  # another one may do
             why = problem
     documents = [entry for entry in found if _is_document(entry)]
     if documents and not images and not thumbnail:
@@ -127,10 +127,6 @@ def _shown(request: Request, entry: Entry, index: int, asked: View) -> Response:
     return _image(request, entry, index, asked)
 
 
-class _NotShownError(Problem):
-    """An image that cannot be rendered, though it may be asked for: another may do."""
-
-
 def _document(
     request: Request, entry: Entry, media_type: str, made: Callable[[Path, str], bytes]
 ) -> Response:
@@ -139,7 +135,7 @@ def _document(
         charset = "; charset=utf-8" if media_type == _HTML else ""
         body = of_bytes(media_type + charset, made(entry.path, entry.transfer_syntax_uid))
     except ImageError as error:
-        raise Problem(406, f"it cannot be shown: {error}") from error
+        raise lookup.unreadable(entry, 406, f"it cannot be shown: {error}") from error
     return respond(request, body, etag((entry.sha256, str(chosen))))
 
 
@@ -147,13 +143,15 @@ def _image(request: Request, entry: Entry, index: int, asked: View) -> Response:
     if not entry.frames:
         raise Problem(404, "this is no image")
     chosen = accept.negotiate(request, _IMAGES)
+    tag = etag((entry.sha256, str(chosen), str(index), repr(asked)))
+    if known := unchanged(request, tag):
+        return known
     try:
         shape = _segments(request, entry, asked) if entry.sop_class_uid in _SEGMENTATIONS else None
         shown, aspect = shape or pictures.picture(lookup.frames_of(entry), index, asked.window)
         data = pictures.written(pictures.fitted(shown, asked.viewport, aspect), chosen.media_type, asked)
     except ImageError as error:
-        raise _NotShownError(406, f"it cannot be shown: {error}") from error
-    tag = etag((entry.sha256, str(chosen), str(index), repr(asked)))
+        raise lookup.unreadable(entry, 406, f"it cannot be shown: {error}") from error
     return respond(request, of_bytes(chosen.media_type, data), tag)
 
 
