@@ -104,7 +104,7 @@ def studies(
     if not keys:
         raise typer.BadParameter("name studies, or give --accession, --patient or --list")
     loaded = settings.load(config)
-    wanted = ask.Wanted(tuple(keys), archive or _only(loaded), all_series, _moment(not_before))
+    wanted = ask.Wanted(tuple(keys), archive or ask.only_archive(loaded), all_series, _moment(not_before))
     with opened(config) as store:
         if dry_run:
             found = preview.preview(loaded, store, wanted)
@@ -193,16 +193,6 @@ def _changed(store: Store, identifier: str, *, as_json: bool) -> None:
         print_json(row)
     else:
         say(f"fetch {identifier}: {row['state']}")
-
-
-def _only(settings: Settings) -> str:
-    """The name of the archive, where there is one and no other."""
-    names = [one.name for one in settings.all_archives]
-    if len(names) == 1:
-        return names[0]
-    if not names:
-        raise typer.BadParameter("no archive is configured: add a table [[archives]]")
-    raise typer.BadParameter(f"say which: --archive {' or '.join(names)}")
 
 
 def _moment(given: datetime | None) -> datetime | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TypedDict
+
+from typing_extensions import TypedDict
 
 from xrv_node.db.rows import EventRow
 from xrv_node.reasons import Reason

@@ -16,7 +16,7 @@ from xrv_node.db.fetch_tables import Fetch, FetchedState, FetchStudy
 from xrv_node.db.queries import event_row
 from xrv_node.db.store import Store
 from xrv_node.db.tables import AuditEvent, JobState
-from xrv_node.errors import QueueError, XrvNodeError
+from xrv_node.errors import ConfigError, QueueError, XrvNodeError
 from xrv_node.fetch import keys
 from xrv_node.fetch.keys import Key
 from xrv_node.reasons import Reason
@@ -40,6 +40,22 @@ class Wanted:
     """Whether also what the node does not analyse is wanted."""
     not_before: datetime | None = None
     """When it may begin; None: now."""
+
+
+def only_archive(settings: Settings) -> str:
+    """The name of the archive, where there is one and no other.
+
+    Raises
+    ------
+    ConfigError
+        There is none, or a choice.
+    """
+    names = [one.name for one in settings.all_archives]
+    if not names:
+        raise ConfigError("no archive is configured: add a table [[archives]]")
+    if len(names) > 1:
+        raise ConfigError(f"say which archive: {', '.join(names)}")
+    return names[0]
 
 
 def request(settings: Settings, store: Store, spool: Spool, wanted: Wanted) -> str:

@@ -22,6 +22,7 @@ from xrv_node.statistics.rows import Statistics
 from xrv_node.values import Verdict
 from xrv_node.web.api import (
     connection,
+    fetches,
     images,
     jobs,
     networks,
@@ -36,6 +37,7 @@ from xrv_node.web.api.live import Live
 from xrv_node.web.node import of
 
 router = APIRouter(route_class=ApiRoute, tags=["node"])
+router.include_router(fetches.router)
 
 MOST = 1000
 """Rows of one answer."""
