@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
+from xml.etree import ElementTree
 
 import pytest
 import structlog
@@ -203,10 +204,10 @@ MIXED = related(file(1), b"no DICOM", file(2, StudyInstanceUID="1.2.9"), file(3)
         (b"", {"kind": 'multipart/related; type="application/dicom+json"; boundary=edge'}, 415, None, "multipart/"),
         (b"", {"kind": 'multipart/related; type="application/dicom+xml"; boundary=edge'}, 415, None, "multipart/"),
         (b"", {"headers": {"Content-Encoding": "gzip"}}, 415, None, "Content-Encoding"),
-        (b"", {"headers": {"Accept": "application/dicom+xml"}}, 406, None, JSON),
+        (b"", {"headers": {"Accept": "text/html"}}, 406, None, JSON),
         (b"", {"headers": {"Accept": f"{JSON};q=0, text/html"}}, 406, None, JSON),
         *((related(file(1)), {"headers": {"Accept": accept}}, 200, {"stored": [ONE]}, "")
-          for accept in ("*/*", JSON, f"application/dicom+xml, {JSON};q=0.5", "application/json", "application/*")),
+          for accept in ("*/*", JSON, f"text/html, {JSON};q=0.5", "application/*")),
     ],
 )  # fmt: skip
 def test_every_row_of_the_tables(
@@ -415,6 +416,17 @@ def test_a_request_is_never_whole_in_memory(node: Site) -> None:
 
 
 # ---------------------------------------------------------------- the answer
+
+
+def test_it_comes_as_xml_where_that_is_wanted(node: Site) -> None:
+    answer = node.post(MIXED, headers={"Accept": "application/dicom+xml"})
+    assert (answer.status, answer.headers["Content-Type"]) == (202, "application/dicom+xml")
+    found = {
+        attribute.get("keyword"): [value.text for value in attribute.findall(".//{*}Value")]
+        for attribute in ElementTree.fromstring(answer.text)  # our own
+    }
+    assert found["ReferencedSOPSequence"][1::3] == [ONE, TWO, THREE]
+    assert found["OtherFailuresSequence"] == [str(0xC000)]
 
 
 def test_a_header_has_few_warnings_and_nothing_that_ends_it() -> None:

@@ -31,7 +31,8 @@ from xrv_node.settings.section import plain_address
 from xrv_node.spool import is_uid
 from xrv_node.web import node as web_node
 from xrv_node.web import who as web_who
-from xrv_node.web.dicomweb import file_head, multipart_in
+from xrv_node.web.dicomweb import accept, address, file_head, multipart_in, native_model
+from xrv_node.web.dicomweb.accept import Offer
 from xrv_node.web.dicomweb.multipart_in import MultipartError, Part, TooManyPartsError
 from xrv_node.web.dicomweb.stow_answer import Answer, warning
 from xrv_node.web.node import WebNode
@@ -41,13 +42,13 @@ from xrv_node.web.who import Who
 log = structlog.get_logger("receive")
 router = APIRouter()
 
-DICOM, JSON = "application/dicom", "application/dicom+json"
+DICOM = "application/dicom"
 RETRY_SECONDS = 60
 """After which a client may try again where there was no room: a disk is not emptied at once."""
 MOST_AT_ONCE = 1000
 """Requests that are read at once, each in a thread, which a slow client holds; ``[web]`` has other limits."""
 
-_ACCEPTED = frozenset({"*/*", "application/*", JSON, "application/json"})
+_ANSWERS = (Offer("application/dicom+json"), Offer("application/json"), Offer(native_model.MEDIA_TYPE))
 _threads: RunVar[CapacityLimiter] = RunVar("stow")
 
 
@@ -82,33 +83,34 @@ async def store(request: Request, study: str | None = None) -> Response:
     """Store the objects of a body, `multipart/related; type="application/dicom"` or `application/dicom`."""
     client = Client(web_node.of(request), web_who.of(request), study)
     await to_thread.run_sync(_see_that_it_may, client)
-    boundary = _understood(request, study)
+    boundary = _boundary(request, study)
+    answer = Answer(address.service(request), accept.negotiate(request, _ANSWERS).media_type)
     try:
         threads = _threads.get()
     except LookupError:
         threads = CapacityLimiter(MOST_AT_ONCE)
         _threads.set(threads)
-    return await to_thread.run_sync(partial(_store, client, request, boundary), limiter=threads)
+    return await to_thread.run_sync(partial(_store, client, request, boundary, answer), limiter=threads)
 
 
 def _see_that_it_may(client: Client) -> None:
-    receive, address = client.node.settings.receive, client.who.address
-    if not _lets_in(receive, address):
-        remedy = Reason("address-not-let-in", address=address)
-        receiver.refused(client.node, address, remedy, client.who.ae_title)
+    receive, came_from = client.node.settings.receive, client.who.address
+    if not _lets_in(receive, came_from):
+        remedy = Reason("address-not-let-in", address=came_from)
+        receiver.refused(client.node, came_from, remedy, client.who.ae_title)
         raise Problem(403, str(remedy))
 
 
-def _lets_in(receive: ReceiveSection, address: str) -> bool:
+def _lets_in(receive: ReceiveSection, text: str) -> bool:
     if not receive.allowed_addresses:
         return True
     try:
-        return receive.lets_in(plain_address(address))
+        return receive.lets_in(plain_address(text))
     except ValueError:  # none that could be listed
         return False
 
 
-def _understood(request: Request, study: str | None) -> str | None:
+def _boundary(request: Request, study: str | None) -> str | None:
     """The boundary of a body that can be read; None where it is one object.
 
     Raises
@@ -118,8 +120,6 @@ def _understood(request: Request, study: str | None) -> str | None:
     """
     if study is not None and not is_uid(study):
         raise Problem(400, "the address names no study: a Study Instance UID has digits and dots, 64 at most")
-    if not _is_accepted(request.headers.getlist("accept")):
-        raise Problem(406, f"the answer is {JSON}: have the client accept that")
     if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise Problem(
             415, "the body is encoded: send it without Content-Encoding", {"Accept-Encoding": "identity"}
@@ -137,14 +137,6 @@ def _understood(request: Request, study: str | None) -> str | None:
     return boundary
 
 
-def _is_accepted(accept: list[str]) -> bool:
-    """Whether DICOM JSON will do; without a header anything does (RFC 9110 12.5.1)."""
-    ranges = [_media_type(one) for line in accept for one in line.split(",") if one.strip()]
-    return not ranges or any(
-        said in _ACCEPTED and parameters.get("q", "1").strip("0.") != "" for said, parameters in ranges
-    )
-
-
 def _media_type(text: str) -> tuple[str, dict[str, str]]:
     said, parameters = parse_options_header(text)
     return said.decode("latin-1").strip(), {
@@ -152,10 +144,9 @@ def _media_type(text: str) -> tuple[str, dict[str, str]]:
     }
 
 
-def _store(client: Client, request: Request, boundary: str | None) -> Response:
+def _store(client: Client, request: Request, boundary: str | None, answer: Answer) -> Response:
     """Take what comes, and answer."""
-    service = str(request.url.replace(query="", fragment="")).partition("/studies")[0]
-    body, answer = _body(request), Answer(service)
+    body = _body(request)
     parts = iter([Part({}, body)]) if boundary is None else multipart_in.parts(body, boundary)
     try:
         for part in parts:
@@ -225,7 +216,7 @@ def _broken_off(client: Client, answer: Answer, error: BrokenOffError) -> Respon
 
 
 def _said(answer: Answer, status: int, broken: str | None = None) -> Response:
-    response = Response(answer.body(), status, media_type=JSON)
+    response = Response(answer.body(), status, media_type=answer.media_type)
     for one in [*([warning(broken)] if broken else []), *answer.warnings()]:
         response.headers.append("Warning", one)
     if status == 503:

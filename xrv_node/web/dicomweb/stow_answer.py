@@ -1,4 +1,4 @@
-"""The answer to STOW-RS: Store Instances Response Module (PS3.18 annex I) as DICOM JSON, and the status."""
+"""The answer to STOW-RS: Store Instances Response Module (PS3.18 annex I), and the status."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from xrv_node.receive.instance_rows import Incoming
 from xrv_node.receive.statuses import OUT_OF_RESOURCES, PROCESSING_FAILURE
 from xrv_node.receive.taking import Taken
 from xrv_node.spool import is_uid
+from xrv_node.web.dicomweb import native_model
 
 MOST_WARNINGS = 8
 """Different reasons that the header names; the log has one line for each object."""
@@ -29,6 +30,8 @@ class Answer:
 
     service: str
     """Where DICOMweb is reached, without a slash at the end."""
+    media_type: str = "application/dicom+json"
+    """How it is written."""
     stored: list[dict[str, Any]] = field(default_factory=list)
     failed: list[dict[str, Any]] = field(default_factory=list)
     unnamed: list[dict[str, Any]] = field(default_factory=list)
@@ -82,7 +85,9 @@ class Answer:
             ("OtherFailuresSequence", self.unnamed),
         ):
             made |= _item(**{keyword: items}) if items else {}
-        return json.dumps(dict(sorted(made.items()))).encode()
+        ordered = dict(sorted(made.items()))
+        as_xml = self.media_type == native_model.MEDIA_TYPE
+        return (native_model.document(ordered) if as_xml else json.dumps(ordered)).encode()
 
     def warnings(self) -> list[str]:
         """Values of the header Warning (RFC 7234 5.5), one for each reason."""
