@@ -108,7 +108,7 @@ class _Bounded:
 
 def _problem(request: Request, error: Exception) -> Response:
     problem = cast(Problem, error)
-    log.info("not met", status=problem.status, why=problem.text, path=request.scope["path"][:256])
+    log.info("not met", status=problem.status, why=problem.text, path=request.url.path[:256])
     return refusal(request.url.path, problem.status, problem.text, problem.headers)
 
 
