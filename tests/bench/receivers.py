@@ -94,7 +94,7 @@ def receivers(directory: Path) -> list[Receiver]:
             ("dcmtk storescp, as shipped", (), {}),
             ("dcmtk storescp, tuned", ("+B", "-pdu", "131072", "--fork"), {"TCP_NODELAY": "1"}),
         ):
-            place, port = directory / name.replace(" ", "-"), _free_port()
+            place, port = directory / name.replace(" ", "-"), free_port()
             place.mkdir()
             command = (*common, str(place), *options, str(port))
             found.append(Receiver(name, "STORESCP", port, "nothing", (command,), place, environment))
@@ -105,7 +105,7 @@ def receivers(directory: Path) -> list[Receiver]:
         ):
             found.append(_orthanc(orthanc, name, directory / name.replace(" ", "-"), environment))
     for name, options in (("pynetdicom storescp", ()), ("pynetdicom storescp, 128 KiB", ("-pdu", "131072"))):
-        place, port = directory / name.replace(" ", "-"), _free_port()
+        place, port = directory / name.replace(" ", "-"), free_port()
         place.mkdir()
         command = (
             sys.executable, "-m", "pynetdicom", "storescp", "-q", "-ba", HOST, *options,
@@ -142,7 +142,7 @@ def running(receiver: Receiver) -> Iterator[Running]:
 
 def _ours(directory: Path, processes: int) -> Receiver:
     directory.mkdir()
-    port, config = _free_port(), directory / "node.toml"
+    port, config = free_port(), directory / "node.toml"
     config.write_text(f"[receive]\nport = {port}\nprocesses = {processes}\n[log]\nlevel = 'warning'\n")
     store = Store(f"sqlite:///{directory / 'data' / 'xrv-node.sqlite'}")
     store.migrate()
@@ -160,7 +160,7 @@ def _ours(directory: Path, processes: int) -> Receiver:
 
 def _orthanc(program: str, name: str, directory: Path, environment: dict[str, str]) -> Receiver:
     directory.mkdir()
-    port, config = _free_port(), directory / "orthanc.json"
+    port, config = free_port(), directory / "orthanc.json"
     config.write_text(
         json.dumps(
             {
@@ -180,7 +180,7 @@ def _orthanc(program: str, name: str, directory: Path, environment: dict[str, st
 def _router(program: str, directory: Path) -> Receiver:
     """The router, with a rule that holds every study: it receives, and sends nothing anywhere."""
     directory.mkdir()
-    port, config = _free_port(), directory / "router.yaml"
+    port, config = free_port(), directory / "router.yaml"
     settings = {
         "router": {
             "ae_title": "AIROUTER", "port": port, "bind_address": HOST, "study_quiet_seconds": 3600,
@@ -196,7 +196,7 @@ def _router(program: str, directory: Path) -> Receiver:
     return Receiver("dicom-ai-router", "AIROUTER", port, "nothing", (command,), directory / "data" / "inbox")
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
