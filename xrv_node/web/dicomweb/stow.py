@@ -82,7 +82,8 @@ class Client:
 async def store(request: Request, study: str | None = None) -> Response:
     """Store the objects of a body, `multipart/related; type="application/dicom"` or `application/dicom`."""
     client = Client(web_node.of(request), web_who.of(request), study)
-    await to_thread.run_sync(_see_that_it_may, client)
+    if not _lets_in(client.node.settings.receive, client.who.address):
+        await to_thread.run_sync(_turn_away, client)
     boundary = _boundary(request, study)
     answer = Answer(address.service(request), accept.negotiate(request, _ANSWERS).media_type)
     try:
@@ -93,21 +94,19 @@ async def store(request: Request, study: str | None = None) -> Response:
     return await to_thread.run_sync(partial(_store, client, request, boundary, answer), limiter=threads)
 
 
-def _see_that_it_may(client: Client) -> None:
-    receive, came_from = client.node.settings.receive, client.who.address
-    if not _lets_in(receive, came_from):
-        remedy = Reason("address-not-let-in", address=came_from)
-        receiver.refused(client.node, came_from, remedy, client.who.ae_title)
-        raise Problem(403, str(remedy))
-
-
-def _lets_in(receive: ReceiveSection, text: str) -> bool:
+def _lets_in(receive: ReceiveSection, came_from: str) -> bool:
     if not receive.allowed_addresses:
         return True
     try:
-        return receive.lets_in(plain_address(text))
+        return receive.lets_in(plain_address(came_from))
     except ValueError:  # none that could be listed
         return False
+
+
+def _turn_away(client: Client) -> None:
+    remedy = Reason("address-not-let-in", address=client.who.address)
+    receiver.refused(client.node, client.who.address, remedy, client.who.ae_title)
+    raise Problem(403, str(remedy))
 
 
 def _boundary(request: Request, study: str | None) -> str | None:
