@@ -104,14 +104,23 @@ def forget(settings: Settings, store: Store, spool: Spool) -> None:
 
 
 def _is_up(index: Index, store: Store) -> bool:
-    state = _state(index)
+    """Whether there is nothing to do, which is soon told where this process has seen so before and the trail
+    has gained nothing since that matters."""
     with store.read() as audit:
-        head = audit.scalars(select(AuditHead.count)).one()
-        if state.study is not None or state.style != index.chosen.key or not _follows(audit, state, head):
+        head, removed = audit.execute(select(AuditHead.count, AuditHead.removed)).one()
+        seen = index.seen
+        if seen is None:
+            state = _state(index)
+            done = state.study is None and state.style == index.chosen.key
+            if not done or not removed <= state.event <= head:
+                return False
+            seen = state.event
+        if not removed <= seen <= head or head - seen >= _BATCH:
             return False
-        return state.event == head or (
-            head - state.event < _BATCH and not _changed(audit, state.event, head)[1]
-        )
+        if head != seen and _changed(audit, seen, head)[1]:
+            return False
+    index.seen = head
+    return True
 
 
 def _state(index: Index) -> State:

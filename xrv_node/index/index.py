@@ -63,6 +63,7 @@ class Index:
             raise ConfigError("web.index_url: this is no address of a database") from None
         sqlite = parsed.get_backend_name() == "sqlite"
         self.file = Path(parsed.database) if sqlite and parsed.database else None
+        self._seen: int | None = None
         self._opening = threading.RLock()
         self._engine: Engine | None = None
         self._inode = 0
@@ -109,6 +110,16 @@ class Index:
                 self._engine = self._open()
             return self._engine
 
+    @property
+    def seen(self) -> int | None:
+        """The event of the trail up to which this process knows that the index has everything; None where it
+        has to look: at first, and where another process has made it anew."""
+        return None if self._engine is None or self._is_another() else self._seen
+
+    @seen.setter
+    def seen(self, event: int | None) -> None:
+        self._seen = event if self.file else None  # of another database nothing tells that it is another
+
     def mend(self) -> bool:
         """Make an empty database in place of one that a transaction found damaged; returns whether it did."""
         if not self._suspect:
@@ -143,7 +154,7 @@ class Index:
         with self._opening:
             if self._engine is not None:
                 self._engine.dispose()
-            self._engine = None
+            self._engine, self._seen = None, None
 
     def _is_another(self) -> bool:
         return self.file is not None and _inode(self.file) != self._inode
@@ -161,7 +172,7 @@ class Index:
                 log.error("the index is damaged and made anew", file=str(self.file))
                 self._remove()
                 engine = self._made()
-            self._inode = _inode(self.file) if self.file else 0
+            self._inode, self._seen = _inode(self.file) if self.file else 0, None
             return engine
 
     def _made(self) -> Engine:

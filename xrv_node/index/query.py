@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, exists, func, select
+from sqlalchemy import ColumnElement, Select, exists, func, literal, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from xrv_node.index import matching
 from xrv_node.index.index import Index
-from xrv_node.index.levels import Level
+from xrv_node.index.levels import LEVELS, Level
 from xrv_node.index.matching import Condition, QueryError
 from xrv_node.index.rows import unpacked
 from xrv_node.index.tables import HeaderRow, InstanceRow, SeriesRow, StudyRow, TextRow
@@ -67,13 +67,23 @@ class Query:
     offset: int = 0
 
 
+class Said(NamedTuple):
+    """What the index says of a row."""
+
+    id: int
+    answer: str
+    """DICOM JSON of what a search answers with."""
+    attributes: str
+    """DICOM JSON of all that is kept of its level; of an object that stands in its header."""
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One study, series or object that matches, with what it is in; DICOM JSON as text."""
+    """One study, series or object that matches, with what it is in."""
 
-    study: StudyRow
-    series: SeriesRow | None = None
-    instance: InstanceRow | None = None
+    study: Said
+    series: Said | None = None
+    instance: Said | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +144,12 @@ class _Part:
     """From row to row in their order, whether it holds: for what many meet, of which a page is soon full."""
     source: Select[Any]
     """The ids of the rows, from its index alone; some may be there several times."""
+    rare: bool = False
+    """Whether it is known that few meet it."""
 
     def is_frequent(self, db: Session) -> bool:
         """Whether many rows meet it, which so many steps tell."""
-        return db.scalar(self.source.limit(1).offset(_MANY)) is not None
+        return not self.rare and db.scalar(self.source.limit(1).offset(_MANY)) is not None
 
 
 _MANY = 1000
@@ -191,8 +203,8 @@ def _of_key(keyword: str, wanted: Key, value: str) -> list[_Part]:
         one = wanted.match(wanted.column, value)
         if one is None:
             return []
-        if wanted.match is matching.number:
-            return [_Part(one, one, select(own).where(one))]
+        if wanted.match in (matching.number, matching.uids):
+            return [_Part(one, one, select(own).where(one), rare=keyword.endswith("InstanceUID"))]
         unaided = wanted.match(wanted.column.concat(""), value)  # no index knows this expression
         return [_Part(one, one if unaided is None else unaided, select(own).where(one))]
     of = TextRow.study_id if wanted.level == "study" else TextRow.series_id
@@ -221,18 +233,21 @@ def _of_level(of: Level, other: Level, conditions: Sequence[ColumnElement[bool]]
     return _linked(here, there, [*conditions, *listed])
 
 
+_SAID = {
+    "study": (StudyRow.id, StudyRow.answer, StudyRow.attributes),
+    "series": (SeriesRow.id, SeriesRow.answer, SeriesRow.attributes),
+    "instance": (InstanceRow.id, InstanceRow.answer, literal("{}")),
+}
+
+
 def _rows(db: Session, level: Level, ids: Sequence[int]) -> list[Found]:
-    if level == "study":
-        rows: Any = select(StudyRow).where(StudyRow.id.in_(ids))
-        by_id = {row.id: Found(row) for row in db.scalars(rows)}
-    elif level == "series":
-        rows = select(StudyRow, SeriesRow).join(SeriesRow, SeriesRow.study_id == StudyRow.id)
-        by_id = {s.id: Found(st, s) for st, s in db.execute(rows.where(SeriesRow.id.in_(ids)))}
-    else:
-        rows = (
-            select(StudyRow, SeriesRow, InstanceRow)
-            .join(SeriesRow, SeriesRow.study_id == StudyRow.id)
-            .join(InstanceRow, InstanceRow.series_id == SeriesRow.id)
-        )
-        by_id = {i.id: Found(st, s, i) for st, s, i in db.execute(rows.where(InstanceRow.id.in_(ids)))}
+    depth = LEVELS.index(level) + 1
+    columns = [column for one in LEVELS[:depth] for column in _SAID[one]]
+    rows: Any = select(*columns).where(_TABLES[level].id.in_(ids))
+    if depth > 1:
+        rows = rows.join(SeriesRow, SeriesRow.study_id == StudyRow.id)
+    if depth > 2:
+        rows = rows.join(InstanceRow, InstanceRow.series_id == SeriesRow.id)
+    said = ([Said(*row[n : n + 3]) for n in range(0, 3 * depth, 3)] for row in db.execute(rows))
+    by_id = {found[-1].id: Found(*found) for found in said}
     return [by_id[one] for one in ids if one in by_id]

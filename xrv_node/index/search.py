@@ -11,7 +11,8 @@ from sqlalchemy import select
 from xrv_node.index import normal, query
 from xrv_node.index.index import Index
 from xrv_node.index.levels import key
-from xrv_node.index.query import Query
+from xrv_node.index.query import Query, Said
+from xrv_node.index.searched import first
 from xrv_node.index.tables import StudyRow
 
 
@@ -66,28 +67,25 @@ def studies(
 
 def lines(index: Index, study_instance_uids: Sequence[str]) -> dict[str, StudyLine]:
     """Return those of these studies, at most some hundred, that are in the index."""
-    wanted = select(StudyRow).where(StudyRow.study_instance_uid.in_(study_instance_uids))
+    wanted = select(StudyRow.id, StudyRow.answer, StudyRow.attributes)
+    wanted = wanted.where(StudyRow.study_instance_uid.in_(study_instance_uids))
     with index.read() as db:
-        return {row.study_instance_uid: _line(row) for row in db.scalars(wanted)}
+        found = [_line(Said(*row)) for row in db.execute(wanted)]
+    return {line.study_instance_uid: line for line in found}
 
 
-def _line(row: StudyRow) -> StudyLine:
-    answer, attributes = json.loads(row.answer), json.loads(row.attributes)
+def _line(said: Said) -> StudyLine:
+    answer, attributes = json.loads(said.answer), json.loads(said.attributes)
     names = [n for n in attributes.get(key("PatientName"), {}).get("Value", [])[:1] if n]
-
-    def shown(keyword: str) -> str:
-        values = attributes.get(key(keyword), {}).get("Value") or [""]
-        return str(values[0] or "")
-
     return StudyLine(
-        study_instance_uid=row.study_instance_uid,
+        study_instance_uid=first(answer, "StudyInstanceUID"),
         patient_name=next(iter(names[0].values()), "") if names else "",
-        patient_id=shown("PatientID"),
-        patient_birth_date=normal.date(shown("PatientBirthDate")) or "",
-        accession_number=shown("AccessionNumber"),
-        study_date=row.study_date or "",
-        study_time=(row.study_time or "")[:6],
-        study_description=shown("StudyDescription"),
+        patient_id=first(attributes, "PatientID"),
+        patient_birth_date=normal.date(first(attributes, "PatientBirthDate")) or "",
+        accession_number=first(attributes, "AccessionNumber"),
+        study_date=normal.date(first(attributes, "StudyDate")) or "",
+        study_time=(normal.time(first(attributes, "StudyTime")) or "")[:6],
+        study_description=first(attributes, "StudyDescription"),
         modalities=tuple(answer[key("ModalitiesInStudy")].get("Value", [])),
-        instances=row.instances,
+        instances=int(first(answer, "NumberOfStudyRelatedInstances")),
     )
