@@ -44,6 +44,10 @@ name = "ward 3 <i>"
 port = 11119
 [web]
 viewer_url = "https://viewer.example/viewer"
+[[archives]]
+name = "vna"
+kind = "web"
+url = "http://127.0.0.1:9/dicom-web"
 [[destinations]]
 name = "pacs"
 kind = "dimse"

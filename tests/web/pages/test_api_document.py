@@ -75,5 +75,7 @@ def test_the_node_answers_as_its_document_says(role: Role, node: tuple[str, dict
 def test_without_a_token_nothing_is_answered(node: tuple[str, dict[str, str]]) -> None:
     address, shown = node
     for operation in operations(address, shown["admin"]):
-        case = operation.Case(path_parameters={"study": "1.2", "instance": "1.2", "job": 1, "name": "pacs"})
+        case = operation.Case(
+            path_parameters={"study": "1.2", "instance": "1.2", "job": 1, "name": "pacs", "fetch": "0123456789ab"}
+        )
         assert case.call(base_url=address, headers=HERE).status_code == 401

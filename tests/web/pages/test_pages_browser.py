@@ -21,7 +21,7 @@ pytestmark = pytest.mark.peers
 STUDY, HOSTILE = "/studies/1.2.3.1", "/studies/1.2.3.2"
 PAGES = (
     *("/", "/studies", STUDY, HOSTILE, "/studies/1.2.3.3", "/jobs", "/jobs/6", "/trail?whole=yes"),
-    *("/models", "/settings", "/statistics", "/connect", "/studies/9.9"),
+    *("/models", "/settings", "/statistics", "/connect", "/fetches", "/access", "/studies/9.9"),
 )
 RULES = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 LONG_MS = 60_000

@@ -27,6 +27,7 @@ from xrv_node.web.api import (
     jobs,
     networks,
     overview,
+    people,
     report,
     span,
     studies,
@@ -230,6 +231,11 @@ def get_connection(request: Request) -> Any:
 @router.post("/destinations/{name}/check", response_model=Checked, summary="Whether a destination is there")
 def post_check(request: Request, name: str) -> Any:
     return Answer(connection.check(of(request), name))
+
+
+@router.get("/access", response_model=people.Access, summary="Who may come over HTTP")
+def get_access(request: Request) -> Any:
+    return Answer(people.access(of(request)))
 
 
 @router.get("/events", response_class=EventSourceResponse, summary="The trail as it grows")

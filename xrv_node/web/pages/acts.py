@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse
 from xrv_node.errors import XrvNodeError
 from xrv_node.web.api import connection, jobs, studies
 from xrv_node.web.node import of
-from xrv_node.web.pages.frame import THEME, THEMES, PageRoute, own_address, page
+from xrv_node.web.pages.frame import THEME, THEMES, PageRoute, done, own_address
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -19,10 +19,6 @@ Numbers = Annotated[list[int], Form(max_length=1000)]
 Names = Annotated[list[str], Form(max_length=1000)]
 
 _A_YEAR = 365 * 24 * 3600
-
-
-def _done(request: Request, says: str, back: str, lines: list[str] | None = None) -> Response:
-    return page(request, "done", "Done", says=says, lines=lines or [], back=own_address(back))
 
 
 @router.post("/theme")
@@ -50,7 +46,7 @@ def post_retry(
         found = jobs.retry(node, job)
     else:
         found = jobs.retry_parked(node, destination or None)
-    return _done(request, f"queued again: {', '.join(map(str, found['retried'])) or 'none'}", "/jobs")
+    return done(request, f"queued again: {', '.join(map(str, found['retried'])) or 'none'}", "/jobs")
 
 
 @router.post("/jobs/cancel")
@@ -61,7 +57,7 @@ def post_cancel(
 ) -> Response:
     """Give jobs up."""
     found = jobs.cancel(of(request), job, destination or None)
-    return _done(request, f"cancelled: {', '.join(map(str, found['cancelled']))}", "/jobs")
+    return done(request, f"cancelled: {', '.join(map(str, found['cancelled']))}", "/jobs")
 
 
 @router.post("/studies/resend")
@@ -76,7 +72,7 @@ def post_resend(request: Request, study: Names, to: Text = "", back: Text = "/st
     says = (
         f"{queued} results are sent again" if queued else "nothing queued: all of it still waits to be sent"
     )
-    return _done(request, says if queued or not lines else "nothing was queued", back, lines)
+    return done(request, says if queued or not lines else "nothing was queued", back, lines)
 
 
 @router.post("/studies/reprocess")
@@ -88,7 +84,7 @@ def post_reprocess(request: Request, study: Names, back: Text = "/studies") -> R
             queued += studies.reprocess(of(request), uid)["images"]
         except XrvNodeError as error:
             lines.append(str(error))
-    return _done(request, f"{queued} images are analysed again", back, lines)
+    return done(request, f"{queued} images are analysed again", back, lines)
 
 
 @router.post("/destinations/check")
@@ -96,4 +92,4 @@ def post_check(request: Request, destination: Text, back: Text = "/connect") -> 
     """Connect to a destination as a delivery would."""
     found = connection.check(of(request), destination)
     says = f"{found['name']}: {'good' if found['good'] else 'FAILED'}"
-    return _done(request, says, back, found["says"])
+    return done(request, says, back, found["says"])

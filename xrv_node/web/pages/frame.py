@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from fastapi import Request, Response
@@ -21,11 +21,13 @@ NAVIGATION = (
     ("/", "Overview"),
     ("/studies", "Studies"),
     ("/jobs", "Jobs"),
+    ("/fetches", "Fetches"),
     ("/trail", "Trail"),
     ("/models", "Models"),
     ("/settings", "Settings"),
     ("/statistics", "Statistics"),
     ("/connect", "Connect"),
+    ("/access", "Access"),
 )
 """The pages, in this order."""
 
@@ -64,6 +66,11 @@ def page(request: Request, name: str, title: str, code: int = 200, **values: obj
         **values,
     )
     return HTMLResponse(text, code)
+
+
+def done(request: Request, says: str, back: str, lines: Sequence[str] = ()) -> HTMLResponse:
+    """Tell what came of a button, and lead back to its page."""
+    return page(request, "done", "Done", says=says, lines=lines, back=own_address(back))
 
 
 def theme(request: Request) -> str:
