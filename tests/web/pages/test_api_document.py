@@ -76,6 +76,12 @@ def test_without_a_token_nothing_is_answered(node: tuple[str, dict[str, str]]) -
     address, shown = node
     for operation in operations(address, shown["admin"]):
         case = operation.Case(
-            path_parameters={"study": "1.2", "instance": "1.2", "job": 1, "name": "pacs", "fetch": "0123456789ab"}
+            path_parameters={
+                "study": "1.2",
+                "instance": "1.2",
+                "job": 1,
+                "name": "pacs",
+                "fetch": "0123456789ab",
+            }
         )
         assert case.call(base_url=address, headers=HERE).status_code == 401
