@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 from concurrent.futures import Future, ThreadPoolExecutor
 
-STRIDE = 2 << 20
-"""Bytes that are handed over at once; the first of an object are not worth a thread."""
+FIRST = 2 << 20
+"""Bytes of an object that are not worth a thread."""
+STRIDE = 3 << 18
+"""Bytes that are handed over at once; of each object on its way there are twice as many in memory."""
 
 _beside = ThreadPoolExecutor(4, thread_name_prefix="digest")
 
@@ -23,7 +25,7 @@ class Digest:
     def update(self, piece: bytes | memoryview) -> None:
         """Take one more piece, which may be overwritten afterwards."""
         self._size += len(piece)
-        if self._size <= STRIDE:
+        if self._size <= FIRST:
             self._sha256.update(piece)
             return
         self._ahead += piece
