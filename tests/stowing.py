@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import http.client
+import shutil
 import socket
+import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from email.message import Message
 from io import BytesIO
@@ -18,6 +20,7 @@ from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRL
 from sqlalchemy import select
 
 from xrv_node.db import queries
+from xrv_node.db.repeats import Repeats
 from xrv_node.db.store import Store
 from xrv_node.db.tables import Instance
 from xrv_node.settings import Settings
@@ -98,6 +101,8 @@ class Site:
     port: int
     store: Store
     spool: Spool
+    repeats: Repeats | None = None
+    """Where this process counts refusals."""
 
     @property
     def url(self) -> str:
@@ -141,6 +146,15 @@ class Site:
         """What lies in the spool."""
         return sorted(path for path in (self.spool.root / "spool").rglob("*") if path.is_file())
 
+    def forget(self, empty: Path) -> None:
+        """Let it have nothing any more; `empty` is an empty database."""
+        if self.repeats:
+            self.repeats.flush()
+        its = self.store.engine.url.database or ""
+        with closing(sqlite3.connect(empty)) as nothing, closing(sqlite3.connect(its)) as database:
+            nothing.backup(database)
+        shutil.rmtree(self.spool.root / "spool", ignore_errors=True)
+
     def events(self) -> list[str]:
         """Names of what is on the trail."""
         with self.store.read() as db:
@@ -155,4 +169,4 @@ def site(store: Store, folder: Path, **tables: Any) -> Iterator[Site]:
     settings = Settings(node={"data_dir": folder}, **wanted)
     node = WebNode(settings, store, Spool(folder))
     with web.start(node) as server:
-        yield Site(server.server_port, store, node.spool)
+        yield Site(server.server_port, store, node.spool, node.repeats)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import http.client
 import os
+import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,10 +33,22 @@ ONE, TWO, THREE = (f"1.2.3.1.1.{number}" for number in (1, 2, 3))
 JSON = "application/dicom+json"
 
 
-@pytest.fixture
-def node(store: Store, tmp_path: Path) -> Iterator[Site]:
-    with site(store, tmp_path) as made:
+@pytest.fixture(scope="module")
+def listening(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Iterator[Site]:
+    """A node for all tests here: an application takes longer to make than most of them."""
+    folder = tmp_path_factory.mktemp("node")
+    shutil.copyfile(empty_database, folder / "audit.sqlite")
+    store = Store(f"sqlite:///{folder / 'audit.sqlite'}")
+    with site(store, folder) as made:
         yield made
+    store.close()
+
+
+@pytest.fixture
+def node(listening: Site, empty_database: Path) -> Site:
+    """It, without anything."""
+    listening.forget(empty_database)
+    return listening
 
 
 def saying(answer: Said, words: str) -> bool:
@@ -369,6 +382,17 @@ def test_lengths_that_are_none(node: Site, length: bytes) -> None:
         assert connection.recv(65536)[9:12] in (b"400", b"409")
     assert node.instances() == []
     assert node.post(related(file(1))).status == 200
+
+
+def test_a_client_that_falls_silent_is_let_go_and_what_was_whole_is_kept(
+    store: Store, tmp_path: Path
+) -> None:
+    with site(store, tmp_path, web={"body_seconds": 0.3}) as node:
+        body = related(file(1), file(2))[:-5000]
+        with node.begun(body, len(body) + 10_000) as connection:
+            assert connection.recv(65536).startswith(b"HTTP/1.1 408")
+        _until(lambda: len(node.files()) == 1)
+        assert node.instances() == [ONE]
 
 
 def test_the_node_reads_no_faster_than_it_writes(node: Site, monkeypatch: pytest.MonkeyPatch) -> None:
