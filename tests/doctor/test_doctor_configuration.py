@@ -83,6 +83,12 @@ def test_nothing_is_wrong_with_what_is_right(files: Path) -> None:
         (WEB + 'user = "u"\npassword_file = "none"', State.FAIL, "destinations.cloud.password_file: "),
         (WEB + 'token_variable = "NOT_SET_HERE"', State.WARN, "destinations.cloud.token_variable: "),
         ('[web]\ntoken_file = "none"', State.FAIL, "web.token_file: "),
+        ('[web]\nenabled = true\nhost = "0.0.0.0"', State.WARN, "web.host: 0.0.0.0 is reached without TLS"),
+        (
+            '[web.oidc]\nissuer = "https://x"\nclient_id = "a"\nclient_secret_file = "none"',
+            State.FAIL,
+            "web.oidc.client_secret_file: ",
+        ),
         ("[web]\nenabled = true\nport = 11112", State.FAIL, "web.port: "),
         (PACS.replace("10.0.0.5", "localhost").replace("PACS", "XRVNODE").replace("104", "11112"), State.FAIL, "destinations.pacs: it is this node"),
         ('[receive]\nhost = "0.0.0.0"', State.WARN, "receive.allowed_calling_ae: "),

@@ -36,7 +36,7 @@ def configuration(node: Examined) -> Found:
 
 def look(settings: Settings) -> Found:
     """What is wrong, the key first, and the remedy."""
-    for part in (_certificates, _secrets, _mappings, _extras, _ports, _callers, _languages):
+    for part in (_certificates, _secrets, _mappings, _extras, _clear, _ports, _callers, _languages):
         yield from part(settings)
 
 
@@ -130,6 +130,13 @@ def _extras(settings: Settings) -> Found:
 def _private(key: str, file: Path) -> Found:
     if file.stat().st_mode & _OTHERS_READ:
         yield State.WARN, f"{key}: every user of this machine can read {file}", f"chmod o= {file}"
+
+
+def _clear(settings: Settings) -> Found:
+    web = settings.web
+    if web.enabled and not (is_loopback(web.host) or web.tls or web.trusted_proxies):
+        says = f"web.host: {web.host} is reached without TLS: nobody signs in, and tokens go in clear"
+        yield State.WARN, says, "give [web.tls], or name a proxy that has TLS in web.trusted_proxies"
 
 
 def _ports(settings: Settings) -> Found:
