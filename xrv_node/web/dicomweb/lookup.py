@@ -30,10 +30,11 @@ def entries(request: Request, study: str, series: str | None = None) -> list[Ent
     ------
     Problem
         400 for what is no UID, 404 where there are none, 410 where they are gone, 503 while another process
-        writes and does not come to an end.
+        writes and does not come to an end, or the index is made anew.
     """
     with _unlocked():
-        node = _ready(request, study, series or study)
+        node = _node(request, study, series or study)
+        _catch_up(node)
         found = [entry for entry in find.instances(node.index, study, series) if entry.path.exists()]
         gone = not found and find.instances(node.index, study, series, listed=False)
     if found:
@@ -53,8 +54,11 @@ def entry(request: Request, study: str, series: str, instance: str) -> Entry:
         As `entries`.
     """
     with _unlocked():
-        node = _ready(request, study, series, instance)
+        node = _node(request, study, series, instance)
         found = find.instance(node.index, study, series, instance)
+        if found is None:  # it may have come since
+            _catch_up(node)
+            found = find.instance(node.index, study, series, instance)
     if found is None:
         raise Problem(404, "no such instance")
     if found.purged or not found.path.exists():
@@ -92,9 +96,14 @@ def _unlocked() -> Iterator[None]:
         raise Problem(503, says, after) from error
 
 
-def _ready(request: Request, *uids: str) -> WebNode:
+def _catch_up(node: WebNode) -> None:
+    """Have the index know what has come; one that does not yet cannot say what there is not."""
+    if not catch_up(node.index, node.store, node.spool):
+        says, after = "the index is being made", {"Retry-After": str(_BUSY_SECONDS)}
+        raise Problem(503, says, after)
+
+
+def _node(request: Request, *uids: str) -> WebNode:
     if not all(map(is_uid, uids)):
         raise Problem(400, "the address holds what is no UID")
-    node = nodes.of(request)
-    catch_up(node.index, node.store, node.spool)
-    return node
+    return nodes.of(request)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import chain
 
@@ -28,17 +30,30 @@ _GZIP_LEVEL = 1
 _MOST_ENCODINGS = 16
 _VARY = "Accept, Accept-Encoding"
 _LEAST = 1 << 16
+_readers = ThreadPoolExecutor(8, "fetch")
 
 
 class _Stream(StreamingResponse):
     """Ends without its end where the bytes do: the server cuts the connection, and a log line says why."""
 
+    def __init__(self, chunks: Iterator[bytes], status: int, headers: dict[str, str]) -> None:
+        super().__init__(iter(()), status, headers)
+        self._chunks = chunks
+
     async def stream_response(self, send: Send) -> None:
-        """Send it."""
+        """Send it; while a piece is sent the next is read, by a thread."""
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        loop = asyncio.get_running_loop()
+        coming = loop.run_in_executor(_readers, next, self._chunks, b"")
         try:
-            await super().stream_response(send)
+            while chunk := await coming:
+                coming = loop.run_in_executor(_readers, next, self._chunks, b"")
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
         except BrokenOffError as error:
             log.warning("an answer broke off", why=str(error))
+        finally:
+            coming.cancel()
 
 
 def etag(pieces: Iterable[str]) -> str:
@@ -106,7 +121,7 @@ def _gathered(chunks: Iterator[bytes]) -> Iterator[bytes]:
     """The same bytes, in pieces of which only the last is short: each is a change of threads."""
     held: list[bytes] = []
     size = 0
-    for chunk in chunks:
+    for chunk in filter(None, chunks):  # an empty one would be the end
         held.append(chunk)
         size += len(chunk)
         if size >= _LEAST:
