@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, Row, Select, select
 
 from xrv_node.index.entries import Entry
 from xrv_node.index.index import Index
@@ -16,13 +17,14 @@ _AS_THEY_ARE = (
     "size", "sha256", "result", "purged", "listed", "instance_number", "frames", "pixel_offset",
     "pixel_length", "received_at",
 )  # fmt: skip
+_ROWS: Select[Any] = select(*(getattr(InstanceRow, name) for name in _AS_THEY_ARE), InstanceRow.path)
+"""Without what searches answer with, and without an object for each."""
 
 
 def instance(index: Index, study: str, series: str, sop: str) -> Entry | None:
     """Return an object, also one that is superseded or purged; None where there is none under these UIDs."""
     with index.read() as db:
-        rows = select(InstanceRow).where(InstanceRow.sop_instance_uid == sop)
-        row = db.scalars(rows).one_or_none()
+        row = db.execute(_ROWS.where(InstanceRow.sop_instance_uid == sop)).one_or_none()
         if row is None or (row.study_instance_uid, row.series_instance_uid) != (study, series):
             return None
         return _entry(index, row)
@@ -31,8 +33,8 @@ def instance(index: Index, study: str, series: str, sop: str) -> Entry | None:
 def instances(index: Index, study: str, series: str | None = None, *, listed: bool = True) -> list[Entry]:
     """Return the objects of a study or series that are listed, or all that it ever had, in one order."""
     with index.read() as db:
-        rows = select(InstanceRow).where(*_within(study, series, listed=listed)).order_by(InstanceRow.id)
-        return [_entry(index, row) for row in db.scalars(rows)]
+        rows = _ROWS.where(*_within(study, series, listed=listed)).order_by(InstanceRow.id)
+        return [_entry(index, row) for row in db.execute(rows)]
 
 
 def metadata(index: Index, study: str, series: str | None = None, sop: str | None = None) -> Iterator[str]:
@@ -59,5 +61,5 @@ def _within(study: str, series: str | None, *, listed: bool) -> list[ColumnEleme
     return [*uids, InstanceRow.listed.is_(True)] if listed else uids
 
 
-def _entry(index: Index, row: InstanceRow) -> Entry:
-    return Entry(path=index.root / row.path, **{name: getattr(row, name) for name in _AS_THEY_ARE})
+def _entry(index: Index, row: Row[Any]) -> Entry:
+    return Entry(path=index.root / row.path, **dict(zip(_AS_THEY_ARE, row, strict=False)))
