@@ -23,10 +23,12 @@ from xrv_node.db.rows import (
 from xrv_node.db.tables import (
     AnalysisRow,
     AuditEvent,
+    AuditHead,
     Delivery,
     DeliveryState,
     Instance,
     Job,
+    JobState,
     ResultRow,
     Study,
 )
@@ -43,7 +45,11 @@ def jobs(
     db: Session, *, state: str | None = None, kind: str | None = None, limit: int | None = 100
 ) -> list[JobRow]:
     """Jobs, newest first."""
-    query = _job_query().order_by(Job.id.desc()).limit(limit)
+    few = state not in (
+        None,
+        JobState.DONE,
+    )  # they are found by their state, not among all from the newest on
+    query = _job_query().order_by((Job.id + 0 if few else Job.id).desc()).limit(limit)
     if state is not None:
         query = query.where(Job.state == state)
     if kind is not None:
@@ -208,7 +214,7 @@ def counts(db: Session) -> Row:
         "instances": _count(db, Instance.state),
         "jobs": {f"{k} {s}": n for k, s, n in grouped(db, Job.kind, Job.state)},
         "deliveries": {f"{d}: {s}": n for d, s, n in grouped(db, Delivery.destination, Delivery.state)},
-        "audit_events": db.scalar(select(func.count()).select_from(AuditEvent)),
+        "audit_events": db.scalar(select(AuditHead.count - AuditHead.removed)),
     }
 
 

@@ -17,10 +17,11 @@ from paged import HOSTILE, MARKUP_AE, Node, running
 from pydicom import dcmread
 from sqlalchemy import select, update
 
-from xrv_node.db import queries
+from xrv_node.db import queries, trail
 from xrv_node.db.tables import Delivery, Job, ResultRow
 from xrv_node.radiograph.read import read
 from xrv_node.report.summary import headline
+from xrv_node.web.access import tokens
 from xrv_node.web.api import report
 from xrv_node.web.node import WebNode
 
@@ -113,6 +114,8 @@ def test_the_overview_says_what_needs_a_person_first(node: Node) -> None:
     assert {one["kind"]: one["queued"] for one in found["queue"]}["deliver"] == 5
     stages = {one["stage"]: one["p50_seconds"] for one in asked(node, "/statistics")["turnaround"]}
     assert {one["stage"]: one["p50_seconds"] for one in found["turnaround"]} == stages
+    pacs, _ = found["destinations"]
+    assert pacs["error"]["text"].startswith("refused: ")
     assert "COMMISSIONING" not in text
 
 
@@ -277,6 +280,28 @@ def test_the_trail_goes_into_a_file(node: Node) -> None:
     table = requests.get(f"{node.address}/api/v1/trail/export?form=csv", timeout=60)
     assert table.text.startswith("id,at,event,study,instance,detail,hash")
     assert HOSTILE.replace('"', "") not in table.headers["Content-Disposition"]
+
+
+def test_who_may_only_look_has_no_buttons(node: Node) -> None:
+    with node.store.begin() as db:
+        shown = {"Authorization": f"Bearer {tokens.add(db, 'eye', 'viewer', 'EYE')}"}
+    text = requests.get(f"{node.address}/jobs", headers=shown, timeout=60).text
+    assert "Retry" not in text
+    assert 'href="/settings"' not in text
+    assert 'href="/studies"' in text
+    assert requests.get(f"{node.address}/settings", headers=shown, timeout=60).status_code == 403
+    assert requests.post(f"{node.address}/jobs/retry", headers=shown, timeout=60).status_code == 403
+
+
+def test_the_overview_says_when_a_destination_took_and_refused(node: Node) -> None:
+    with node.store.begin() as db:
+        trail.record(db, "result.delivered", destination="folder", kind="report", status="0x0000")
+    with node.store.read() as db:
+        (event,) = queries.events(db, event="result.delivered", limit=1)
+    found = {one["name"]: one for one in asked(node, "/overview")["destinations"]}
+    assert found["folder"]["last_success"] == event["at"]
+    assert found["folder"]["last_error"] is None
+    assert found["pacs"]["last_success"] is None
 
 
 def test_what_one_tells_a_vendor(node: Node) -> None:

@@ -12,7 +12,7 @@ from typing_extensions import TypedDict
 
 from xrv_node.db import queries, waiting
 from xrv_node.db.queue import POLICIES
-from xrv_node.db.tables import Delivery, Instance, Job, JobState
+from xrv_node.db.tables import AuditEvent, Delivery, Instance, Job, JobState
 from xrv_node.doctor.jobs import Amiss
 from xrv_node.doctor.status import Status, amiss, status
 from xrv_node.jobs import presence
@@ -219,10 +219,11 @@ def _queue(db: Session) -> list[Queued]:
 def _destination(db: Session, settings: Settings, name: str) -> DestinationShown:
     configured = settings.destination(name)
     own = Delivery.destination == name
-    took = select(func.max(Delivery.updated_at)).where(own, Delivery.state.in_(waiting.TAKEN))
+    # jobs that are not ended are few; deliveries are as many as there ever were
     failed = (
         select(Delivery.updated_at, Delivery.error)
-        .where(own, Delivery.error.is_not(None), Delivery.state.not_in(waiting.TAKEN))
+        .join(Job, Job.delivery_id == Delivery.id)
+        .where(Job.state.in_((*_ACTIVE, JobState.PARKED)), own, Delivery.error.is_not(None))
         .order_by(Delivery.updated_at.desc())
         .limit(1)
     )
@@ -234,10 +235,18 @@ def _destination(db: Session, settings: Settings, name: str) -> DestinationShown
         "sends": not settings.keeps_back(configured),
         "waiting": db.scalar(waits.where(own, Job.state.in_(_ACTIVE))) or 0,
         "away_since": presence.away_since(db, name),
-        "last_success": db.scalar(took),
+        "last_success": _took(db, name),
         "last_error": at,
         "error": error,
     }
+
+
+def _took(db: Session, destination: str) -> datetime | None:
+    """When a destination took something last, as the trail says."""
+    named = AuditEvent.detail.contains(f'"destination":"{destination}"', autoescape=True)
+    newest = select(AuditEvent.at).where(AuditEvent.event == "result.delivered", named)
+    at = db.scalar(newest.order_by(AuditEvent.id.desc()).limit(1))
+    return None if at is None else datetime.fromisoformat(at)
 
 
 def _machines(db: Session) -> list[Machine]:

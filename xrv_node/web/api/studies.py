@@ -24,6 +24,10 @@ MOST_FOUND = 1000
 """Studies of the index that a search goes through; of more, the newest."""
 
 
+INDEX_SECONDS = 1.0
+"""That a list waits for an index that is far behind: it is shown with what is there then."""
+
+
 class Queued(TypedDict):
     """Results that are sent again."""
 
@@ -89,7 +93,7 @@ def listed(
 ) -> list[StudyListed]:
     """The studies that match all that is given, newest first, as ``xrv-node studies list`` has them, with
     whose they are."""
-    catch_up(node.index, node.store, node.spool)
+    catch_up(node.index, node.store, node.spool, seconds=INDEX_SECONDS)
     first, end = (_midnight(day) for day in (since, until))
     with node.store.read() as db:
         wanted = [
