@@ -14,7 +14,7 @@ app = typer.Typer(help="Look at archives that studies are fetched from, and try 
 
 @app.command("list")
 def list_(config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """The configured archives; that of [priors] is called priors."""
+    """The configured archives; that of earlier reports is called priors."""
     from xrv_node import settings
 
     sections = settings.load(config).all_archives
