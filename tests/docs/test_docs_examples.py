@@ -150,7 +150,8 @@ def test_commands_and_their_options_are_there(document: Path) -> None:
         words = [word for word in shlex.split(line) if word != "..."]
         context = typer.Context(command, info_name="xrv-node")
         while isinstance(command, TyperGroup) and words:
-            name = words.pop(0)
+            unnamed = words[0] not in command.commands and getattr(command, "unnamed", None)
+            name = unnamed or words.pop(0)
             assert name in command.commands, f"{document.name}: {line}"
             command = command.commands[name]
             context = typer.Context(command, parent=context, info_name=name)

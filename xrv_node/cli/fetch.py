@@ -34,10 +34,13 @@ DAY, CLOCK, MOMENT = "%Y-%m-%d", "%H:%M", "%Y-%m-%dT%H:%M"
 class _ByStudies(typer.core.TyperGroup):
     """Without one of its commands' names, what follows is what is to be fetched."""
 
+    unnamed = "studies"
+    """The command that is meant then."""
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """As the base class."""
         if args and args[0] not in {*self.commands, "--help"}:
-            args = ["studies", *args]
+            args = [self.unnamed, *args]
         return super().parse_args(ctx, args)
 
 
