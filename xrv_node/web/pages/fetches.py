@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Request, Response
@@ -10,7 +9,7 @@ from fastapi import APIRouter, Form, Request, Response
 from xrv_node.fetch import ask
 from xrv_node.fetch.keys import Key, days
 from xrv_node.web.node import of
-from xrv_node.web.pages.frame import PageRoute, done, page
+from xrv_node.web.pages.frame import PageRoute, day, done, page
 from xrv_node.web.problem import Problem
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
@@ -19,7 +18,6 @@ PAGE = "/fetches"
 SHOWN = 100
 Line = Annotated[str, Form(max_length=64)]
 Lines = Annotated[str, Form(max_length=100_000)]
-Day = Annotated[str, Form(pattern=r"^([0-9]{4}-[0-9]{2}-[0-9]{2})?$")]
 KINDS = {
     "study": "Study Instance UID",
     "accession": "Accession Number",
@@ -49,15 +47,15 @@ def post_fetch(
     archive: Line,
     by: Line,
     what: Lines,
-    since: Day = "",
-    until: Day = "",
+    since: Line = "",
+    until: Line = "",
     all_series: Line = "",
 ) -> Response:
     """Ask for studies, one a line."""
     if by not in KINDS:
         raise Problem(400, f"by: use one of {', '.join(KINDS)}")
     node, lines = of(request), [line.strip() for line in what.splitlines() if line.strip()]
-    within = days(_day("since", since), _day("until", until)) if by == "patient" else ""
+    within = days(day("since", since), day("until", until)) if by == "patient" else ""
     keys = tuple(Key(**{by: line}, date=within) for line in lines)
     identifier = ask.request(
         node.settings, node.store, node.spool, ask.Wanted(keys, archive, bool(all_series))
@@ -78,10 +76,3 @@ def post_retry(request: Request, fetch: str) -> Response:
     """Queue it again, now."""
     ask.retry(of(request).store, fetch)
     return done(request, f"queued again: {fetch}", PAGE)
-
-
-def _day(name: str, given: str) -> date | None:
-    try:
-        return date.fromisoformat(given) if given else None
-    except ValueError:
-        raise Problem(400, f"{name}: there is no such day") from None

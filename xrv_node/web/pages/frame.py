@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
+from datetime import date
 from typing import Any
 
 from fastapi import Request, Response
@@ -16,6 +17,7 @@ from xrv_node.web import who
 from xrv_node.web.access.roles import RIGHTS, Right, needed
 from xrv_node.web.api.answer import wrong
 from xrv_node.web.node import of
+from xrv_node.web.problem import Problem
 
 NAVIGATION = (
     ("/", "Overview"),
@@ -71,6 +73,20 @@ def page(request: Request, name: str, title: str, code: int = 200, **values: obj
 def done(request: Request, says: str, back: str, lines: Sequence[str] = ()) -> HTMLResponse:
     """Tell what came of a button, and lead back to its page."""
     return page(request, "done", "Done", says=says, lines=lines, back=own_address(back))
+
+
+def day(name: str, given: str) -> date | None:
+    """Read a day that a form sends, or none.
+
+    Raises
+    ------
+    Problem
+        400: it is none.
+    """
+    try:
+        return date.fromisoformat(given) if given else None
+    except ValueError:
+        raise Problem(400, f"{name}: a day is written as 2026-01-31") from None
 
 
 def theme(request: Request) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date
 from itertools import groupby
 from typing import Annotated, TypeVar, get_args
 
@@ -30,7 +29,7 @@ from xrv_node.web.api import (
 )
 from xrv_node.web.node import of
 from xrv_node.web.pages import charts
-from xrv_node.web.pages.frame import PageRoute, page
+from xrv_node.web.pages.frame import PageRoute, day, page
 from xrv_node.web.problem import Problem
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
@@ -42,13 +41,6 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 
 SHOWN = 100
 """Rows of a page."""
-
-
-def _day(name: str, given: str) -> date | None:
-    try:
-        return date.fromisoformat(given) if given else None
-    except ValueError:
-        raise Problem(400, f"{name}: a day is written as 2026-01-31") from None
 
 
 def _one_of(name: str, given: str, words: Iterable[T]) -> T | None:
@@ -79,8 +71,8 @@ def get_studies(
     rows = studies.listed(
         of(request),
         {"name": name, "patient_id": patient_id, "accession": accession},
-        since=_day("since", since),
-        until=_day("until", until),
+        since=day("since", since),
+        until=day("until", until),
         sender=sender or None,
         state=_one_of("state", state, StudyState),
         verdict=_one_of("verdict", verdict, Verdict),
@@ -188,7 +180,7 @@ def get_settings(request: Request) -> Response:
 
 @router.get("/statistics")
 def get_statistics(request: Request, since: Text = "", until: Text = "") -> Response:
-    found = span.statistics(of(request), _day("since", since), _day("until", until))
+    found = span.statistics(of(request), day("since", since), day("until", until))
     return page(
         request,
         "statistics",
