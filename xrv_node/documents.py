@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -43,6 +43,14 @@ def words(value: Any) -> str:
     return visible(_words(value))
 
 
+def joined(parts: Iterable[str], mark: str) -> str:
+    """Parts of a list with `mark` between them; behind a full stop a space is enough."""
+    said = ""
+    for part in parts:
+        said += f"{' ' if said.endswith('.') else mark if said else ''}{part}"
+    return said
+
+
 def _shown(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat(timespec="microseconds")
@@ -55,7 +63,7 @@ def _words(value: Any) -> str:
     if isinstance(value, Mapping):
         return " ".join(f"{k}:{words(v)}" for k, v in value.items())
     if isinstance(value, (list, tuple)):
-        return "; ".join(words(v) for v in value)
+        return joined([words(v) for v in value], "; ")
     if isinstance(value, datetime):  # of this machine's zone, which it says
         return value.astimezone().isoformat(sep=" ", timespec="seconds")
     return str(value)

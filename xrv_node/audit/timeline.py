@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from xrv_node import reasons
 from xrv_node.db.queries import Row, events, require_events
 from xrv_node.db.rows import EventRow, TimelineRow
+from xrv_node.documents import joined
 from xrv_node.values import PHANTOM_WORDS
 
 AROUND = ("configuration.changed", "models.changed")
@@ -119,7 +120,7 @@ def _job(how: str) -> Callable[[Row], str]:
 def _listed(values: Any) -> str:
     if isinstance(values, str) or not hasattr(values, "__iter__"):
         return "" if values is None else str(values)
-    return ", ".join(map(str, values))
+    return joined(map(str, values), ", ")
 
 
 _SAYS: dict[str, str | Callable[[Row], str]] = {

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 import requests
 from in_process import told
-from paged import HOSTILE, MARKUP_AE, Node, running
+from paged import HOSTILE, MARKUP_AE, Node, app_of, running, served
 from pydicom import dcmread
 from sqlalchemy import select, update
 
+from xrv_node import documents
 from xrv_node.db import queries, trail
 from xrv_node.db.tables import Delivery, Job, ResultRow
 from xrv_node.radiograph.read import read
@@ -117,6 +118,34 @@ def test_the_overview_says_what_needs_a_person_first(node: Node) -> None:
     pacs, _ = found["destinations"]
     assert pacs["error"]["text"].startswith("refused: ")
     assert "COMMISSIONING" not in text
+
+
+def test_commissioning_is_said_once_on_every_page(node: Node) -> None:
+    with node.store.begin() as db:
+        trail.record(db, "node.started", commissioning=True)
+    try:
+        for path in ("/", "/studies", f"/studies/{STUDY}", "/connect"):
+            assert page(node, path).count("COMMISSIONING") == 1, path
+        assert "serve</code> without --commissioning" in page(node, "/")
+    finally:
+        with node.store.begin() as db:
+            trail.record(db, "node.started", commissioning=False)
+
+
+def test_a_measurement_stands_with_its_name(node: Node) -> None:
+    ratio = asked(node, f"/studies/{STUDY}/report")["images"][0]["ratio"]
+    assert re.match(r"Cardiothoracic ratio 0\.\d\d", ratio[0])
+    assert f"<p>{' '.join(ratio)}</p>" in page(node, f"/studies/{STUDY}")
+
+
+def test_a_study_of_which_nothing_was_made_says_so(node: Node) -> None:
+    assert "No result was made of this study." in page(node, f"/studies/{HAND}")
+
+
+def test_reasons_that_are_sentences_have_no_mark_behind_their_full_stop(node: Node) -> None:
+    assert documents.words(["one.", "two.", "three", "four"]) == "one. two. three; four"
+    for path in (f"/studies/{STUDY}", f"/studies/{HAND}"):
+        assert not re.search(r"\.[;,]", page(node, path)), path
 
 
 def test_a_study_says_what_its_report_says(node: Node) -> None:
@@ -310,6 +339,23 @@ def test_what_one_tells_a_vendor(node: Node) -> None:
     assert found["dicomweb"] == f"{node.address}/dicom-web"
     assert found["ohif"]["configuration"]["wadoRoot"] == found["dicomweb"]
     assert {row["ae_title"]: row["images"] for row in found["senders"]} == {"PACS": 3, MARKUP_AE: 1}
+
+
+@pytest.mark.parametrize(
+    ("receive", "says"),
+    [
+        ({"port": 0}, "one that is free, another at each start"),
+        ({"host": "0.0.0.0"}, "any name or address of this machine</dd>"),
+        ({"host": "10.0.0.5"}, "<code>10.0.0.5</code></dd>"),
+        ({}, "<code>127.0.0.1</code>: this machine alone"),
+    ],
+)
+def test_a_vendor_is_told_what_can_be_dialled(node: Node, receive: dict[str, Any], says: str) -> None:
+    other = node.settings.receive.model_copy(update=receive)
+    with served(app_of(node.settings.model_copy(update={"receive": other}), node.store)) as address:
+        text = requests.get(f"{address}/connect", timeout=60).text
+    assert says in text
+    assert "<code>0" not in text
 
 
 def test_every_answer_is_in_the_document(node: Node) -> None:

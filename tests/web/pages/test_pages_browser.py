@@ -137,6 +137,17 @@ def test_the_keyboard_alone_leads_to_the_image_and_through_it(
     page.context.close()
 
 
+def test_an_image_that_cannot_be_shown_is_said_to_be(
+    node: Node, chromium: Browser, complaints: list[str]
+) -> None:
+    page = opened(chromium, complaints)
+    page.route("**/pixels", lambda route: route.fulfill(status=404))
+    page.goto(node.address + STUDY)
+    page.get_by_text("This image cannot be shown").first.wait_for()
+    assert page.locator(".stage.broken img").count() == 0
+    page.context.close()
+
+
 def test_an_image_has_the_grey_of_its_file(node: Node, chromium: Browser, complaints: list[str]) -> None:
     page = opened(chromium, complaints)
     page.goto(node.address + STUDY)

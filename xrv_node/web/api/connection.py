@@ -11,6 +11,7 @@ from typing_extensions import TypedDict
 from xrv_node.db.rows import Checked
 from xrv_node.db.tables import Instance
 from xrv_node.deliver.senders import tried
+from xrv_node.settings.section import is_loopback
 from xrv_node.web.node import WebNode
 
 DICOMWEB = "dicom-web"
@@ -36,7 +37,9 @@ class Connection(TypedDict):
     host: str
     """That it listens on."""
     port: int
-    """That it listens on."""
+    """That it listens on; 0: one that is free, which the log names."""
+    reached_from: str
+    """``this machine``, or ``any machine`` that the network lets through."""
     tls: bool
     """Whether DICOM is encrypted."""
     allowed_calling_ae: list[str]
@@ -66,6 +69,7 @@ def connection(node: WebNode, address: str) -> Connection:
         "ae_title": receive.ae_title,
         "host": receive.host,
         "port": receive.port,
+        "reached_from": "this machine" if is_loopback(receive.host) else "any machine",
         "tls": receive.tls is not None,
         "allowed_calling_ae": list(receive.allowed_calling_ae),
         "allowed_addresses": list(map(str, receive.allowed_addresses)),

@@ -231,12 +231,18 @@ def _image(node: WebNode, outcome: StudyOutcome, number: int, image: ImageOutcom
         "columns": int(image.header.get("Columns") or 0),
         "answered": analysis is not None,
         "cautions": list(summary.quality(image, LANGUAGE)) if analysis is not None else [],
-        "ratio": heart.sentences(image, LANGUAGE) if analysis is not None else [],
+        "ratio": _ratio(image) if analysis is not None else [],
         "findings": []
         if analysis is None
         else [_finding(node, outcome, image, analysis, one) for one in summary.findings(image)],
         "structures": [name for name, mask in structures if mask.any()],
     }
+
+
+def _ratio(image: ImageOutcome) -> list[str]:
+    """The cardiothoracic ratio by its name, as the report says it."""
+    first, *more = heart.sentences(image, LANGUAGE) or [""]
+    return [f"{named('measurement', 'CTR', LANGUAGE)} {first}", *more] if first else []
 
 
 def _finding(

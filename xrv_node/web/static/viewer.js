@@ -225,6 +225,11 @@ class Viewer {
 
 async function open(box) {
   const answer = await fetch(box.dataset.pixels);
+  if (answer.status === 404) { // damaged, or not here any more: the page says below what is the matter
+    const stage = box.querySelector('.stage');
+    stage.classList.add('broken');
+    stage.replaceChildren(element('p', {role: 'note'}, 'This image cannot be shown: its file is damaged or not here any more.'));
+  }
   if (!answer.ok) return;
   const number = name => Number(answer.headers.get(`Image-${name}`));
   const data = await answer.arrayBuffer();
