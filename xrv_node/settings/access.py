@@ -44,7 +44,10 @@ HeaderName = Annotated[str, AfterValidator(_header_name)]
 class OidcSection(Section):
     """The site's own sign-in (OpenID Connect); that the table is there turns it on."""
 
-    issuer: str = Field(pattern=r"^https?://[^\s?#]+$")
+    issuer: str = Field(
+        pattern=r"^https?://[^\s?#]+$",
+        description="an address such as https://login.example/realms/hospital",
+    )
     client_id: str = Field(min_length=1)
     client_secret_file: PathOrEmpty = None
     """None: a public client, which shows a code verifier alone."""

@@ -43,7 +43,10 @@ def _time(value: str) -> str:
 class AlertSection(Section):
     """What every alert can be told; each kind adds where it goes."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9._-]{1,64}$",
+        description="a name of letters, digits, dots, hyphens and underscores, at most 64",
+    )
     kind: str
     on: tuple[What, ...] = Field(min_length=1)
     at_most_minutes: float = Field(default=15, ge=0, le=1440)
@@ -73,7 +76,10 @@ class WebhookAlert(AlertSection):
     """A signed POST."""
 
     kind: Literal["webhook"] = "webhook"
-    url: str = Field(pattern=r"^https?://[^\s/@?#]+(/[^\s@#]*)?$")
+    url: str = Field(
+        pattern=r"^https?://[^\s/@?#]+(/[^\s@#]*)?$",
+        description="an address such as https://tickets.example/hook, without user name and password",
+    )
     secret_file: PathText
     proxy: ProxyUrl | None = None
     tls: TlsClientSection | None = None

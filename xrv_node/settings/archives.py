@@ -25,7 +25,10 @@ class FetchSection(Section):
 class ArchiveSection(Section):
     """What every archive can be told; each kind adds its own keys."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9._-]{1,16}$")
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9._-]{1,16}$",
+        description="a name of letters, digits, dots, hyphens and underscores, at most 16",
+    )
     """As long as an AE title: what comes over HTTP is as from a sender of this name."""
     kind: str
     timeout_seconds: float = Field(default=120, gt=0, le=3600)

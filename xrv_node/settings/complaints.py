@@ -56,6 +56,8 @@ def complaint(settings: type[BaseModel], error: ErrorDetails, given: Any = None)
             says = "a table is needed here; in a variable, one in JSON"
         case "path_type":
             says = f"a path is needed here{got}"
+        case "string_pattern_mismatch" if needed := _needed(str(keys[-1]), table):
+            says = f"{needed} is needed here{got}"
         case "tuple_type" | "list_type":
             says = f"a list is needed here, in square brackets; in a variable, one in JSON{got}"
     return f"{key}: {says}"
@@ -123,6 +125,12 @@ def _sections(annotation: Any) -> Iterator[type[BaseModel]]:
         yield annotation
     for argument in get_args(annotation):
         yield from _sections(argument)
+
+
+def _needed(key: str, table: _Table) -> str | None:
+    """What a text is that its field's pattern takes, in words."""
+    known = table.section.model_fields.get(key) if table.section else None
+    return known.description if known else None
 
 
 def _unknown(key: str, table: _Table) -> str:

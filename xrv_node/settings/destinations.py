@@ -55,7 +55,10 @@ class WhenSection(Section):
 class PeerSection(Section):
     """Where a calling AE listens itself, for replies to it."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9._-]{1,31}$")
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9._-]{1,31}$",
+        description="a name of letters, digits, dots, hyphens and underscores, at most 31",
+    )
     ae_title: AETitle
     host: str = Field(min_length=1)
     port: PeerPort
@@ -65,7 +68,10 @@ class PeerSection(Section):
 class DestinationSection(Section):
     """What every destination can be told; each kind adds its own keys."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9._-]{1,64}$",
+        description="a name of letters, digits, dots, hyphens and underscores, at most 64",
+    )
     kind: str
     active: bool = True
     send: tuple[ResultKind, ...] = ("report", "sr", "seg", "sc")

@@ -11,7 +11,10 @@ from xrv_node.settings.tls import TlsClientSection
 class HttpService(Section):
     """What is reached over HTTP."""
 
-    url: str = Field(pattern=r"^https?://[^\s/@?#]+(/[^\s@?#]*)?$")
+    url: str = Field(
+        pattern=r"^https?://[^\s/@?#]+(/[^\s@?#]*)?$",
+        description="an address such as https://pacs.example/dicom-web, without user name and password",
+    )
     token_file: PathText | None = None
     token_variable: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
     user: str | None = Field(default=None, pattern=r"^[^:\s]+$")

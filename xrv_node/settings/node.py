@@ -72,7 +72,11 @@ class ModelsSection(Section):
     segmenter: str = "chestx_det"
     autoencoder: str = "101-elastic"
     view: str = "xinario"
-    device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$")
+    device: str = Field(
+        default="auto",
+        pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$",
+        description="auto, cpu, cuda, cuda:1 or mps",
+    )
     dir: PathOrEmpty = None
     thresholds: dict[str, Annotated[float, Field(gt=0, lt=1)]] = Field(default_factory=dict)
     measured: dict[str, MeasuredSection] = Field(default_factory=dict)
@@ -103,7 +107,11 @@ class ModelsSection(Section):
 
 
 class DatabaseSection(Section):
-    url: str = Field(default="", pattern=r"^($|sqlite(\+\w+)?:|postgresql(\+\w+)?:)")
+    url: str = Field(
+        default="",
+        pattern=r"^($|sqlite(\+\w+)?:|postgresql(\+\w+)?:)",
+        description="nothing, or an address that begins with sqlite: or postgresql",
+    )
 
 
 class LogSection(Section):

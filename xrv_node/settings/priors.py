@@ -36,7 +36,10 @@ class WebPriors(PriorsSection):
     """Those of an archive too, by QIDO-RS and WADO-RS."""
 
     kind: Literal["web"] = "web"
-    url: str = Field(pattern=r"^https?://[^\s/@?#]+(/[^\s@?#]*)?$")
+    url: str = Field(
+        pattern=r"^https?://[^\s/@?#]+(/[^\s@?#]*)?$",
+        description="an address such as https://pacs.example/dicom-web, without user name and password",
+    )
     token: SecretStr = SecretStr("")
     proxy: ProxyUrl | None = None
 

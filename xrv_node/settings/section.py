@@ -38,7 +38,10 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 """To listen on; 0: any that is free."""
 PeerPort = Annotated[int, Field(ge=1, le=65535)]
 """To connect to."""
-ProxyUrl = Annotated[str, Field(pattern=r"^https?://[^\s/@?#]+/?$")]
+ProxyUrl = Annotated[
+    str,
+    Field(pattern=r"^https?://[^\s/@?#]+/?$", description="an address such as http://proxy:3128"),
+]
 """Of a proxy that a service is reached by; none of the environment's is used."""
 OneIn = bool | Annotated[int, Field(ge=2, le=10000)]
 """All, none, or one in so many."""

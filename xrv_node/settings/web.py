@@ -20,8 +20,16 @@ class WebSection(AccessSection):
     port: Port = 8080
     token_file: PathOrEmpty = None
     tls: TlsSection | None = None
-    index_url: str = Field(default="", pattern=r"^($|sqlite(\+\w+)?:|postgresql(\+\w+)?:)")
-    viewer_url: str = Field(default="", pattern=r"^(https?://[^\s\"'<>]+)?$")
+    index_url: str = Field(
+        default="",
+        pattern=r"^($|sqlite(\+\w+)?:|postgresql(\+\w+)?:)",
+        description="nothing, or an address that begins with sqlite: or postgresql",
+    )
+    viewer_url: str = Field(
+        default="",
+        pattern=r"^(https?://[^\s\"'<>]+)?$",
+        description="an address such as https://viewer.example/viewer",
+    )
 
     send: tuple[ResultKind, ...] = ("report", "sr", "seg", "sc")
     language: str = ""
