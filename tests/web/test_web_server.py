@@ -196,5 +196,8 @@ def test_an_answer_does_not_wait_for_the_receipt_of_its_header(client: Client) -
 
 def test_a_port_that_is_taken_is_named(client: Client, store: Store, tmp_path: Path) -> None:
     taken = Settings(node={"data_dir": tmp_path}, web={"port": client.server.server_port})
-    with pytest.raises(ConfigError, match=r"web\.host, web\.port: cannot listen on 127\.0\.0\.1"):
+    with pytest.raises(
+        ConfigError,
+        match=r"web\.host, web\.port: cannot listen on 127\.0\.0\.1:\d+ \(Address already in use\); choose",
+    ):
         Client(taken, store)

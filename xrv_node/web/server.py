@@ -111,8 +111,10 @@ def start(node: WebNode) -> WebServer:
             (web.host, web.port), family=_family(web.host), backlog=min(1024, web.max_connections)
         )
     except OSError as error:
+        # `create_server` says the address a second time
+        why = (error.strerror or str(error)).partition(" (while attempting")[0]
         raise ConfigError(
-            f"web.host, web.port: cannot listen on {web.host}:{web.port} ({error.strerror}); "
+            f"web.host, web.port: cannot listen on {web.host}:{web.port} ({why}); "
             "choose another or stop what listens there"
         ) from error
     # Its connections inherit it: asyncio sets it on none whose socket does not say that it is of TCP.
