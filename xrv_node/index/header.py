@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEnd
 
 from xrv_node.attributes import integer, text
 from xrv_node.errors import ImageError
-from xrv_node.index import dicom_json, levels
+from xrv_node.index import dicom_json, levels, searched
 from xrv_node.radiograph.elements import UNDEFINED
 from xrv_node.radiograph.header import read_header, transfer_syntax
 from xrv_node.radiograph.header_limits import LOOKED_AT, Limits, passed_over, pixels_at
@@ -29,7 +30,7 @@ far smaller; of one that goes beyond, what the node itself looks at is kept."""
 _PIXEL_DATA = 0x7FE00010
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Header:
     """What is kept of an object."""
 
@@ -43,7 +44,7 @@ class Header:
     """Of native pixel data as they lie in the file."""
     pixel_length: int | None
 
-    @property
+    @cached_property
     def packed(self) -> bytes:
         """The attributes as `HeaderRow` has them."""
         return zlib.compress(written(self.attributes).encode())
@@ -66,7 +67,11 @@ def read(path: Path, known: dict[str, str]) -> Header:
         header = _whole(path)
         if text(header, "SOPInstanceUID") != known["SOPInstanceUID"]:  # as of a file that breaks off
             raise ImageError(Reason("not-parsable"))
-        return _kept(header, known)
+        kept = _kept(header, known)
+        # what cannot be searched or written is found here, where it costs one object and not the index
+        searched.check(kept.attributes)
+        kept.packed  # noqa: B018
+        return kept
     except Exception as error:  # the parser meets bytes from outside; what it raises may quote them
         why = str(error) if isinstance(error, ImageError) else type(error).__name__
         uid = known["SOPInstanceUID"]
@@ -97,7 +102,7 @@ def _kept(header: Dataset, known: dict[str, str]) -> Header:
     return Header(
         attributes,
         str(syntax),
-        int(number) if number.lstrip("+-").isdecimal() and len(number) <= 12 else None,
+        int(number) if number[number[:1] in ("+", "-") :].isdecimal() and len(number) <= 12 else None,
         frames,
         pixels.offset if native and pixels else None,
         pixels.length if native and pixels else None,

@@ -12,7 +12,7 @@ from xrv_node.index import normal, query
 from xrv_node.index.index import Index
 from xrv_node.index.levels import key
 from xrv_node.index.query import Query, Said
-from xrv_node.index.searched import first
+from xrv_node.index.searched import first, parts
 from xrv_node.index.tables import StudyRow
 
 
@@ -76,10 +76,9 @@ def lines(index: Index, study_instance_uids: Sequence[str]) -> dict[str, StudyLi
 
 def _line(said: Said) -> StudyLine:
     answer, attributes = json.loads(said.answer), json.loads(said.attributes)
-    names = [n for n in attributes.get(key("PatientName"), {}).get("Value", [])[:1] if n]
     return StudyLine(
         study_instance_uid=first(answer, "StudyInstanceUID"),
-        patient_name=next(iter(names[0].values()), "") if names else "",
+        patient_name=next(iter(parts(attributes, "PatientName")), ""),
         patient_id=first(attributes, "PatientID"),
         patient_birth_date=normal.date(first(attributes, "PatientBirthDate")) or "",
         accession_number=first(attributes, "AccessionNumber"),

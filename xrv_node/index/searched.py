@@ -21,6 +21,14 @@ def first(attributes: Attributes, keyword: str) -> str:
     return "" if values[0] is None or isinstance(values[0], dict) else str(values[0])
 
 
+def parts(attributes: Attributes, keyword: str) -> list[str]:
+    """Return the component groups of the first value of a name; none of what came with another VR."""
+    values = attributes.get(key(keyword), {}).get("Value") or [None]
+    return (
+        [part for part in values[0].values() if isinstance(part, str)] if isinstance(values[0], dict) else []
+    )
+
+
 def study(attributes: Attributes) -> dict[str, str | None]:
     """Return the columns of `StudyRow` that are searched."""
     return {
@@ -37,9 +45,10 @@ def study(attributes: Attributes) -> dict[str, str | None]:
 def series(attributes: Attributes) -> dict[str, Any]:
     """Return the columns of `SeriesRow` that are searched."""
     number = first(attributes, "SeriesNumber")
+    digits = number.removeprefix("-")
     return {
         "modality": normal.text(first(attributes, "Modality")),
-        "series_number": int(number) if number.lstrip("-").isdecimal() and len(number) <= 12 else None,
+        "series_number": int(number) if digits.isdecimal() and len(digits) <= 12 else None,
         "series_description": normal.text(first(attributes, "SeriesDescription")),
         "performed_date": normal.date(first(attributes, "PerformedProcedureStepStartDate")),
         "performed_time": normal.time(first(attributes, "PerformedProcedureStepStartTime")),
@@ -49,8 +58,7 @@ def series(attributes: Attributes) -> dict[str, Any]:
 def names(attributes: Attributes) -> Iterator[tuple[str, str]]:
     """Yield keyword and text of each group of the names of a study."""
     for keyword in NAMES:
-        values = attributes.get(key(keyword), {}).get("Value") or []
-        groups = {g for value in values[:1] if value for part in value.values() for g in normal.groups(part)}
+        groups = {group for part in parts(attributes, keyword) for group in normal.groups(part)}
         yield from ((keyword, group) for group in sorted(groups))
 
 
@@ -58,5 +66,16 @@ def of_requests(attributes: Attributes) -> Iterator[tuple[str, str]]:
     """Yield keyword and text of what a series was requested by."""
     items = attributes.get(key("RequestAttributesSequence"), {}).get("Value") or []
     for keyword in REQUESTED:
-        texts = {normal.text(first(item, keyword)) for item in items if item}
+        texts = {normal.text(first(item, keyword)) for item in items if isinstance(item, dict)}
         yield from ((keyword, text) for text in sorted(texts) if text)
+
+
+def check(attributes: Attributes) -> None:
+    """See that a header can be searched, whatever VRs its attributes came with.
+
+    Raises
+    ------
+    Exception
+        Whatever would otherwise end a search, of all studies.
+    """
+    study(attributes), series(attributes), list(names(attributes)), list(of_requests(attributes))

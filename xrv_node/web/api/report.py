@@ -11,7 +11,7 @@ from sqlalchemy import select
 from typing_extensions import TypedDict
 
 from xrv_node.analyse.analysis_file import load
-from xrv_node.attributes import text
+from xrv_node.attributes import integer, text
 from xrv_node.db import queries
 from xrv_node.db.tables import AnalysisRow, Instance, Study
 from xrv_node.errors import ConfigError, XrvNodeError
@@ -227,8 +227,8 @@ def _image(node: WebNode, outcome: StudyOutcome, number: int, image: ImageOutcom
         "instance": text(image.header, "SOPInstanceUID"),
         "series": text(image.header, "SeriesInstanceUID"),
         "name": summary.image_name(number, image, LANGUAGE),
-        "rows": int(image.header.get("Rows") or 0),
-        "columns": int(image.header.get("Columns") or 0),
+        "rows": integer(image.header, "Rows"),
+        "columns": integer(image.header, "Columns"),
         "answered": analysis is not None,
         "cautions": list(summary.quality(image, LANGUAGE)) if analysis is not None else [],
         "ratio": _ratio(image) if analysis is not None else [],
