@@ -23,7 +23,7 @@ from xrv_node.web.dicomweb import qido, stow, wado
 from xrv_node.web.dicomweb.address import PREFIX
 from xrv_node.web.document import Described
 from xrv_node.web.node import WebNode
-from xrv_node.web.problem import Problem, refusal
+from xrv_node.web.problem import Problem, misunderstood, refusal
 
 log = structlog.get_logger("web")
 
@@ -118,7 +118,5 @@ def _refused(request: Request, error: Exception) -> Response:
 
 
 def _misunderstood(request: Request, error: Exception) -> Response:
-    """Which parameters are wrong and how, without what was sent."""
-    wrong = cast(RequestValidationError, error).errors()
-    says = "; ".join(f"{'.'.join(map(str, one['loc'][1:]))}: {one['msg']}" for one in wrong)
+    says = misunderstood(cast(RequestValidationError, error))
     return refusal(request.url.path, HTTPStatus.BAD_REQUEST, says)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from fastapi import Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
 
 
@@ -27,6 +28,11 @@ class Problem(Exception):  # noqa: N818  # the word of RFC 9457
         self.status = status
         self.text = text
         self.headers = dict(headers or {})
+
+
+def misunderstood(error: RequestValidationError) -> str:
+    """Which parameters are wrong and how, without what was sent."""
+    return "; ".join(f"{'.'.join(map(str, one['loc'][1:]))}: {one['msg']}" for one in error.errors())
 
 
 def refusal(path: str, status: int, text: str, headers: Mapping[str, str] | None = None) -> Response:

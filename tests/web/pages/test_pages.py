@@ -138,6 +138,20 @@ def test_a_measurement_stands_with_its_name(node: Node) -> None:
     assert f"<p>{' '.join(ratio)}</p>" in page(node, f"/studies/{STUDY}")
 
 
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ("/studies?since=2026-13-01", "since: a day is written as 2026-01-31"),
+        ("/jobs?state=lost", "state: there is no such; use one of"),
+        (f"/studies?name={'x' * 300}", "name: String should have at most"),
+    ],
+)
+def test_what_is_asked_for_wrongly_is_told_on_a_page(node: Node, path: str, says: str) -> None:
+    text = page(node, path, 400)
+    assert says in text
+    assert '<main id="main"' in text
+
+
 def test_a_study_of_which_nothing_was_made_says_so(node: Node) -> None:
     assert "No result was made of this study." in page(node, f"/studies/{HAND}")
 

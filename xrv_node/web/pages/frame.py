@@ -7,6 +7,7 @@ from datetime import date
 from typing import Any
 
 from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse
 from fastapi.routing import APIRoute
 
@@ -17,7 +18,7 @@ from xrv_node.web import who
 from xrv_node.web.access.roles import RIGHTS, Right, needed
 from xrv_node.web.api.answer import wrong
 from xrv_node.web.node import of
-from xrv_node.web.problem import Problem
+from xrv_node.web.problem import Problem, misunderstood
 
 NAVIGATION = (
     ("/", "Overview"),
@@ -113,5 +114,11 @@ class PageRoute(APIRoute):
             except XrvNodeError as error:
                 code, says = wrong(request, error)
                 return page(request, "problem", "Not possible", code, says=says)
+            except Problem as problem:
+                answer = page(request, "problem", "Not possible", problem.status, says=problem.text)
+                answer.headers.update(problem.headers)
+                return answer
+            except RequestValidationError as error:
+                return page(request, "problem", "Not possible", 400, says=misunderstood(error))
 
         return guarded
