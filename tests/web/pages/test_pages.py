@@ -21,6 +21,7 @@ from xrv_node import documents
 from xrv_node.db import queries, trail
 from xrv_node.db.tables import Delivery, Job, ResultRow
 from xrv_node.radiograph.read import read
+from xrv_node.report.phrases import named
 from xrv_node.report.summary import headline
 from xrv_node.web.access import tokens
 from xrv_node.web.api import report
@@ -150,6 +151,11 @@ def test_what_is_asked_for_wrongly_is_told_on_a_page(node: Node, path: str, says
     text = page(node, path, 400)
     assert says in text
     assert '<main id="main"' in text
+
+
+def test_structures_have_the_names_of_the_report(node: Node) -> None:
+    found = asked(node, f"/studies/{STUDY}/report")["images"][0]["structures"]
+    assert set(found) == {named("structure", one, "en") for one in ("Left Lung", "Right Lung", "Heart")}
 
 
 def test_a_study_of_which_nothing_was_made_says_so(node: Node) -> None:

@@ -108,7 +108,7 @@ class ImageRead(TypedDict):
     findings: list[FindingRead]
     """In the order of the report; none where it is not answered."""
     structures: list[str]
-    """What the anatomy network found."""
+    """What the anatomy network found, as the report calls it."""
 
 
 class StudyRead(TypedDict):
@@ -235,7 +235,7 @@ def _image(node: WebNode, outcome: StudyOutcome, number: int, image: ImageOutcom
         "findings": []
         if analysis is None
         else [_finding(node, outcome, image, analysis, one) for one in summary.findings(image)],
-        "structures": [name for name, mask in structures if mask.any()],
+        "structures": [named("structure", name, LANGUAGE) for name, mask in structures if mask.any()],
     }
 
 
