@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 import structlog
 from made import CR, incoming, radiograph
+from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE
@@ -34,7 +35,7 @@ from xrv_node.jobs import schedule
 from xrv_node.receive import intake, server
 from xrv_node.settings import Settings
 from xrv_node.spool import Spool
-from xrv_node.web import server as web
+from xrv_node.web import health
 
 SAYS = (
     "{} MB are free in node.data_dir: below receive.min_free_mb = 2000 nothing is taken until "
@@ -143,18 +144,11 @@ def test_it_is_seen_everywhere(
         (status,) = [CliRunner().invoke(app, ["status", "--json", "--config", str(tmp_path / "node.toml")])]
         assert status.exit_code == bool(json.loads(status.output)["refuses"]), status.output
         found = list(doctor.CHECKS["disk"](Examined(node, store, False)))
-        answer: list[str] = []
-        application = web.application(node, store)
-        body = b"".join(
-            application(
-                {"PATH_INFO": "/metrics", "REQUEST_METHOD": "GET", "QUERY_STRING": ""},
-                lambda status, headers: answer.append(status),  # type: ignore[arg-type, return-value]
-            )
-        ).decode()
+        body = generate_latest(health.registry(node, store)).decode()
         metrics = {f.name: f.samples[0].value for f in text_string_to_metric_families(body) if f.samples}
         return (
             json.loads(status.output)["refuses"],
-            web.not_ready(node, store),
+            health.not_ready(node, store),
             metrics["xrv_node_receiving"],
             [f for f in found if f[0] == State.FAIL],
         )
