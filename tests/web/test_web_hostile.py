@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import shutil
+import socket
 import struct
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ from made import radiograph
 from stowing import Site, part10, related, site
 
 from xrv_node.db.store import Store
+from xrv_node.web.app import MOST_BODY
 
 
 @pytest.fixture(scope="module")
@@ -88,3 +90,67 @@ def test_a_sequence_that_came_as_text_does_not_stop_the_searches(listening: Site
     status, text = ask(listening, "/dicom-web/studies?StudyInstanceUID=1.2.3.8")
     assert status == 200
     assert len(json.loads(text)) == 1
+
+
+BIG = "9" * 30
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"/jobs/{BIG}",
+        "/statistics?since=0001-01-01",
+        "/statistics?until=9999-12-31",
+        "/studies?since=0001-01-01",
+        "/api/v1/statistics?until=9999-12-31",
+        "/api/v1/studies?since=0001-01-01",
+        "/dicom-web/studies?PatientID=" + "%5C".join(map(str, range(2000))),
+        "/dicom-web/studies?ModalitiesInStudy=" + ",".join(map(str, range(2000))),
+        "/dicom-web/studies?PatientName=" + "=".join(["a"] * 2000),
+    ],
+)
+def test_what_no_database_and_no_calendar_has_is_a_mistake_of_who_asks(listening: Site, path: str) -> None:
+    status, text = ask(listening, path)
+    assert status == 400
+    assert b"see the log" not in text
+
+
+@pytest.mark.parametrize("path", ["/jobs/retry", "/jobs/cancel"])
+def test_a_job_that_no_database_can_number_is_a_mistake_of_who_asks(listening: Site, path: str) -> None:
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert ask(listening, path, f"job={BIG}".encode(), form)[0] == 400
+
+
+@pytest.mark.parametrize("path", ["/dicom-web/studies/1.2.3.1/metadata%0a", "/dicom-web/studies%0A"])
+def test_a_line_end_behind_an_address_does_not_hide_it_from_the_record(listening: Site, path: str) -> None:
+    assert ask(listening, path)[0] == 400
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/theme", "application/x-www-form-urlencoded"),
+        ("/theme", "multipart/form-data; boundary=edge"),
+        ("/api/v1/jobs/retry", "application/json"),
+    ],
+)
+def test_a_body_that_would_fill_the_memory_is_refused(listening: Site, path: str, kind: str) -> None:
+    """It is read until it is refused: the rest, which fits into the sockets, is never read."""
+    begun = (
+        b"--edge\r\nContent-Disposition: form-data; name=theme; filename=x\r\n\r\n" if "edge" in kind else b""
+    )
+    fields = (b"a=" + b"b" * (MOST_BODY >> 3) + b"&") * 8  # few, for of those there are limits too
+    status, _ = ask(listening, path, begun + fields + b"theme", {"Content-Type": kind})
+    assert status == 413
+
+
+def test_a_body_with_two_lengths_ends_the_connection(listening: Site) -> None:
+    head = (
+        b"GET /studies HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    hidden = b"GET /settings HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", listening.port), 60) as connection:
+        connection.sendall(head + b"0\r\n\r\n" + hidden)
+        answers = b"".join(iter(lambda: connection.recv(1 << 16), b""))
+    assert answers.startswith(b"HTTP/1.1 400")
+    assert answers.count(b"HTTP/1.1 ") == 1

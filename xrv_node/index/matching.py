@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, or_
@@ -14,6 +14,9 @@ from xrv_node.spool import is_uid
 
 MOST_UIDS = 1000
 """In a list of them."""
+
+MOST_VALUES = 100
+"""In a list of anything else: each is a condition, and SQLite takes 1,000 within each other."""
 
 Column = ColumnElement[Any]
 Condition = ColumnElement[bool] | None
@@ -29,7 +32,7 @@ class QueryError(XrvNodeError):
 
 def text(column: Column, value: str) -> Condition:
     """A text, with ``*`` and ``?``; several with a backslash between them: any of these."""
-    return _any(_text(column, one) for one in value.split("\\"))
+    return _any(column, value.split("\\"))
 
 
 def name(column: Column, value: str) -> Condition:
@@ -43,7 +46,7 @@ def name(column: Column, value: str) -> Condition:
 
 def codes(column: Column, value: str) -> Condition:
     """A code (CS), or several with commas or backslashes between them: any of these."""
-    return _any(_text(column, one) for one in _SEPARATORS.split(value))
+    return _any(column, _SEPARATORS.split(value))
 
 
 def uids(column: Column, value: str) -> Condition:
@@ -101,8 +104,10 @@ def _between(column: Column, first: str | None, last: str | None) -> Condition:
     return None if not bounds else bounds[0] if len(bounds) == 1 else bounds[0] & bounds[1]
 
 
-def _any(conditions: Iterable[Condition]) -> Condition:
-    found = list(conditions)
+def _any(column: Column, values: Sequence[str]) -> Condition:
+    if len(values) > MOST_VALUES:
+        raise QueryError(f"a list has at most {MOST_VALUES} values")
+    found = [_text(column, value) for value in values]
     wanted = [one for one in found if one is not None]
     return None if len(wanted) < len(found) else wanted[0] if len(wanted) == 1 else or_(*wanted)
 

@@ -153,6 +153,7 @@ class _Part:
 
 
 _MANY = 1000
+_GROUPS = 3
 
 
 def _matching(level: Level, conditions: Sequence[ColumnElement[bool]]) -> Select[Any]:
@@ -209,6 +210,8 @@ def _of_key(keyword: str, wanted: Key, value: str) -> list[_Part]:
         return [_Part(one, one if unaided is None else unaided, select(own).where(one))]
     of = TextRow.study_id if wanted.level == "study" else TextRow.series_id
     groups = value.split("=") if wanted.match is matching.name else [value]
+    if len(groups) > _GROUPS:
+        raise QueryError(f"a name has {_GROUPS} component groups at most (PS3.5 section 6.2.1)")
     matches = [wanted.match(TextRow.text, group) for group in groups]
     return [_linked(own, of, [TextRow.keyword == keyword, one]) for one in matches if one is not None]
 

@@ -7,6 +7,7 @@ from typing import cast
 
 import structlog
 from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import HTTPException as FastApiError
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -27,6 +28,8 @@ from xrv_node.web.problem import Problem, misunderstood, refusal
 
 log = structlog.get_logger("web")
 
+MOST_BODY = 4 << 20
+"""Bytes of a body that is read into memory: all but what STOW-RS takes from the socket to the disk."""
 _BROKEN = "the node could not answer; see the log"
 
 
@@ -68,8 +71,8 @@ def application(node: WebNode) -> FastAPI:
 
 
 class _Bounded:
-    """Refuses a header that came whole and is too long all the same, takes a slash at the end of an address
-    as none, and lets nothing that breaks reach the server."""
+    """Refuses what no route has to look at, takes a slash at the end of an address as none, ends a body that
+    would fill the memory, and lets nothing that breaks reach the server."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -78,15 +81,15 @@ class _Bounded:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        size = len(scope["raw_path"]) + len(scope["query_string"])
-        size += sum(len(name) + len(value) for name, value in scope["headers"])
-        if size > MAX_HEADER_BYTES:
-            status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
-            answer = refusal(scope["path"], status, f"a header has at most {MAX_HEADER_BYTES >> 10} KB")
+        if why := _unreadable(scope):
+            log.info("not met", status=int(why[0]), why=why[1], path=scope["path"][:256])
+            answer = refusal(scope["path"], *why, {"Connection": "close"})
             await answer(scope, receive, send)
             return
         if scope["path"] != "/" and scope["path"].endswith("/"):
             scope["path"] = scope["path"].rstrip("/") or "/"
+        if not scope["path"].startswith(PREFIX + "/"):
+            receive = _ending(receive)
         begun = False
 
         async def sent(message: Message) -> None:
@@ -104,6 +107,38 @@ class _Bounded:
                 raise  # the server cuts what was begun, so that no half looks whole
             answer = refusal(scope["path"], HTTPStatus.SERVICE_UNAVAILABLE, _BROKEN)
             await answer(scope, receive, send)
+
+
+def _unreadable(scope: Scope) -> tuple[HTTPStatus, str] | None:
+    """Status and sentence of a request whose header alone says that it is none for us."""
+    names = {name for name, _ in scope["headers"]}
+    size = len(scope["raw_path"]) + len(scope["query_string"])
+    size += sum(len(name) + len(value) for name, value in scope["headers"])
+    if size > MAX_HEADER_BYTES:
+        status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+        return status, f"a header has at most {MAX_HEADER_BYTES >> 10} KB"
+    if not scope["path"].isprintable():  # a line's end is none to the routes, and one to who watches them
+        return HTTPStatus.BAD_REQUEST, "the address holds control characters"
+    if {b"content-length", b"transfer-encoding"} <= names:  # a proxy may see another end (RFC 9112 6.1)
+        return HTTPStatus.BAD_REQUEST, "the body has two lengths: Content-Length and Transfer-Encoding"
+    return None
+
+
+def _ending(receive: Receive) -> Receive:
+    """A `receive` that gives no more than `MOST_BODY` of a body."""
+    size = 0
+
+    async def ended() -> Message:
+        nonlocal size
+        message = await receive()
+        size += len(message.get("body", b""))
+        if size > MOST_BODY:
+            says = f"a body has at most {MOST_BODY >> 20} MB here"
+            close = {"Connection": "close"}
+            raise FastApiError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, says, close)  # any other it takes for 400
+        return message
+
+    return ended
 
 
 def _problem(request: Request, error: Exception) -> Response:

@@ -4,7 +4,6 @@ from the same functions. The web has it at ``/api/v1``."""
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import date
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response
@@ -34,6 +33,7 @@ from xrv_node.web.api import (
     trail,
 )
 from xrv_node.web.api.answer import Answer, ApiRoute, Items
+from xrv_node.web.api.jobs import Number as JobNumber
 from xrv_node.web.api.live import Live
 from xrv_node.web.node import of
 
@@ -62,7 +62,7 @@ class Jobs(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    jobs: list[Annotated[int, Field(ge=0, lt=2**53)]] = Field(default_factory=list, max_length=MOST)
+    jobs: list[JobNumber] = Field(default_factory=list, max_length=MOST)
     """By number."""
     destination: str | None = Field(default=None, max_length=64)
     """All for this destination that are parked or wait."""
@@ -94,8 +94,8 @@ def get_studies(
     name: Text = None,
     patient_id: Text = None,
     accession: Text = None,
-    since: date | None = None,
-    until: date | None = None,
+    since: span.Day | None = None,
+    until: span.Day | None = None,
     sender: Text = None,
     state: StudyState | None = None,
     verdict: Verdict | None = None,
@@ -164,7 +164,7 @@ def get_jobs(
 
 
 @router.get("/jobs/{job}", response_model=JobHistory, summary="A job, with all that happened to it")
-def get_job(request: Request, job: Annotated[int, Field(ge=0, lt=2**53)]) -> Any:
+def get_job(request: Request, job: JobNumber) -> Any:
     return Answer(jobs.shown(of(request), job))
 
 
@@ -219,7 +219,7 @@ def get_settings(request: Request) -> Any:
 
 
 @router.get("/statistics", response_model=Statistics, summary="What the node has done")
-def get_statistics(request: Request, since: date | None = None, until: date | None = None) -> Any:
+def get_statistics(request: Request, since: span.Day | None = None, until: span.Day | None = None) -> Any:
     return Answer(span.statistics(of(request), since, until))
 
 

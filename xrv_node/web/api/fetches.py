@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
 from xrv_node.db.fetch_rows import FetchHistory, FetchRow
@@ -15,6 +14,7 @@ from xrv_node.errors import XrvNodeError
 from xrv_node.fetch import ask
 from xrv_node.fetch.keys import Key, days
 from xrv_node.web.api.answer import Answer, ApiRoute, Items
+from xrv_node.web.api.span import Day, Moment
 from xrv_node.web.node import WebNode, of
 
 router = APIRouter(route_class=ApiRoute)
@@ -36,15 +36,15 @@ class Asked(BaseModel):
     """Accession Numbers."""
     patient: Said | None = None
     """Patient ID."""
-    since: date | None = None
+    since: Day | None = None
     """Of the patient's: the first Study Date."""
-    until: date | None = None
+    until: Day | None = None
     """The last."""
     archive: Said | None = None
     """Its name; the only one, where none is given."""
     all_series: bool = False
     """Also what is never analysed."""
-    not_before: AwareDatetime | None = None
+    not_before: Moment | None = None
     """When it may begin."""
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 
+from pydantic import Field
 from typing_extensions import TypedDict
 
 from xrv_node.db import progress, queries, waiting
@@ -11,6 +13,9 @@ from xrv_node.db.queue import Kind
 from xrv_node.db.rows import JobHistory, JobRow
 from xrv_node.db.tables import JobState
 from xrv_node.web.node import WebNode
+
+Number = Annotated[int, Field(ge=0, lt=2**53)]
+"""Of a job; more the database has no place for."""
 
 
 class Retried(TypedDict):

@@ -15,7 +15,7 @@ from xrv_node.web.pages.frame import THEME, THEMES, PageRoute, done, own_address
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 Text = Annotated[str, Form(max_length=200)]
-Numbers = Annotated[list[int], Form(max_length=1000)]
+Numbers = Annotated[list[jobs.Number], Form(max_length=1000)]
 Names = Annotated[list[str], Form(max_length=1000)]
 
 _A_YEAR = 365 * 24 * 3600
@@ -35,7 +35,7 @@ def post_theme(request: Request, theme: Text, back: Text = "/") -> Response:
 def post_retry(
     request: Request,
     job: Numbers = [],  # noqa: B006  # FastAPI copies it
-    alike: Annotated[int | None, Form()] = None,
+    alike: Annotated[jobs.Number | None, Form()] = None,
     destination: Text = "",
 ) -> Response:
     """Queue jobs again: these, all that failed as one did, all for a destination, or all that are parked."""

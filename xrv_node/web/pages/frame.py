@@ -16,6 +16,7 @@ from xrv_node.errors import XrvNodeError
 from xrv_node.templates import render
 from xrv_node.web import who
 from xrv_node.web.access.roles import RIGHTS, Right, needed
+from xrv_node.web.api import span
 from xrv_node.web.api.answer import wrong
 from xrv_node.web.node import of
 from xrv_node.web.problem import Problem, misunderstood
@@ -85,9 +86,12 @@ def day(name: str, given: str) -> date | None:
         400: it is none.
     """
     try:
-        return date.fromisoformat(given) if given else None
+        found = date.fromisoformat(given) if given else None
     except ValueError:
         raise Problem(400, f"{name}: a day is written as 2026-01-31") from None
+    if found and not span.FIRST <= found <= span.LAST:
+        raise Problem(400, f"{name}: a day from {span.FIRST} to {span.LAST}")
+    return found
 
 
 def theme(request: Request) -> str:

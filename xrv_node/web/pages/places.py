@@ -147,7 +147,7 @@ def get_jobs(request: Request, state: Text = "", kind: Text = "") -> Response:
 
 
 @router.get("/jobs/{job}")
-def get_job(request: Request, job: int) -> Response:
+def get_job(request: Request, job: jobs.Number) -> Response:
     return page(request, "job", f"Job {job}", job=jobs.shown(of(request), job))
 
 
