@@ -54,6 +54,20 @@ def test_a_frontal_image_is_kept_as_it_came_recorded_and_queued(store: Store, sp
     assert events(store) == ["instance.received"]
 
 
+def test_what_another_sender_brings_again_leaves_the_file_as_it_is(store: Store, spool: Spool) -> None:
+    """Its AE title stands in front of the same data set, whose place in the file is known by now."""
+    sent = radiograph()
+    intake.accept(store, spool, RULES, incoming(sent))
+    (path,) = files(spool)
+    before = path.read_bytes()
+    again = incoming(sent, calling_ae="WORKSTATION-TWO")
+    assert intake.accept(store, spool, RULES, again).outcome == "duplicate"
+    assert (files(spool), path.read_bytes()) == ([path], before)
+    path.write_bytes(before[:-100])  # a disk that lost something: the new one is whole
+    assert intake.accept(store, spool, RULES, again).outcome == "duplicate"
+    assert encoded(sent) in path.read_bytes()
+
+
 def test_a_lateral_is_kept_and_not_queued(store: Store, spool: Spool) -> None:
     sent = radiograph(ViewPosition="LL", PatientOrientation=["A", "F"])
     intake.accept(store, spool, RULES, incoming(sent))

@@ -15,7 +15,7 @@ from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import UID
 from pynetdicom.dsutils import create_file_meta
 
-from xrv_node import durable, keyed, priority, reasons
+from xrv_node import durable, intact, keyed, priority, reasons
 from xrv_node.db.repeats import Repeats
 from xrv_node.db.store import Store, is_busy, no_room
 from xrv_node.disk import Gate
@@ -153,13 +153,22 @@ def _settle(store: Store, spool: Spool, received: Received, draft: Path, *, unde
     """Give the file its place, then the object its row."""
     target = spool.input(received.study, received.incoming.sop_instance_uid, received.sha256)
     try:
-        # A name that is there already has the same bytes, or had them and lost its file.
-        durable.place(draft, target)
+        if not _is_there(target, received):
+            durable.place(draft, target)
         return store.together(lambda db: record(db, spool, received, target, undecided=undecided))
     except BaseException as error:
         if not is_busy(error):  # then that would wait as long again; the file serves the next try
             _forget(store, received, target)
         raise
+
+
+def _is_there(target: Path, received: Received) -> bool:
+    """Whether the object is in its place as it came. The file of another sender's has another AE title in
+    front, and would move what the index knows by its offset; a damaged one is made good by the new one."""
+    try:
+        return intact.is_input(target, received.sha256, received.incoming.transfer_syntax_uid)
+    except OSError:
+        return False
 
 
 def _part10_prefix(incoming: Incoming) -> bytes:
