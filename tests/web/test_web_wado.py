@@ -45,6 +45,11 @@ def pdf() -> Dataset:
 
 
 PDF = pdf()
+ODD_PDF = pdf()
+"""Says how long its document is in another form than a number."""
+ODD_PDF.SOPInstanceUID = "1.2.3.1.1.99"
+ODD_PDF.EncapsulatedDocumentLength = None
+ODD_PDF.add_new("EncapsulatedDocumentLength", "LO", "-5")
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +60,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Iter
         made.keep(IMAGES[2], ImplicitVRLittleEndian)
         made.keep(ODD)
         made.keep(PDF)
+        made.keep(ODD_PDF)
         yield made
 
 
@@ -74,6 +80,11 @@ def test_dicomweb_client_gets_studies_series_and_instances(client: DICOMwebClien
     one = client.retrieve_instance("1.2.3.1", "1.2.3.1.1", "1.2.3.1.1.2", media_types=compressed[1:])
     assert one.file_meta.TransferSyntaxUID == JPEG2000Lossless
     assert np.array_equal(one.pixel_array, PIXELS + 2)
+
+
+def test_a_document_whose_length_is_no_number_comes_whole(site: WebSite) -> None:
+    answer = site.ask(f"{path(ODD_PDF)}/rendered", Accept="application/pdf")
+    assert (answer.status, answer.body.rstrip(b"\0")) == (200, ODD_PDF.EncapsulatedDocument)
 
 
 def test_dicomweb_client_gets_metadata_frames_and_bulk_data(client: DICOMwebClient, site: WebSite) -> None:

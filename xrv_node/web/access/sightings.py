@@ -7,18 +7,23 @@ import threading
 import time
 
 import structlog
+from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import PlainTextResponse
 from starlette.types import Message, Scope, Send
 
 from xrv_node.db import trail
 from xrv_node.db.store import Store
+from xrv_node.db.tables import Study
 from xrv_node.web.access.identity import Identity
 
 log = structlog.get_logger("web")
 
 HOUR = 3600
+MOST = 100_000
+"""Of what is remembered; then it is told again."""
 
 _WATCHED = tuple(
     (re.compile(pattern), event)
@@ -71,7 +76,7 @@ class Sightings:
         person = found.who.name or found.who.address
         key, hour = (event, study or "", f"{found.way} {person}"), int(time.time()) // HOUR
         with self._lock:
-            if hour != self._hour:
+            if hour != self._hour or len(self._told) >= MOST:
                 self._hour, self._told = hour, set()
             if key in self._told:
                 return True
@@ -87,7 +92,13 @@ class Sightings:
 
     def _write(self, event: str, study: str | None, person: str, found: Identity) -> None:
         about = {"by": person, "way": found.way, "address": found.who.address}
-        self._store.together(lambda db: trail.record(db, event, study=study, **about))
+
+        def tell(db: Session) -> None:
+            # A search below a study that never came shows nobody, and anybody can invent any number of these.
+            if study is None or db.scalar(select(Study.id).where(Study.study_instance_uid == study)):
+                trail.record(db, event, study=study, **about)
+
+        self._store.together(tell)
 
 
 def watched(path: str) -> tuple[str, str | None] | None:

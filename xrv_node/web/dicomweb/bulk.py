@@ -8,10 +8,11 @@ from pathlib import Path
 from pydicom import Dataset
 from pydicom.tag import Tag
 
+from xrv_node.attributes import text
 from xrv_node.errors import ImageError
 from xrv_node.radiograph.header import read_header
 from xrv_node.reasons import Reason
-from xrv_node.web.dicomweb import recode
+from xrv_node.web.dicomweb import document, recode
 from xrv_node.web.dicomweb.body import Body, of_bytes, of_file
 from xrv_node.web.dicomweb.frames import Frames, value
 
@@ -59,8 +60,8 @@ def element(path: Path, syntax: str, place: str) -> Body | None:
         raise ImageError(Reason("not-parsable")) from error
     if not isinstance(found, bytes):
         return None
-    if place == _DOCUMENT and data.get("MIMETypeOfEncapsulatedDocument") == PDF:
-        return of_bytes(PDF, found[: data.get("EncapsulatedDocumentLength") or None])
+    if place == _DOCUMENT and text(data, "MIMETypeOfEncapsulatedDocument") == PDF:
+        return of_bytes(PDF, found[: document.document_length(data)])
     return of_bytes(OCTETS, found)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from pydicom import Dataset
 
 from xrv_node import templates
-from xrv_node.attributes import text, values
+from xrv_node.attributes import integer, text, values
 from xrv_node.errors import ImageError
 from xrv_node.radiograph.header import read_header
 from xrv_node.reasons import Reason
@@ -81,14 +81,17 @@ def pdf(path: Path, syntax: str) -> bytes:
     read_header(path)
     try:
         header = recode.whole_header(path, syntax)
-        document = header.EncapsulatedDocument
-        length = header.get("EncapsulatedDocumentLength") or len(document)
-        found = bytes(document[: int(length)])
+        found = bytes(header.EncapsulatedDocument[: document_length(header)])
     except Exception as error:  # bytes from outside
         raise ImageError(Reason("not-parsable")) from error
     if not found.startswith(b"%PDF-"):
         raise ImageError(Reason("not-parsable"))
     return found
+
+
+def document_length(header: Dataset) -> int | None:
+    """Return how much of an encapsulated document counts; None: all, where the header does not say so."""
+    return max(integer(header, "EncapsulatedDocumentLength"), 0) or None
 
 
 def _items(item: Dataset, left: Iterable[int], level: int) -> Iterable[Item]:

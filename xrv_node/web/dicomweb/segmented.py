@@ -19,7 +19,7 @@ from xrv_node.web.dicomweb.picture import Picture
 
 _OPACITY = 0.4
 _MOST = 256
-"""Frames that are drawn over one image."""
+"""Frames that are drawn over one image, and segments of a label map: each is a walk over all its pixels."""
 _COLOURS = ((230, 90, 80), (80, 160, 230), (110, 200, 110), (230, 190, 70), (180, 110, 220), (80, 200, 200))
 """Of segments that name none, in turn."""
 
@@ -71,7 +71,7 @@ def over(made: Segmentation, image: Picture | None) -> Picture:
             canvas = _canvas(image, samples.shape)
         if samples.shape != canvas.shape[:2]:
             raise ImageError(Reason("undecodable", why="shape"))
-        for segment in [number] if number is not None else [int(n) for n in np.unique(samples) if n]:
+        for segment in [number] if number is not None else [int(n) for n in np.unique(samples) if n][:_MOST]:
             mask = samples > 0 if number is not None else samples == segment
             colour = np.array(made.colours.get(segment, _COLOURS[segment % len(_COLOURS)]), np.float32)
             canvas[mask] = canvas[mask] * (1 - _OPACITY) + colour * _OPACITY
