@@ -10,6 +10,7 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from paged import filled
 from schemathesis import Case
+from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from xrv_node.db.store import Store
 from xrv_node.settings.access import Role
@@ -66,7 +67,8 @@ def test_the_node_answers_as_its_document_says(role: Role, node: tuple[str, dict
         )
         def asked(case: Case) -> None:
             answer = case.call(base_url=address, headers=headers)
-            case.validate_response(answer)
+            # A schema does not know which days a time zone has: 400 is documented, and may come of good form.
+            case.validate_response(answer, excluded_checks=[positive_data_acceptance])
             assert answer.status_code < 500 or answer.status_code == 503
 
         asked()

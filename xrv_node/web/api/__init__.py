@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Header, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, ConfigDict, Field
@@ -44,6 +44,9 @@ MOST = 1000
 """Rows of one answer."""
 Limit = Annotated[int, Query(ge=1, le=MOST, description="How many, newest first")]
 Text = Annotated[str | None, Query(max_length=64)]
+Uid = Annotated[str, Path(pattern=r"^[0-9.]{1,64}$")]
+Named = Annotated[str, Path(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+"""As a destination's name may be (`settings.destinations`)."""
 
 
 class Resend(BaseModel):
@@ -117,33 +120,33 @@ def get_studies(
 
 
 @router.get("/studies/{study}", response_model=StudyShown, summary="All that came and was made of a study")
-def get_study(request: Request, study: str) -> Any:
+def get_study(request: Request, study: Uid) -> Any:
     return Answer(studies.shown(of(request), study))
 
 
 @router.get(
     "/studies/{study}/report", response_model=report.StudyRead, summary="A study as a person reads it"
 )
-def get_report(request: Request, study: str) -> Any:
+def get_report(request: Request, study: Uid) -> Any:
     return Answer(report.told(of(request), study))
 
 
 @router.get(
     "/studies/{study}/trail", response_model=Items[TimelineRow], summary="All that happened to a study"
 )
-def get_story(request: Request, study: str) -> Any:
+def get_story(request: Request, study: Uid) -> Any:
     return Answer(trail.story(of(request), study))
 
 
 @router.post("/studies/{study}/resend", response_model=studies.Queued, summary="Send its results again")
-def post_resend(request: Request, study: str, what: Resend) -> Any:
+def post_resend(request: Request, study: Uid, what: Resend) -> Any:
     return Answer(studies.resend(of(request), study, what.to, what.kind))
 
 
 @router.post(
     "/studies/{study}/reprocess", response_model=studies.Reanalysed, summary="Have it analysed again"
 )
-def post_reprocess(request: Request, study: str) -> Any:
+def post_reprocess(request: Request, study: Uid) -> Any:
     return Answer(studies.reprocess(of(request), study))
 
 
@@ -152,7 +155,7 @@ def post_reprocess(request: Request, study: str) -> Any:
     response_model=Items[images.Structure],
     summary="Outlines of what the anatomy network found in an image",
 )
-def get_anatomy(request: Request, study: str, instance: str) -> Any:
+def get_anatomy(request: Request, study: Uid, instance: Uid) -> Any:
     return Answer(images.anatomy(of(request), study, instance))
 
 
@@ -229,7 +232,7 @@ def get_connection(request: Request) -> Any:
 
 
 @router.post("/destinations/{name}/check", response_model=Checked, summary="Whether a destination is there")
-def post_check(request: Request, name: str) -> Any:
+def post_check(request: Request, name: Named) -> Any:
     return Answer(connection.check(of(request), name))
 
 
