@@ -159,6 +159,9 @@ def soak(options: argparse.Namespace, address: str, template: Template, pid: int
     with store.read() as db:
         rows = db.scalar(select(func.count()).select_from(Instance))
         studies = db.scalar(select(func.count()).select_from(Study))
+    while len(json.loads(asked(address, f"/studies?limit=1&offset={studies - 1}"))) < 1:
+        time.sleep(0.1)  # a search waits a few seconds for the index, and is answered with what is there then
+    print(f"all of it is found {time.monotonic() - began - seconds:.0f} s later")
     offset, listed = 0, []
     while page := json.loads(asked(address, f"/studies?limit=1000&offset={offset}")):
         listed += [row["0020000D"]["Value"][0] for row in page]

@@ -27,6 +27,7 @@ from xrv_node.receive import intake
 from xrv_node.settings import FrontalSection, Settings
 from xrv_node.spool import Spool
 from xrv_node.web import server as web
+from xrv_node.web.dicomweb import qido
 from xrv_node.web.node import WebNode
 
 JSON = "application/dicom+json"
@@ -383,3 +384,10 @@ def test_dicomweb_client_searches(client: Client) -> None:
     assert len(peer.search_for_series("1.2.3.3")) == 2
     assert len(peer.search_for_series(search_filters={"Modality": "CR"})) == 3
     assert len(peer.search_for_instances("1.2.3.1", "1.2.3.1.1")) == 2
+
+
+def test_an_answer_that_is_not_whole_says_so(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(qido.follow, "catch_up", lambda *_: False)
+    status, _, headers = client.ask("/studies?limit=1")
+    assert status == 200
+    assert any(name.lower() == "warning" and qido.BEHIND in value for name, value in headers)

@@ -30,6 +30,7 @@ _OFFERS = (Offer("application/dicom+json"), Offer("application/json"))
 _RETRIEVE = f'"{RETRIEVE_URL}":{{"vr":"UR","Value":["'
 """What stands before each Retrieve URL; no text of an object can hold its quotes."""
 _BUSY_SECONDS = 5
+BEHIND = "The index is behind what has come: not all of it is in this answer yet"
 Answer = dict[str, Any]
 
 
@@ -79,7 +80,8 @@ def _answer(request: Request, level: Level, within: dict[str, str]) -> Response:
     most = MOST_READ if reads_headers(level, asked) else asked.limit
     here, wanted = node.of(request), Query(level, asked.keys | within, min(asked.limit, most), asked.offset)
     try:
-        follow.catch_up(here.index, here.store, here.spool)
+        if not follow.catch_up(here.index, here.store, here.spool):
+            asked.warnings.append(BEHIND)
         page = query.page(here.index, wanted)
         text = _written(here.index, page, level, within, asked)
     except QueryError as error:
