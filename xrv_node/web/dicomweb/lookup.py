@@ -32,7 +32,7 @@ def entries(request: Request, study: str, series: str | None = None) -> list[Ent
         400 for what is no UID, 404 where there are none, 410 where they are gone, 503 while another process
         writes and does not come to an end, or the index is made anew.
     """
-    with _unlocked():
+    with unlocked():
         node = _node(request, study, series or study)
         _catch_up(node)
         found = [entry for entry in find.instances(node.index, study, series) if entry.path.exists()]
@@ -53,7 +53,7 @@ def entry(request: Request, study: str, series: str, instance: str) -> Entry:
     Problem
         As `entries`.
     """
-    with _unlocked():
+    with unlocked():
         node = _node(request, study, series, instance)
         found = find.instance(node.index, study, series, instance)
         if found is None:  # it may have come since
@@ -86,7 +86,14 @@ def unreadable(found: Entry, status: int, text: str) -> Problem:
 
 
 @contextmanager
-def _unlocked() -> Iterator[None]:
+def unlocked() -> Iterator[None]:
+    """Ask the databases within this.
+
+    Raises
+    ------
+    Problem
+        503 while another process writes and does not come to an end.
+    """
     try:
         yield
     except Exception as error:

@@ -8,7 +8,6 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from xrv_node.db.store import is_busy
 from xrv_node.index import follow, query
 from xrv_node.index.header import written
 from xrv_node.index.index import Index
@@ -20,6 +19,7 @@ from xrv_node.web import node
 from xrv_node.web.dicomweb import address, parameters
 from xrv_node.web.dicomweb.accept import Offer, negotiate
 from xrv_node.web.dicomweb.extra import MOST_READ, Extra, reads_headers
+from xrv_node.web.dicomweb.lookup import unlocked
 from xrv_node.web.dicomweb.parameters import Parameters
 from xrv_node.web.problem import Problem
 
@@ -29,7 +29,6 @@ _OFFERS = (Offer("application/dicom+json"), Offer("application/json"))
 
 _RETRIEVE = f'"{RETRIEVE_URL}":{{"vr":"UR","Value":["'
 """What stands before each Retrieve URL; no text of an object can hold its quotes."""
-_BUSY_SECONDS = 5
 BEHIND = "The index is behind what has come: not all of it is in this answer yet"
 Answer = dict[str, Any]
 
@@ -80,17 +79,13 @@ def _answer(request: Request, level: Level, within: dict[str, str]) -> Response:
     most = MOST_READ if reads_headers(level, asked) else asked.limit
     here, wanted = node.of(request), Query(level, asked.keys | within, min(asked.limit, most), asked.offset)
     try:
-        if not follow.catch_up(here.index, here.store, here.spool):
-            asked.warnings.append(BEHIND)
-        page = query.page(here.index, wanted)
-        text = _written(here.index, page, level, within, asked)
+        with unlocked():
+            if not follow.catch_up(here.index, here.store, here.spool):
+                asked.warnings.append(BEHIND)
+            page = query.page(here.index, wanted)
+            text = _written(here.index, page, level, within, asked)
     except QueryError as error:
         raise Problem(HTTPStatus.BAD_REQUEST, str(error)) from None
-    except Exception as error:
-        if not is_busy(error):
-            raise
-        says, after = "the database is locked at present", {"Retry-After": str(_BUSY_SECONDS)}
-        raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, says, after) from error
     service = address.service(request)
     return _response(text.replace(_RETRIEVE, _RETRIEVE + _quoted(service)), media_type, page, asked, service)
 
